@@ -1,0 +1,1 @@
+"""The `aiida-nanoclusters` command."""

@@ -1,0 +1,88 @@
+"""FramesData: an ordered set of configurations, labelled or not, as one node."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from aiida.common.exceptions import ValidationError
+from aiida.orm import Data
+from ase import Atoms
+
+from aiida_nanoclusters.formats.frames_file import FILENAME, read_frames, write_frames
+from aiida_nanoclusters.science.frames import Frames
+
+
+class FramesData(Data):
+    """Configurations of any mix of sizes and compositions; one node for 1 or for 100,000.
+
+    The attributes can be queried: ``n_frames``, ``n_atoms``, ``n_labelled``, ``sizes``,
+    ``elements``, ``config_types``, ``level_of_theory``, ``atom_energies``.
+    """
+
+    def __init__(self, frames: Frames | Iterable[Atoms] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if frames is not None:
+            self.set_frames(frames)
+
+    def set_frames(self, frames: Frames | Iterable[Atoms]) -> None:
+        """Hold `frames`; refused once the node is stored."""
+        if not isinstance(frames, Frames):
+            frames = Frames.from_atoms(frames)
+        buffer = io.BytesIO()
+        write_frames(frames, buffer)
+        buffer.seek(0)
+        self.base.repository.put_object_from_filelike(buffer, FILENAME)
+        self.base.attributes.set_many(
+            {
+                "n_frames": len(frames),
+                "n_atoms": len(frames.numbers),
+                "n_labelled": int(frames.labelled.sum()),
+                "sizes": sorted({int(n) for n in frames.sizes}),
+                "elements": frames.elements,
+                "config_types": sorted({str(c) for c in frames.config_types if c}),
+                "level_of_theory": frames.level_of_theory,
+                "atom_energies": dict(sorted(frames.atom_energies.items())),
+            }
+        )
+
+    @property
+    def frames(self) -> Frames:
+        """The configurations; read from the repository at each access."""
+        with self.base.repository.open(FILENAME, "rb") as handle:
+            return read_frames(handle)
+
+    def __len__(self) -> int:
+        return int(self.base.attributes.get("n_frames"))
+
+    @property
+    def sizes(self) -> list[int]:
+        """Sorted numbers of atoms that occur."""
+        return list(self.base.attributes.get("sizes"))
+
+    @property
+    def elements(self) -> list[str]:
+        """Sorted chemical symbols that occur."""
+        return list(self.base.attributes.get("elements"))
+
+    @property
+    def level_of_theory(self) -> str:
+        """Of the labels; empty where nothing is labelled."""
+        return str(self.base.attributes.get("level_of_theory"))
+
+    @property
+    def atom_energies(self) -> dict[str, float]:
+        """Isolated-atom energies in eV: the energy reference."""
+        return dict(self.base.attributes.get("atom_energies"))
+
+    @property
+    def is_labelled(self) -> bool:
+        """True where every frame has an energy and forces."""
+        return bool(self.base.attributes.get("n_labelled") == len(self))
+
+    def _validate(self) -> bool:
+        super()._validate()
+        if FILENAME not in self.base.repository.list_object_names():
+            raise ValidationError("FramesData holds no frames: call `set_frames` first")
+        return True

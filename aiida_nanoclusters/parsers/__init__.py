@@ -1,0 +1,1 @@
+"""What a finished job means; each module is named after its calculation."""

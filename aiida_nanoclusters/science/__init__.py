@@ -1,0 +1,1 @@
+"""Physics on numpy arrays and ase.Atoms; imports where AiiDA is not installed."""

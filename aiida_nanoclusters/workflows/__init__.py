@@ -1,0 +1,1 @@
+"""Work chains, their protocols and the reference engines."""

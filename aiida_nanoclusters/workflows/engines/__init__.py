@@ -1,0 +1,1 @@
+"""Reference engines: anything that can label frames, behind one contract."""

