@@ -1,0 +1,74 @@
+"""Starts of annealing runs, and what came of them."""
+
+from __future__ import annotations
+
+from aiida.engine import calcfunction
+from aiida.orm import Dict, Float, Int, List, Str
+
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science import annealing
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.starts import starting_clusters
+
+
+@calcfunction
+def make_starts(element: Str, sizes: List, count: Int, distance: Float, seed: Int) -> FramesData:
+    """Build `count` unlike starting structures of each size; `distance` is the bond length in Å."""
+    images = []
+    for size in sizes.get_list():
+        starts = starting_clusters(element.value, size, distance.value, seed.value, count.value)
+        for k, atoms in enumerate(starts):
+            atoms.info.update(config_type="cluster", parent=f"{element.value}{size}-{k:03d}")
+            images.append(atoms)
+    return FramesData(Frames.from_atoms(images))
+
+
+@calcfunction
+def rank_structures(keep: Int, **annealed: FramesData) -> dict:
+    """Find the lowest unlike structures of each size among all runs.
+
+    Returns
+    -------
+    dict
+        ``structures``: up to `keep` of each size, sizes ascending, the lowest first.
+        ``table``: a row for each of them - size, energy, point group, coordination, motif, and
+        in how many of its size's runs the lowest one was found.
+    """
+    frames = Frames.concatenate([annealed[key].frames for key in sorted(annealed)])
+    ranked = annealing.lowest_structures(frames, keep.value)
+    rates = annealing.success_rates(frames, ranked)
+    rows = []
+    for members in ranked:
+        for rank, index in enumerate(members):
+            size = int(frames.sizes[index])
+            rows.append(
+                {
+                    "size": size,
+                    "rank": rank,
+                    "energy": float(frames.energies[index]),
+                    "parent": str(frames.parents[index]),
+                    "hits": rates[size][0] if rank == 0 else None,
+                    "runs": rates[size][1],
+                    **annealing.describe(frames[index]),
+                }
+            )
+    chosen = [index for members in ranked for index in members]
+    return {
+        "structures": FramesData(frames.select(chosen)),
+        "table": Dict({"columns": _COLUMNS, "rows": rows}),
+    }
+
+
+_COLUMNS = {
+    "size": "number of atoms",
+    "rank": "0 is the lowest",
+    "energy": "eV, total",
+    "parent": "start it came from",
+    "hits": "runs that ended in the lowest structure",
+    "runs": "runs of this size",
+    "point_group": "Schoenflies",
+    "coordination": "atoms by number of neighbours",
+    "n_twelvefold": "atoms with 12 neighbours",
+    "motif": "from common neighbour analysis",
+    "motif_reason": "why it was called so",
+}

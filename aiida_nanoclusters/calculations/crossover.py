@@ -1,0 +1,275 @@
+"""The crossover search, its clusters and its answer, as nodes; the physics is in `science`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from aiida.engine import calcfunction
+from aiida.orm import ArrayData, Dict, Float, List, Str
+
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science import bulk as builders
+from aiida_nanoclusters.science import keys, magic
+from aiida_nanoclusters.science.bulk import wulff_cluster, wulff_sizes
+from aiida_nanoclusters.science.clusters import incomplete_icosahedron, motif_family
+from aiida_nanoclusters.science.crossing import difference_curve
+from aiida_nanoclusters.science.crossover import CrossoverSearch
+from aiida_nanoclusters.science.environments import coordination_numbers
+from aiida_nanoclusters.science.frames import Frames
+
+#: Surfaces whose energies shape a Wulff polyhedron of an fcc metal.
+FACETS = ("111", "100", "110")
+#: Layers of the slabs surface energies are taken from, and Å of vacuum between them.
+SLAB_LAYERS, SLAB_VACUUM = 12, 15.0
+
+
+@calcfunction
+def build_bulk(element: Str) -> FramesData:
+    """Build the fcc crystal at the element's experimental lattice constant."""
+    crystal = builders.bulk_cell(element.value)
+    crystal.info.update(config_type="bulk", parent="bulk")
+    return FramesData([crystal])
+
+
+@calcfunction
+def build_slabs(element: Str, relaxed: FramesData) -> FramesData:
+    """Cut slabs with (111), (100) and (110) surfaces out of the relaxed crystal."""
+    lattice = float(relaxed.frames[0].cell.lengths()[0])
+    slabs = []
+    for facet in FACETS:
+        slab = builders.surface_slab(
+            element.value, facet, SLAB_LAYERS, SLAB_VACUUM, lattice_constant=lattice
+        )
+        slab.info.update(config_type=f"slab {facet}", parent=f"slab {facet}")
+        slabs.append(slab)
+    return FramesData(slabs)
+
+
+@calcfunction
+def bulk_properties(element: Str, relaxed: FramesData, slabs: FramesData) -> Dict:
+    """Lattice constant (Å), cohesive energy (eV), atomic volume (Å^3), surface energies (eV/Å^2)."""
+    crystal = relaxed.frames[0]
+    energy = crystal.get_potential_energy() / len(crystal)
+    surfaces = {}
+    for slab in slabs.frames:
+        surfaces[slab.info["config_type"].split()[1]] = builders.surface_energy(
+            slab.get_potential_energy(), len(slab), energy, builders.slab_area(slab)
+        )
+    return Dict(
+        {
+            "lattice_constant": float(crystal.cell.lengths()[0]),
+            "energy": energy,
+            "cohesive_energy": relaxed.atom_energies[element.value] - energy,
+            "atomic_volume": crystal.get_volume() / len(crystal),
+            "surface_energies": surfaces,
+        }
+    )
+
+
+@calcfunction
+def start_search(settings: Dict, bulk: Dict, systematic_mev: Float) -> Dict:
+    """Set up the search over all closed shells of the families asked for; returns its state."""
+    options = settings.get_dict()
+    families = {
+        motif: [
+            member.size
+            for member in motif_family(
+                motif,
+                options["n_min"],
+                options["n_max"],
+                shape=options["shape"],
+                surface_energies=_surface_energies(bulk) if motif == "Wulff" else None,
+            )
+        ]
+        for motif in options["families"]
+    }
+    search = CrossoverSearch(
+        families,
+        n_min=options["fit_from"],
+        n_max=options["n_max"],
+        width=options["width"],
+        budget=options["budget"],
+        batch=options["batch"],
+        confidence=options["confidence"],
+        systematic_mev=systematic_mev.value,
+        atomic_volume=bulk["atomic_volume"],
+        seed=options["seed"],
+    )
+    return Dict(search.state | _progress(search))
+
+
+@calcfunction
+def build_clusters(element: Str, settings: Dict, bulk: Dict, state: Dict) -> FramesData:
+    """Build the clusters the search wants relaxed next, at the crystal's bond length."""
+    options, distance = settings.get_dict(), bulk["lattice_constant"] / np.sqrt(2)
+    images = []
+    for motif, size in _search(state).next():
+        (member,) = motif_family(
+            motif,
+            size,
+            size,
+            shape=options["shape"],
+            surface_energies=_surface_energies(bulk) if motif == "Wulff" else None,
+        )
+        atoms = member.build(element.value, distance)
+        atoms.info.update(config_type=motif, parent=f"{motif} {size}")
+        images.append(atoms)
+    return FramesData(images)
+
+
+@calcfunction
+def update_search(state: Dict, **members: FramesData) -> Dict:
+    """Tell the search the relaxed energies, one set of structures from each committee member.
+
+    A cluster that any member failed to relax is told as failed, and the search proposes another.
+    """
+    search = _search(state)
+    tables = [_energies(members[key].frames) for key in sorted(members)]
+    search.update(
+        {
+            cluster: np.array([table.get(cluster, np.nan) for table in tables])
+            for cluster in search.next()
+        }
+    )
+    return Dict(search.state | _progress(search))
+
+
+@calcfunction
+def join_clusters(**rounds: FramesData) -> FramesData:
+    """Join the relaxed clusters of all rounds, by motif and size."""
+    frames = Frames.concatenate([rounds[key].frames for key in sorted(rounds)])
+    return FramesData(frames.select(np.lexsort((frames.sizes, frames.config_types))))
+
+
+@calcfunction
+def answer_crossover(state: Dict, structures: FramesData) -> dict:
+    """The crossing with its interval, the fits behind it, and the arrays people plot."""
+    search = _search(state)
+    fits, crossing = search.fits(), search.result()
+    answer = crossing.as_dict()
+    answer["reason"] = search.reason
+    answer["atoms_relaxed"] = search.spent
+    answer["clusters_relaxed"] = len(search.relaxed)
+    answer["failed"] = [f"{motif} {size}" for motif, size in search.failed]
+    answer["fits"] = {
+        motif: {
+            "coefficients": [float(x) for x in fit.coefficients],
+            "terms": ["N", "N^(2/3)", "N^(1/3)", "1"],
+            "sizes": [int(n) for n in fit.sizes],
+        }
+        for motif, fit in fits.fits.items()
+    }
+    low, high = crossing.n_min, crossing.n_max
+    curve = difference_curve(
+        fits,
+        np.unique(np.geomspace(low, high, 200).round()),
+        cluster=crossing.cluster,
+        crystal=crossing.crystal,
+        confidence=crossing.confidence,
+        systematic_mev=crossing.systematic_mev,
+    )
+    curves = _arrays(
+        {
+            keys.GRID: curve.n,
+            keys.DIFFERENCE: curve.median,
+            keys.DIFFERENCE_LOW: curve.low,
+            keys.DIFFERENCE_HIGH: curve.high,
+        }
+    )
+    return {
+        "answer": Dict(answer),
+        "curves": curves,
+        "energies": _cluster_arrays(structures.frames, state),
+    }
+
+
+@calcfunction
+def build_modes(element: Str, bulk: Dict, sizes: List) -> dict[str, FramesData]:
+    """Wulff polyhedra of about the sizes asked for, and incomplete icosahedra of equal size.
+
+    Sizes are those of Wulff polyhedra with the potential's own surface energies, so that the
+    icosahedra are never closed shells: the published comparison of cluster and Wulff mode.
+    """
+    surface_energies = _surface_energies(bulk)
+    wanted = sizes.get_list()
+    available = np.array(wulff_sizes(surface_energies, 13, 2 * max(wanted)))
+    chosen = sorted({int(available[np.argmin(np.abs(available - n))]) for n in wanted})
+    lattice = bulk["lattice_constant"]
+    modes: dict[str, list] = {"cluster": [], "wulff": []}
+    for n in chosen:
+        crystal = wulff_cluster(element.value, surface_energies, n, lattice)
+        shell = incomplete_icosahedron(element.value, n, lattice / np.sqrt(2))
+        for mode, atoms in (("wulff", crystal), ("cluster", shell)):
+            atoms.info.update(config_type=f"{mode} mode", parent=f"{mode} {n}")
+            modes[mode].append(atoms)
+    return {mode: FramesData(images) for mode, images in modes.items()}
+
+
+@calcfunction
+def compare_modes(cluster: FramesData, wulff: FramesData) -> ArrayData:
+    """Equations 3 and 4 at every size that both modes have."""
+    sides = []
+    for node in (cluster, wulff):
+        frames = node.frames
+        z = [int(coordination_numbers(atoms).sum()) for atoms in frames]
+        sides.append({int(n): (e, s) for n, e, s in zip(frames.sizes, frames.energies, z, strict=True)})
+    sizes = sorted(set(sides[0]) & set(sides[1]))
+    e, z = (np.array([[side[n][k] for n in sizes] for side in sides]) for k in (0, 1))
+    return _arrays(
+        {
+            keys.MODE_SIZES: np.array(sizes),
+            keys.DELTA_E: magic.energy_difference(e[0], e[1], sizes),
+            keys.DELTA_Z: magic.coordination_difference(z[1], z[0], sizes),
+        }
+    )
+
+
+def _search(state: Dict) -> CrossoverSearch:
+    return CrossoverSearch.from_state(state.get_dict())
+
+
+def _progress(search: CrossoverSearch) -> dict[str, Any]:
+    return {"is_finished": search.is_finished, "reason": search.reason}
+
+
+def _surface_energies(bulk: Dict) -> dict[tuple[int, int, int], float]:
+    energies = bulk["surface_energies"]
+    return {tuple(int(c) for c in facet): value for facet, value in energies.items()}  # type: ignore[misc]
+
+
+def _energies(frames: Frames) -> dict[tuple[str, int], float]:
+    rows = zip(frames.config_types, frames.sizes, frames.energies, strict=True)
+    return {(str(motif), int(n)): float(e) for motif, n, e in rows}
+
+
+def _cluster_arrays(frames: Frames, state: Dict) -> ArrayData:
+    table = {(motif, n): values for motif, n, values in state["results"] if values is not None}
+    known = [
+        i
+        for i in range(len(frames))
+        if (str(frames.config_types[i]), int(frames.sizes[i])) in table
+    ]
+    frames = frames.select(known)
+    pairs = [(str(m), int(n)) for m, n in zip(frames.config_types, frames.sizes, strict=True)]
+    energies = np.array([table[pair] for pair in pairs]).T
+    (atom_energy,) = [frames.atom_energies[e] for e in frames.elements]
+    node = _arrays(
+        {
+            keys.SIZES: frames.sizes,
+            keys.MEMBER_ENERGIES: energies,
+            keys.BINDING_ENERGIES: magic.binding_energy(
+                frames.sizes, energies.mean(axis=0), atom_energy
+            ),
+            keys.COORDINATION: np.array([coordination_numbers(a).mean() for a in frames]),
+        }
+    )
+    node.base.attributes.set("motifs", [motif for motif, _ in pairs])
+    return node
+
+
+def _arrays(arrays: dict[str, Any]) -> ArrayData:
+    node = ArrayData()
+    for name, values in arrays.items():
+        node.set_array(name, np.asarray(values))
+    return node

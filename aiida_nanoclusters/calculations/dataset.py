@@ -1,0 +1,84 @@
+"""Frames for a training set: built, varied, gathered and split."""
+
+from __future__ import annotations
+
+from aiida.engine import calcfunction
+from aiida.orm import Dict, Float, Int, List, Str
+
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science import recipe as science
+from aiida_nanoclusters.science.checks import check_frames, frame_problems
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.selection import deduplicate, split_frames
+
+
+@calcfunction
+def build_recipe(recipe: List, element: Str, distance: Float, seed: Int) -> dict[str, FramesData]:
+    """Build the starting structures of a recipe.
+
+    Returns
+    -------
+    dict
+        ``as_built``: structures which are relaxed no further; ``to_relax``: structures the
+        recipe wants relaxed before they are varied or sampled. A key is missing where it would
+        be empty.
+    """
+    groups: dict[str, list[Frames]] = {}
+    for index, entry in enumerate(recipe.get_list()):
+        built = science.build_entry(entry, index, element.value, distance.value, seed.value)
+        groups.setdefault("to_relax" if entry.get("relax") else "as_built", []).append(built)
+    return {key: FramesData(Frames.concatenate(parts)) for key, parts in groups.items()}
+
+
+@calcfunction
+def vary_structures(recipe: List, seed: Int, **structures: FramesData) -> dict[str, FramesData]:
+    """Strain and rattle what the recipe wants varied, and sort out what it wants sampled.
+
+    Returns
+    -------
+    dict
+        ``static``: frames ready to be labelled; ``sample_<T>``: structures from which molecular
+        dynamics at T kelvin starts.
+    """
+    frames = Frames.concatenate([structures[k].frames.without_labels() for k in sorted(structures)])
+    origin = science.entry_of(frames)
+    groups: dict[str, list[Frames]] = {}
+    for index, entry in enumerate(recipe.get_list()):
+        own = frames.select(origin == index)
+        if entry.get("sample"):
+            for temperature in entry["sample"]["temperatures"]:
+                groups.setdefault(f"sample_{round(temperature):05d}", []).append(own)
+        else:
+            varied = science.distort(own, entry.get("distort") or {}, seed.value + index)
+            groups.setdefault("static", []).append(varied)
+    return {key: FramesData(Frames.concatenate(parts)) for key, parts in groups.items()}
+
+
+@calcfunction
+def gather_frames(total: Int, seed: Int, **parts: FramesData) -> FramesData:
+    """Join sampled and static frames, drop duplicates and broken ones, keep at most `total`."""
+    frames = Frames.concatenate([parts[k].frames.without_labels() for k in sorted(parts)])
+    frames = deduplicate(frames)
+    broken = {int(p.split()[1]) for p in frame_problems(frames) if p.startswith("frame ")}
+    frames = frames.select([i for i in range(len(frames)) if i not in broken])
+    return FramesData(science.thin(frames, total.value or None, seed.value))
+
+
+@calcfunction
+def split_dataset(
+    frames: FramesData, fractions: List, seed: Int, max_force: Float
+) -> dict[str, FramesData]:
+    """Check labelled frames and split them into `training`, `validation` and `test`.
+
+    Frames whose largest force exceeds `max_force` (eV/Å) are left out: they lie where no
+    cluster ever goes and would rule the loss. No trajectory has frames in two parts; frames of
+    a single atom always go to training.
+    """
+    whole = deduplicate(frames.frames)
+    check_frames(whole, need_labels=True)
+    norms = (whole.forces**2).sum(axis=1) ** 0.5
+    largest = [float(norms[whole.atoms_of(i)].max()) for i in range(len(whole))]
+    whole = whole.select([i for i, force in enumerate(largest) if force <= max_force.value])
+    parts = split_frames(whole, fractions.get_list(), seed.value)
+    names = ("training", "validation", "test")
+    return {name: FramesData(part) for name, part in zip(names, parts, strict=True)}

@@ -1,0 +1,30 @@
+"""aiida-nanoclusters: the commands around a study. AiiDA is imported only by what needs it."""
+
+from __future__ import annotations
+
+import click
+
+from aiida_nanoclusters import __version__
+from aiida_nanoclusters.cli.doctor import doctor
+from aiida_nanoclusters.cli.setup import setup
+from aiida_nanoclusters.cli.status import status
+from aiida_nanoclusters.cli.terminal import prepare_environment
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="aiida-nanoclusters")
+def cli() -> None:
+    """Find which cluster sizes are magic, and at what size a cluster becomes a crystal.
+
+    Begin with `setup`; `doctor` says what is wrong and how to mend it; `status` says how far a
+    study is.
+    """
+    prepare_environment()
+
+
+for command in (setup, doctor, status):
+    cli.add_command(command)
+
+
+if __name__ == "__main__":
+    cli(prog_name="aiida-nanoclusters")

@@ -1,0 +1,163 @@
+"""The live table of a study, for `status` and for launch scripts: `watch(node, console)`."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from aiida_nanoclusters.cli.stages import Process, Progress, Stage, read_progress
+
+if TYPE_CHECKING:
+    from aiida.orm import ProcessNode
+
+INTERVAL = 1.0  # s between two looks
+PATIENCE = 15.0  # s that the daemon may be away, as it is while it restarts
+
+
+def watch(
+    node: ProcessNode,
+    console: Console,
+    *,
+    interval: float = INTERVAL,
+    patience: float = PATIENCE,
+) -> bool:
+    """Show a study's live table until it ends.
+
+    Ctrl-C, or a daemon that stays away, ends the watching and leaves the study as it is; the last
+    line then says how to come back. Where the console is no terminal, a line is printed for each
+    change instead.
+
+    Parameters
+    ----------
+    node
+        A submitted process.
+    console
+        Where to show it.
+    interval
+        Seconds between two looks.
+    patience
+        Seconds to wait for a daemon that is not running.
+
+    Returns
+    -------
+    bool
+        Whether the study has come to an end.
+    """
+    assert node.pk is not None
+    shown: dict[tuple[str, ...], str] = {}
+    last_alive = time.monotonic()
+    try:
+        progress = read_progress(node.pk)
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            while not progress.root.terminated:
+                alive = daemon_runs()
+                if alive:
+                    last_alive = time.monotonic()
+                if console.is_terminal:
+                    live.update(render(progress, daemon=alive), refresh=True)
+                else:
+                    _print_changes(progress, console, shown)
+                if time.monotonic() - last_alive >= patience:
+                    break
+                time.sleep(interval)
+                progress = read_progress(node.pk)
+    except KeyboardInterrupt:
+        console.print(f"The study goes on without you. {_come_back(node.uuid)}")
+        return False
+    console.print(render(progress))
+    if not progress.root.terminated:
+        console.print(
+            "The daemon is not running, so nothing moves. Start it: verdi daemon start\n"
+            + _come_back(node.uuid)
+        )
+    return progress.root.terminated
+
+
+def render(progress: Progress, *, daemon: bool = True) -> Group:
+    """Table of a study's stages, with its last error and how to look closer."""
+    now, root = datetime.now(timezone.utc), progress.root
+    elapsed = Stage(root.path, [root]).elapsed(now)
+    head = Text.assemble(
+        (root.path[0], "bold"),
+        f"  {root.uuid}  ",
+        _state(root),
+        f"  after {duration(elapsed)}",
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stage")
+    for name in ("done", "running", "failed", "time", "left"):
+        table.add_column(name, justify="right")
+    for stage in progress.stages:
+        left = stage.left(now)
+        cached = f" ({stage.cached} from cache)" if stage.cached else ""
+        table.add_row(
+            Text("  " * (len(stage.path) - 2) + stage.label),
+            Text(f"{stage.done}{cached}", "green" if stage.done else "dim"),
+            Text(str(stage.active), "cyan" if stage.active else "dim"),
+            Text(str(stage.failed), "red" if stage.failed else "dim"),
+            duration(stage.elapsed(now)),
+            f"~{duration(left)}" if left else "",
+        )
+    parts: list[Text | Table] = [head, table] if progress.stages else [head]
+    if error := progress.last_error:
+        parts.append(_describe_error(error))
+    if not daemon:
+        parts.append(Text("The daemon is not running: verdi daemon start", "yellow"))
+    return Group(*parts)
+
+
+def duration(span: timedelta) -> str:
+    """Time in at most two units, e.g. ``3 min 20 s``."""
+    seconds = round(span.total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def daemon_runs() -> bool:
+    """Whether the daemon of the loaded AiiDA profile runs."""
+    from aiida.common.exceptions import ConfigurationError
+    from aiida.engine.daemon.client import get_daemon_client
+
+    try:
+        return bool(get_daemon_client().is_daemon_running)
+    except ConfigurationError:
+        return False
+
+
+def _state(root: Process) -> tuple[str, str]:
+    if root.ok:
+        return "finished", "green"
+    if root.state == "finished":
+        return f"failed [{root.exit_status}] {root.message}", "red"
+    return (root.state, "red") if root.terminated else (root.state, "cyan")
+
+
+def _describe_error(error: Process) -> Text:
+    code = f" [{error.exit_status}]" if error.exit_status else f" {error.state}"
+    handled = " (its work chain dealt with it)" if error.parent_ok else ""
+    return Text.assemble(
+        (f"last error: {error.path[-1]}{code} {error.message}{handled}\n", "red"),
+        f"look closer: verdi process report {error.pk}   ({error.uuid})",
+    )
+
+
+def _print_changes(progress: Progress, console: Console, shown: dict[tuple[str, ...], str]) -> None:
+    for stage in progress.stages:
+        counts = f"{stage.done} done, {stage.active} running, {stage.failed} failed"
+        if shown.get(stage.path) != counts:
+            shown[stage.path] = counts
+            moment = datetime.now().strftime("%H:%M:%S")
+            console.print(f"{moment} {' > '.join(stage.path[1:])}: {counts}", markup=False)
+
+
+def _come_back(uuid: str) -> str:
+    return f"Come back with: aiida-nanoclusters status {uuid} --watch"

@@ -1,0 +1,301 @@
+"""From the nodes of a study to what its report says. A part that is not there is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aiida_nanoclusters.cli import report_data as data
+from aiida_nanoclusters.cli.report_provenance import collect_codes, collect_stages, collect_versions
+from aiida_nanoclusters.cli.report_training import collect_training
+from aiida_nanoclusters.cli.stages import read_progress
+from aiida_nanoclusters.science import keys, magic
+from aiida_nanoclusters.science.crossing import Crossing
+from aiida_nanoclusters.science.environments import coordination_numbers, motif
+from aiida_nanoclusters.science.frames import Frames
+
+if TYPE_CHECKING:
+    from aiida.orm import Node, ProcessNode, WorkChainNode
+
+#: Largest cluster that is drawn, and how many atoms one report draws in all.
+LARGEST_DRAWN, MOST_ATOMS = 3000, 60_000
+#: Work chains that a report can be made of, and the part of a study that each is.
+PARTS = {
+    "DatasetWorkChain": "dataset",
+    "TrainWorkChain": "train",
+    "SizeScanWorkChain": "size_scan",
+    "CrossoverWorkChain": "crossover",
+    "StudyWorkChain": "",
+}
+#: Key by which a study gives its reference to a crossover search.
+REFERENCE = "reference"
+
+
+def collect(study: ProcessNode) -> data.StudyReport:
+    """Read a study, or one of its parts, from the database, as far as it came.
+
+    Parameters
+    ----------
+    study
+        A StudyWorkChain, or a work chain of one part; finished, failed or still running.
+
+    Raises
+    ------
+    ValueError
+        If it is another process.
+    """
+    kind = str(study.process_label)
+    if kind not in PARTS:
+        raise ValueError(
+            f"`{study.uuid}` is a {kind}: a report is made of {', '.join(sorted(PARTS))}"
+        )
+    assert study.pk is not None
+    progress = read_progress(study.pk)
+    parts: dict[str, dict[str, Node]] = {}
+    chains: dict[str, WorkChainNode] = {}
+    for name, chain in _chains(study):
+        parts[name] = _outputs(chain)
+        chains[name] = chain
+    for name in (*PARTS.values(), "reference_crossover") if kind == "StudyWorkChain" else ():
+        handed_on = _outputs(study, f"{name}.") if name else {}
+        if handed_on:
+            parts[name] = {**parts.get(name, {}), **handed_on}
+    element = _input(study, "element")
+    return data.StudyReport(
+        uuid=study.uuid,
+        kind=kind,
+        label=study.label,
+        description=study.description,
+        element=_element(study, parts) if element is None else str(element),
+        state=progress.root.state,
+        exit_status=progress.root.exit_status,
+        message=progress.root.message,
+        created=progress.root.started,
+        duration=progress.root.changed - progress.root.started,
+        dataset=_dataset(parts.get("dataset", {})),
+        training=collect_training(parts.get("train", {})),
+        scan=_scan(parts.get("size_scan", {}), chains.get("size_scan")),
+        crossover=_crossover(parts.get("crossover", {}), chains.get("crossover")),
+        reference=_crossover(
+            parts.get("reference_crossover", {}), chains.get("reference_crossover")
+        ),
+        stages=collect_stages(progress),
+        codes=collect_codes(progress),
+        versions=collect_versions(progress),
+    )
+
+
+# -- finding the nodes ---------------------------------------------------------------------
+
+
+def _chains(study: ProcessNode) -> Iterator[tuple[str, WorkChainNode]]:
+    """Work chains by the part of the study they are; of several of one part the latest."""
+    from aiida.orm import WorkChainNode
+
+    found = [study, *sorted(study.called, key=lambda node: node.ctime)]
+    for node in found:
+        part = PARTS.get(str(node.process_label))
+        if part and isinstance(node, WorkChainNode):
+            yield (f"{REFERENCE}_crossover" if _is_reference(node, study) else part), node
+
+
+def _is_reference(node: WorkChainNode, study: ProcessNode) -> bool:
+    names = node.base.links.get_incoming(link_label_filter="potentials__%").all_link_labels()
+    return node.uuid != study.uuid and names == [f"potentials__{REFERENCE}"]
+
+
+def _outputs(process: ProcessNode, prefix: str = "") -> dict[str, Node]:
+    """Outputs by dotted name; of those under `prefix` the rest of the name."""
+    from aiida.common.links import LinkType
+
+    links = process.base.links.get_outgoing(link_type=(LinkType.RETURN, LinkType.CREATE)).all()
+    named = {link.link_label.replace("__", "."): link.node for link in links}
+    return {name[len(prefix) :]: n for name, n in sorted(named.items()) if name.startswith(prefix)}
+
+
+def _input(process: ProcessNode, name: str) -> Any:
+    node = process.base.links.get_incoming(link_label_filter=name).first()
+    return None if node is None else getattr(node.node, "value", node.node)
+
+
+def _element(study: ProcessNode, parts: Mapping[str, Mapping[str, Any]]) -> str:
+    frames = (n for part in parts.values() for n in part.values() if hasattr(n, "elements"))
+    return ", ".join(next(frames).elements) if frames else ""
+
+
+# -- data set ------------------------------------------------------------------------------
+
+
+def _dataset(nodes: Mapping[str, Any]) -> data.DatasetPart | None:
+    splits = {n: nodes[n] for n in ("training", "validation", "test") if n in nodes}
+    if not splits:
+        splits = {"frames": nodes["frames"]} if "frames" in nodes else {}
+    if not splits:
+        return None
+    counts: dict[str, dict[str, int]] = {}
+    sizes: dict[str, set[int]] = {}
+    for split, node in splits.items():
+        frames = node.frames
+        for name, size in zip(frames.config_types, frames.sizes, strict=True):
+            group = counts.setdefault(str(name), {})
+            group[split] = group.get(split, 0) + 1
+            sizes.setdefault(str(name), set()).add(int(size))
+    first = next(iter(splits.values()))
+    report = nodes.get("report")
+    return data.DatasetPart(
+        level_of_theory=first.level_of_theory,
+        atom_energies=first.atom_energies,
+        groups=tuple(
+            data.FrameGroup(name or "(unnamed)", tuple(sorted(sizes[name])), counts[name])
+            for name in sorted(counts, key=lambda n: (max(sizes[n]), n))
+        ),
+        uuids={n: nodes[n].uuid for n in (*splits, "frames") if n in nodes},
+        n_failed=None if report is None else report.get_dict().get("n_failed"),
+        report_uuid="" if report is None else report.uuid,
+    )
+
+
+# -- size scan -----------------------------------------------------------------------------
+
+
+def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.ScanPart | None:
+    if "structures" not in nodes or "table" not in nodes:
+        return None
+    frames, rows = nodes["structures"].frames, nodes["table"]["rows"]
+    lowest = [i for i, row in enumerate(rows) if row.get("rank", 0) == 0]
+    structures, too_large = _structures(frames, lowest, nodes["structures"].uuid, rows)
+    sizes, energies = frames.sizes[lowest], frames.energies[lowest]
+    named = nodes["magic"].get_dict() if "magic" in nodes else {}
+    arrays = _arrays(nodes["energies"]) if "energies" in nodes else {}
+    if not arrays:  # stopped before the comparison
+        (atom_energy,) = list(frames.atom_energies.values()) or [float("nan")]
+        at, differences = magic.second_difference(sizes, energies)
+        arrays = {
+            keys.SIZES: sizes,
+            keys.ENERGIES: energies,
+            keys.BINDING_ENERGIES: magic.binding_energy(sizes, energies, atom_energy),
+            keys.SECOND_DIFFERENCE_SIZES: at,
+            keys.SECOND_DIFFERENCES: differences,
+        }
+    at = arrays[keys.SECOND_DIFFERENCE_SIZES]
+    asked = None if chain is None else _input(chain, "sizes")
+    return data.ScanPart(
+        sizes=arrays[keys.SIZES],
+        energies=arrays[keys.ENERGIES],
+        binding_energies=arrays[keys.BINDING_ENERGIES],
+        difference_sizes=at,
+        differences=arrays[keys.SECOND_DIFFERENCES],
+        spreads=arrays.get(keys.SECOND_DIFFERENCE_SPREADS, np.full(len(at), np.nan)),
+        magic=tuple(
+            data.Magic(
+                m["size"], m["second_difference"], m.get("uncertainty"), m.get("probability")
+            )
+            for m in named.get("magic", [])
+        ),
+        electronic=tuple(named.get("electronic", ())),
+        geometric=tuple(named.get("geometric", magic.geometric_magic_numbers(int(max(sizes))))),
+        structures=structures,
+        too_large=too_large,
+        uuids={name: node.uuid for name, node in nodes.items()},
+        asked=None if asked is None else len(asked.get_list()),
+    )
+
+
+def _structures(
+    frames: Frames, indices: list[int], uuid: str, rows: list[dict[str, Any]] | None = None
+) -> tuple[tuple[data.Structure, ...], tuple[int, ...]]:
+    """Clusters to draw, the smallest first, and the sizes left out because they are too large."""
+    drawn, left_out, spent = [], [], 0
+    for index in sorted(indices, key=lambda i: (frames.sizes[i], i)):
+        size = int(frames.sizes[index])
+        if size > LARGEST_DRAWN or spent + size > MOST_ATOMS:
+            left_out.append(size)
+            continue
+        spent += size
+        atoms, row = frames[index], rows[index] if rows else {}
+        kind = str(frames.config_types[index])
+        energy = float(frames.energies[index])
+        drawn.append(
+            data.Structure(
+                size=size,
+                label=f"{atoms.get_chemical_formula()}" + ("" if rows else f", {kind}"),
+                positions=atoms.positions - atoms.positions.mean(axis=0),
+                coordination=coordination_numbers(atoms),
+                energy=energy if np.isfinite(energy) else None,
+                motif=row.get("motif") or (kind if kind and not rows else motif(atoms).name),
+                uuid=uuid,
+                point_group=row.get("point_group") or "",
+                reason=row.get("motif_reason") or "",
+                hits=row.get("hits"),
+                runs=row.get("runs"),
+            )
+        )
+    return tuple(drawn), tuple(left_out)
+
+
+def _arrays(node: Any) -> dict[str, Any]:
+    return {name: node.get_array(name) for name in node.get_arraynames()}
+
+
+# -- crossover -----------------------------------------------------------------------------
+
+
+def _crossover(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.CrossoverPart | None:
+    if not nodes:
+        return None
+    answer = nodes["answer"].get_dict() if "answer" in nodes else {}
+    structures, too_large = (), ()
+    if "structures" in nodes:
+        frames = nodes["structures"].frames
+        structures, too_large = _structures(
+            frames, list(range(len(frames))), nodes["structures"].uuid
+        )
+    labels = []
+    if chain is not None:
+        links = chain.base.links.get_incoming(link_label_filter="potentials__%")
+        labels = sorted(label.split("__", 1)[1] for label in links.all_link_labels())
+    return data.CrossoverPart(
+        members=tuple(labels),
+        crossing=_crossing(answer) if answer else None,
+        answer=answer,
+        curve=_curve(nodes["curves"]) if "curves" in nodes else None,
+        energies=_cluster_energies(nodes["energies"]) if "energies" in nodes else None,
+        modes=_modes(nodes["modes"]) if "modes" in nodes else None,
+        bulk=nodes["bulk"].get_dict() if "bulk" in nodes else {},
+        structures=structures,
+        too_large=too_large,
+        uuids={name: node.uuid for name, node in nodes.items()},
+    )
+
+
+def _crossing(answer: Mapping[str, Any]) -> Crossing:
+    known = {f.name: answer[f.name] for f in fields(Crossing) if f.name in answer}
+    for name in ("members", "cluster", "crystal"):
+        known[name] = tuple(known[name])
+    return Crossing(**known)
+
+
+def _curve(node: Any) -> data.Curve:
+    a = _arrays(node)
+    names = (keys.GRID, keys.DIFFERENCE, keys.DIFFERENCE_LOW, keys.DIFFERENCE_HIGH)
+    return data.Curve(*(a[name] for name in names), uuid=node.uuid)
+
+
+def _cluster_energies(node: Any) -> data.ClusterEnergies:
+    a = _arrays(node)
+    return data.ClusterEnergies(
+        motifs=tuple(node.base.attributes.get("motifs")),
+        sizes=a[keys.SIZES],
+        binding_energies=a[keys.BINDING_ENERGIES],
+        member_energies=a[keys.MEMBER_ENERGIES],
+        coordination=a[keys.COORDINATION],
+        uuid=node.uuid,
+    )
+
+
+def _modes(node: Any) -> data.Modes:
+    a = _arrays(node)
+    return data.Modes(a[keys.MODE_SIZES], a[keys.DELTA_E], a[keys.DELTA_Z], node.uuid)

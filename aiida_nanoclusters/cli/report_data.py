@@ -1,0 +1,301 @@
+"""What a report says, as plain data: no node, no picture, nothing that needs AiiDA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiida_nanoclusters.science.crossing import Crossing
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FrameGroup:
+    """Frames of one configuration type; `parts` counts them by part of the data set."""
+
+    config_type: str
+    sizes: tuple[int, ...]
+    parts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class DatasetPart:
+    """Labelled frames; `uuids` by part (training, validation, test, frames)."""
+
+    level_of_theory: str
+    atom_energies: Mapping[str, float]
+    groups: tuple[FrameGroup, ...]
+    uuids: Mapping[str, str]
+    n_failed: int | None = None
+    report_uuid: str = ""
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """One member's training: by the metric's name its epochs and values, in its own unit."""
+
+    member: str
+    metrics: Mapping[str, tuple[Floats, Floats]]
+    uuid: str
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """Errors on one group of frames: meV/atom and meV/Å; None where not recorded."""
+
+    member: str
+    part: str
+    group: str
+    frames: int | None
+    energy_rmse: float | None
+    energy_mae: float | None
+    force_rmse: float | None
+    force_mae: float | None
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Labels against predictions: energies (eV/atom), force components (eV/Å); paired arrays."""
+
+    part: str
+    member: str
+    energy: tuple[Floats, Floats]
+    force: tuple[Floats, Floats]
+    config_types: tuple[str, ...]
+    uuid: str
+
+
+@dataclass(frozen=True)
+class MotifDifference:
+    """Error of the learnt difference icosahedron - crystal, meV/atom, by member."""
+
+    members: Mapping[str, float]
+    uuid: str
+
+    @property
+    def mean(self) -> float:
+        """Mean over the members, meV/atom."""
+        return float(np.mean(list(self.members.values())))
+
+    @property
+    def root_mean_square(self) -> float:
+        """What enters the interval as a systematic error, meV/atom."""
+        return float(np.sqrt(np.mean(np.square(list(self.members.values())))))
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A member of the committee."""
+
+    member: str
+    kind: str
+    cutoff: float
+    level_of_theory: str
+    uuid: str
+    compiled_uuid: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingPart:
+    """The committee and how good it is."""
+
+    potentials: tuple[Potential, ...] = ()
+    curves: tuple[LearningCurve, ...] = ()
+    errors: tuple[ErrorRow, ...] = ()
+    errors_uuid: str = ""
+    parities: tuple[Parity, ...] = ()
+    motif_difference: MotifDifference | None = None
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A cluster to be looked at: positions in Å about its centre, neighbours of each atom."""
+
+    size: int
+    label: str
+    positions: Floats
+    coordination: Ints
+    energy: float | None
+    motif: str
+    uuid: str
+    point_group: str = ""
+    reason: str = ""
+    hits: int | None = None
+    runs: int | None = None
+
+    @property
+    def twelvefold(self) -> int:
+        """Atoms with 12 neighbours."""
+        return int((self.coordination == 12).sum())
+
+
+@dataclass(frozen=True)
+class Magic:
+    """A size that stands out; `uncertainty` in eV and `probability` only with a committee."""
+
+    size: int
+    second_difference: float
+    uncertainty: float | None
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class ScanPart:
+    """Lowest structures of many sizes; arrays as named in `science.keys`, energies in eV."""
+
+    sizes: Ints
+    energies: Floats
+    binding_energies: Floats
+    difference_sizes: Ints
+    differences: Floats
+    spreads: Floats
+    magic: tuple[Magic, ...]
+    electronic: tuple[int, ...]
+    geometric: tuple[int, ...]
+    structures: tuple[Structure, ...]
+    uuids: Mapping[str, str]
+    too_large: tuple[int, ...] = ()
+    asked: int | None = None
+
+    def kind(self, size: int) -> str:
+        """Which shell closes at a size, in words."""
+        names = [
+            name
+            for name, closed in (("electronic", self.electronic), ("geometric", self.geometric))
+            if size in closed
+        ]
+        return " and ".join(names) or "neither"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Icosahedron - crystal, eV/atom, along a grid of sizes, with its band."""
+
+    n: Floats
+    median: Floats
+    low: Floats
+    high: Floats
+    uuid: str
+
+
+@dataclass(frozen=True)
+class ClusterEnergies:
+    """Relaxed closed shells: mean over the committee, and each member's total energies (eV)."""
+
+    motifs: tuple[str, ...]
+    sizes: Ints
+    binding_energies: Floats
+    member_energies: Floats
+    coordination: Floats
+    uuid: str
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Cluster mode against Wulff mode: eV/atom (eq. 4) and neighbours per atom (eq. 3)."""
+
+    sizes: Ints
+    delta_e: Floats
+    delta_z: Floats
+    uuid: str
+
+
+@dataclass(frozen=True)
+class CrossoverPart:
+    """Search for the crossover, as far as it came; whose it is says `members`."""
+
+    members: tuple[str, ...] = ()
+    crossing: Crossing | None = None
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    curve: Curve | None = None
+    energies: ClusterEnergies | None = None
+    modes: Modes | None = None
+    bulk: Mapping[str, Any] = field(default_factory=dict)
+    structures: tuple[Structure, ...] = ()
+    too_large: tuple[int, ...] = ()
+    uuids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProcessRow:
+    """One process: what it was and how it ended."""
+
+    label: str
+    depth: int
+    uuid: str
+    state: str
+    exit_status: int | None
+    message: str
+    started: datetime
+    duration: timedelta
+    cached: bool
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """All processes of one kind at one place of the study."""
+
+    label: str
+    depth: int
+    done: int
+    failed: int
+    active: int
+    cached: int
+    duration: timedelta
+    processes: tuple[ProcessRow, ...]
+
+
+@dataclass(frozen=True)
+class CodeRow:
+    """A program that was run, and where."""
+
+    label: str
+    computer: str
+    executable: str
+    jobs: int
+    uuid: str
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """Version of a package, and who says so."""
+
+    package: str
+    version: str
+    source: str
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """A study, or one part of it, as far as it came."""
+
+    uuid: str
+    kind: str
+    label: str
+    description: str
+    element: str
+    state: str
+    exit_status: int | None
+    message: str
+    created: datetime
+    duration: timedelta
+    dataset: DatasetPart | None = None
+    training: TrainingPart | None = None
+    scan: ScanPart | None = None
+    crossover: CrossoverPart | None = None
+    reference: CrossoverPart | None = None
+    stages: tuple[StageRow, ...] = ()
+    codes: tuple[CodeRow, ...] = ()
+    versions: tuple[VersionRow, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether it finished, and well."""
+        return self.state == "finished" and not self.exit_status

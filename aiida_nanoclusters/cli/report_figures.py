@@ -1,0 +1,237 @@
+"""Pictures of a report: how they look, learning curves and parity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from aiida_nanoclusters.cli.report_data import Floats, LearningCurve, Parity, TrainingPart
+from aiida_nanoclusters.science.units import MEV_PER_EV
+
+#: Told apart also by those who see fewer colours, legible on white and on black.
+COLOURS = ("#3a86c8", "#d9622b", "#1a9a76", "#b066b3", "#c9940f", "#8a8f98", "#cf4d6f", "#5b6ee1")
+LEARNT, REFERENCE = COLOURS[0], COLOURS[1]
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "x")
+#: Most points of one cloud in a parity plot, and most rows of a table.
+MOST_POINTS, MOST_ROWS = 2500, 400
+MUTED = "#8a8f98"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with what it means, and the table of what it shows."""
+
+    name: str
+    title: str
+    alt: str
+    figure: go.Figure
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    left_out: int = 0
+
+    @property
+    def json(self) -> str:
+        """The figure as JSON that may stand inside a script element."""
+        return str(self.figure.to_json()).replace("</", "<\\/")
+
+
+def picture(
+    name: str,
+    title: str,
+    alt: str,
+    figure: go.Figure,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    sources: Mapping[str, str],
+) -> Picture:
+    """Put a picture together; numbers of the table become text, rows beyond the most are cut."""
+    shown = tuple(tuple(show(cell) for cell in row) for row in rows[:MOST_ROWS])
+    left_out = len(rows) - len(shown)
+    return Picture(name, title, alt, figure, tuple(columns), shown, sources, left_out)
+
+
+def show(value: Any, digits: int = 4) -> str:
+    """Number as a person writes it: a minus sign, no trailing noise, a dash for none."""
+    if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
+        return "–"
+    if isinstance(value, float | np.floating):
+        text = f"{value:.{digits}g}"
+        if "e" in text:
+            text = f"{value:.0f}" if abs(value) >= 1 else f"{value:.1e}"
+        return text.replace("-", "−")
+    return str(value)
+
+
+def style(figure: go.Figure, height: int = 400) -> go.Figure:
+    """Neutral look, transparent ground: the page's own script sets ink and grid."""
+    figure.update_layout(
+        template="none",
+        height=height,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 13},
+        margin={"l": 70, "r": 18, "t": 44, "b": 56},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"},
+        hoverlabel={"font": {"family": "system-ui, sans-serif"}},
+        separators=".\u2009",
+    )
+    axis = {"showline": True, "zeroline": False, "ticks": "outside", "automargin": True}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure
+
+
+# -- learning curves -----------------------------------------------------------------------
+
+#: Metrics shown, by panel: the validation set's first, the training set's dashed.
+_PANELS = (
+    ("Energy, RMSE (meV/atom)", ("val_energy_rmse", "train_energy_rmse")),
+    ("Forces, RMSE (meV/Å)", ("val_forces_rmse", "train_forces_rmse")),
+)
+
+
+def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
+    """RMSE of energies and forces against the epoch, members by colour."""
+    names = {name for curve in curves for name in curve.metrics}
+    panels = [(t, m) for t, m in _PANELS if names & set(m)]
+    if not panels:
+        return None
+    figure = make_subplots(rows=1, cols=len(panels), horizontal_spacing=0.12)
+    rows = []
+    for k, curve in enumerate(curves):
+        for column, (_, metrics) in enumerate(panels, start=1):
+            for metric, dash in zip(metrics, ("solid", "dot"), strict=True):
+                if metric not in curve.metrics:
+                    continue
+                epochs, values = curve.metrics[metric]
+                part = "validation" if dash == "solid" else "training"
+                figure.add_trace(
+                    go.Scatter(
+                        x=epochs,
+                        y=values,
+                        mode="lines" if len(values) > 1 else "markers",
+                        name=curve.member if dash == "solid" else f"{curve.member}, training",
+                        legendgroup=f"{curve.member} {dash}",
+                        showlegend=column == 1,
+                        line={"color": COLOURS[k % len(COLOURS)], "dash": dash, "width": 2},
+                        opacity=1 if dash == "solid" else 0.6,
+                        hovertemplate=f"{curve.member}, {part}<br>epoch %{{x}}: %{{y:.4g}}"
+                        "<extra></extra>",
+                    ),
+                    row=1,
+                    col=column,
+                )
+                best = int(np.argmin(values))
+                rows.append(
+                    (curve.member, metric, int(epochs[best]), values[best], int(epochs[-1]),
+                     values[-1])
+                )  # fmt: skip
+    for column, (title, _) in enumerate(panels, start=1):
+        figure.update_xaxes(title_text="Epoch", row=1, col=column)
+        figure.update_yaxes(title_text=title, type="log", row=1, col=column, dtick="D2")
+    return picture(
+        "learning-curves",
+        "Learning curves",
+        "Root mean square errors of energies and forces, on validation and training frames, "
+        f"against the epoch, for {len(curves)} potentials; both axes of errors are logarithmic.",
+        style(figure),
+        ("potential", "metric (meV/atom, meV/Å)", "best epoch", "best", "last epoch", "last"),
+        rows,
+        {f"learning curve of {c.member}": c.uuid for c in curves},
+    )
+
+
+# -- parity --------------------------------------------------------------------------------
+
+
+def parity(training: TrainingPart) -> list[Picture]:
+    """Energies and forces, predicted against labelled; one picture for each part."""
+    return [_parity(p, training) for p in training.parities]
+
+
+def _parity(p: Parity, training: TrainingPart) -> Picture:
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.14)
+    _cloud(figure, 1, *p.energy, p.config_types, "eV/atom")
+    _cloud(figure, 2, *p.force, (), "eV/Å")
+    for column, quantity, unit in ((1, "energy", "eV/atom"), (2, "force", "eV/Å")):
+        figure.update_xaxes(title_text=f"Reference {quantity} ({unit})", row=1, col=column)
+        figure.update_yaxes(title_text=f"Learnt {quantity} ({unit})", row=1, col=column)
+    errors = {
+        name: (error_of(pair), np.mean(np.abs(pair[1] - pair[0])) * MEV_PER_EV)
+        for name, pair in (("energy", p.energy), ("force", p.force))
+        if len(pair[0])
+    }
+    for column, (name, unit) in enumerate((("energy", "meV/atom"), ("force", "meV/Å")), start=1):
+        if name in errors:
+            rmse, mae = errors[name]
+            figure.add_annotation(
+                text=f"RMSE {rmse:.1f} {unit}<br>MAE {mae:.1f} {unit}",
+                xref=f"x{column if column > 1 else ''} domain",
+                yref=f"y{column if column > 1 else ''} domain",
+                x=0.04, y=0.96, xanchor="left", yanchor="top", align="left", showarrow=False,
+            )  # fmt: skip
+    types = p.config_types or ("",) * len(p.energy[0])
+    rows = [
+        (kind, reference, learnt, (learnt - reference) * MEV_PER_EV)
+        for kind, reference, learnt in zip(types, *p.energy, strict=True)
+    ]
+    return picture(
+        f"parity-{p.part}".replace(" ", "-"),
+        f"Parity on {p.part} frames",
+        f"Learnt against reference energies of {len(p.energy[0])} {p.part} frames and "
+        f"{len(p.force[0])} force components ({p.member}); the dashed line is perfect agreement.",
+        style(figure, 440),
+        ("configuration type", "reference (eV/atom)", "learnt (eV/atom)", "error (meV/atom)"),
+        rows,
+        {"parity": p.uuid},
+    )
+
+
+def error_of(pair: tuple[Floats, Floats]) -> float:
+    """Root mean square difference of a pair, in meV for eV."""
+    return float(np.sqrt(np.mean((pair[1] - pair[0]) ** 2))) * MEV_PER_EV
+
+
+def _cloud(
+    figure: go.Figure, column: int, x: Floats, y: Floats, kinds: Sequence[str], unit: str
+) -> None:
+    if not len(x):
+        return
+    ends = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
+    figure.add_trace(
+        go.Scatter(
+            x=ends, y=ends, mode="lines", showlegend=False, hoverinfo="skip",
+            line={"color": MUTED, "dash": "dash", "width": 1},
+        ),
+        row=1, col=column,
+    )  # fmt: skip
+    groups = sorted(set(kinds)) or [""]
+    named = np.array(kinds if kinds else [""] * len(x))
+    for k, kind in enumerate(groups):
+        own = np.flatnonzero(named == kind)
+        own = own[:: max(1, -(-len(own) // max(1, MOST_POINTS // len(groups))))]
+        figure.add_trace(
+            go.Scatter(
+                x=x[own],
+                y=y[own],
+                mode="markers",
+                name=kind or "components",
+                showlegend=bool(kind),
+                marker={
+                    "size": 6 if kinds else 4,
+                    "opacity": 0.65 if kinds else 0.35,
+                    "color": COLOURS[k % len(COLOURS)],
+                    "symbol": SYMBOLS[(k // len(COLOURS)) % len(SYMBOLS)],
+                },
+                hovertemplate=f"{kind}<br>reference %{{x:.4f}}<br>learnt %{{y:.4f}} {unit}"
+                "<extra></extra>",
+            ),
+            row=1,
+            col=column,
+        )

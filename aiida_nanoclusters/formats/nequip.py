@@ -1,0 +1,460 @@
+"""Files of the nequip programs: the training input, the learning curve, a model's identity card.
+
+Written for ``nequip`` 0.19 and ``nequip-allegro`` 0.8. Nothing here imports torch, and nothing here
+runs code that a model file carries: metadata are read from the plain-text members of the archives.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from aiida_nanoclusters.science.units import MEV_PER_EV
+
+_Map = Mapping[str, Any]
+
+BEST_CHECKPOINT = "best.ckpt"
+LAST_CHECKPOINT = "last.ckpt"
+METRICS_FILE = "csv/metrics.csv"
+
+#: What a protocol must say: the lowest value of each number (an int stands for a whole number),
+#: None for what is no number.
+_LOWEST: dict[str, dict[str, float | None]] = {
+    "model": {
+        **{"r_max": 1.0, "l_max": 0, "parity": None, "dtype": None, "polynomial_cutoff_p": 2},
+        **dict.fromkeys(["num_layers", "num_scalar_features", "num_tensor_features"], 1),
+        **{"num_bessels": 1, "two_body_mlp_depth": 0, "two_body_mlp_width": 1},
+        **{"allegro_mlp_depth": 0, "allegro_mlp_width": 1},
+        **{"readout_mlp_depth": 0, "readout_mlp_width": 1},
+    },
+    "training": {
+        **{"epochs": 1, "batch_size": 1, "validation_batch_size": 1},
+        **{"learning_rate": 1e-12, "final_learning_rate": 0.0, "ema_decay": 0.0},
+        **{"gradient_clip": 0.0, "stages": None, "selection": None},
+    },
+}
+#: Labels a file may carry that are not trained: frames that differ in them cannot share a batch.
+_UNTRAINED = ["stress", "stresses", "energies", "free_energy", "dipole", "charges", "magmom"]
+_UNTRAINED += ["magmoms", "momenta"]
+
+#: Column of the learning curve -> column of the CSV logger and the factor to meV.
+_COLUMNS: dict[str, tuple[str, float]] = {
+    "train_energy_rmse": ("train_metric_epoch/per_atom_energy_rmse", MEV_PER_EV),
+    "train_energy_mae": ("train_metric_epoch/per_atom_energy_mae", MEV_PER_EV),
+    "train_forces_rmse": ("train_metric_epoch/forces_rmse", MEV_PER_EV),
+    "train_forces_mae": ("train_metric_epoch/forces_mae", MEV_PER_EV),
+    "val_energy_rmse": ("val0_epoch/per_atom_energy_rmse", MEV_PER_EV),
+    "val_energy_mae": ("val0_epoch/per_atom_energy_mae", MEV_PER_EV),
+    "val_forces_rmse": ("val0_epoch/forces_rmse", MEV_PER_EV),
+    "val_forces_mae": ("val0_epoch/forces_mae", MEV_PER_EV),
+    "learning_rate": ("lr-Adam", 1.0),
+    "train_loss": ("train_loss_epoch/weighted_sum", 1.0),
+    "val_loss": ("val0_epoch/weighted_sum", 1.0),
+}
+_ENERGY_WEIGHT = "loss_coeff/per_atom_energy_mse"
+
+
+#: What does not depend on the settings; the rest is filled in by render_config.
+_SKELETON = """
+run: [train]
+hydra: {run: {dir: .}, output_subdir: null}
+data:
+  _target_: nequip.data.datamodule.ASEDataModule
+  ase_args: {format: extxyz}
+  transforms:
+    - {_target_: nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper}
+    - {_target_: nequip.data.transforms.NeighborListTransform}
+  train_dataloader: {_target_: torch.utils.data.DataLoader, shuffle: true}
+  val_dataloader: {_target_: torch.utils.data.DataLoader}
+  stats_manager: {_target_: nequip.data.CommonDataStatisticsManager}
+trainer:
+  _target_: lightning.Trainer
+  accelerator: auto
+  devices: 1
+  num_sanity_val_steps: 0
+  enable_progress_bar: false
+  logger: {_target_: lightning.pytorch.loggers.CSVLogger, save_dir: ., name: '', version: csv}
+  callbacks:
+    - _target_: lightning.pytorch.callbacks.ModelCheckpoint
+      dirpath: .
+      filename: best
+      monitor: val0_epoch/weighted_sum
+      save_last: true
+      enable_version_counter: false
+    - {_target_: lightning.pytorch.callbacks.LearningRateMonitor, logging_interval: epoch}
+    - {_target_: nequip.train.callbacks.LossCoefficientMonitor, interval: epoch, frequency: 1}
+training_module:
+  _target_: nequip.train.EMALightningModule
+  optimizer: {_target_: torch.optim.Adam}
+  lr_scheduler:
+    scheduler: {_target_: torch.optim.lr_scheduler.CosineAnnealingLR}
+    interval: epoch
+    frequency: 1
+  model:
+    _target_: allegro.model.AllegroModel
+    radial_chemical_embed: {_target_: allegro.nn.TwoBodyBesselScalarEmbed, bessel_trainable: false}
+    avg_num_neighbors: ${training_data_stats:num_neighbors_mean}
+    per_type_energy_scales: ${training_data_stats:per_type_forces_rms}
+"""
+
+
+# --------------------------------------------------------------------------- the training input
+
+
+def render_config(
+    settings: _Map,
+    *,
+    symbols: Sequence[str],
+    atom_energies: Mapping[str, float],
+    files: Mapping[str, str],
+    seed: int,
+    max_time: str | None = None,
+) -> dict[str, Any]:
+    """Return the ``nequip-train`` configuration of an Allegro model.
+
+    Parameters
+    ----------
+    settings
+        Two mappings, ``model`` and ``training``, as in ``workflows/protocols/train.yaml``;
+        lengths in Å. ``training.stages`` is a list of
+        ``{from: fraction of the epochs, energy: weight, forces: weight}``: the weights multiply
+        the mean squared errors of the energy per atom (eV/atom)^2 and of the force components
+        (eV/Å)^2. ``training.selection`` holds the two weights by which the best epoch is chosen.
+    symbols
+        Chemical symbols in the order of the model's types.
+    atom_energies
+        Energy of the isolated atom of each symbol, eV: the model learns what lies beyond it.
+    files
+        Paths of the extended-XYZ files ``train``, ``val`` and, optionally, ``test``, as the program
+        will see them from its working directory.
+    seed
+        Seed of the initial weights and of the order of the batches.
+    max_time
+        ``DD:HH:MM:SS`` after which training stops cleanly, or None. The clock is kept in the
+        checkpoint: a resumed run counts the time of the runs before it.
+
+    Returns
+    -------
+    dict
+        The configuration, of plain Python types; :func:`config_yaml` writes it.
+
+    Raises
+    ------
+    ValueError
+        If a setting is missing, unknown or makes no sense, or a symbol has no atomic energy.
+
+    Notes
+    -----
+    The keys are those of https://nequip.readthedocs.io (guide "The config file") and of
+    ``allegro.model.AllegroModel``.
+    """
+    model, training = _checked(settings, "model"), _checked(settings, "training")
+    types = list(symbols)
+    if not types or len(set(types)) != len(types):
+        raise ValueError(f"symbols must be distinct and at least one, got {types}")
+    if missing := sorted(set(types) - set(atom_energies)):
+        raise ValueError(f"no isolated-atom energy for {missing}: add them to atom_energies")
+    if not {"train", "val"} <= set(files) <= {"train", "val", "test"}:
+        raise ValueError(f"files needs train and val and may have test, got {sorted(files)}")
+    config: dict[str, Any] = yaml.safe_load(_SKELETON)
+    if "test" in files:
+        config["run"].append("test")
+    _fill_data(config["data"], files, types, float(model["r_max"]), training)
+    config["data"]["seed"] = seed
+    _fill_trainer(config["trainer"], training, max_time)
+    _fill_module(config["training_module"], training)
+    _fill_model(config["training_module"]["model"], model, types)
+    shifts = {symbol: float(atom_energies[symbol]) for symbol in types}
+    config["training_module"]["model"] |= {"seed": seed, "per_type_energy_shifts": shifts}
+    return config
+
+
+def config_yaml(config: _Map) -> str:
+    """Return a configuration as the YAML text that ``nequip-train -cn`` reads."""
+    return yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=False)
+
+
+def _checked(settings: _Map, section: str) -> dict[str, Any]:
+    """Return a section of the settings once every key is there and every value makes sense."""
+    values, lowest = settings.get(section), _LOWEST[section]
+    if not isinstance(values, Mapping):
+        raise ValueError(f"settings need a mapping '{section}', see protocols/train.yaml")
+    unknown, missing = sorted(set(values) - set(lowest)), sorted(set(lowest) - set(values))
+    if unknown or missing:
+        raise ValueError(f"settings.{section}: unknown keys {unknown}, missing keys {missing}")
+    for key, least in lowest.items():
+        value = values[key]
+        if least is None:
+            continue
+        whole = isinstance(least, int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            kind = "a whole number" if whole else "a number"
+            raise ValueError(f"settings.{section}.{key} must be {kind}, got {value!r}")
+        if value < least:
+            raise ValueError(f"settings.{section}.{key} must be at least {least}, got {value}")
+    return dict(values)
+
+
+def _stage_schedule(stages: Iterable[Any], epochs: int) -> dict[int, dict[str, float]]:
+    """Return first epoch -> loss coefficients; the first stage starts at epoch 0."""
+    schedule: dict[int, dict[str, float]] = {}
+    for stage in stages:
+        if not isinstance(stage, Mapping) or "from" not in stage:
+            raise ValueError(f"a stage needs from, energy and forces, got {stage!r}")
+        weights = {key: value for key, value in stage.items() if key != "from"}
+        start = round(float(stage["from"]) * epochs)
+        if not 0 <= start < epochs or start in schedule:
+            raise ValueError(f"stages start at different epochs, at a fraction in [0, 1): {stage}")
+        schedule[start] = _coefficients(weights, "a stage", "mse")
+    if 0 not in schedule or list(schedule) != sorted(schedule):
+        raise ValueError("the first stage must start at 0 and the others follow in order of time")
+    return schedule
+
+
+def _coefficients(weights: _Map, name: str, suffix: str) -> dict[str, float]:
+    if set(weights) != {"energy", "forces"}:
+        raise ValueError(f"{name} needs the weights energy and forces, got {dict(weights)}")
+    energy, forces = float(weights["energy"]), float(weights["forces"])
+    if min(energy, forces) < 0 or energy + forces == 0:
+        raise ValueError(f"the weights of {name} must be >= 0 and not all 0, got {dict(weights)}")
+    return {f"per_atom_energy_{suffix}": energy, f"forces_{suffix}": forces}
+
+
+def _metrics(kinds: _Map, coefficients: _Map = MappingProxyType({})) -> dict[str, Any]:
+    """Return a MetricsManager of energies per atom and forces; ``coefficients`` weigh by name."""
+    per_atom = {"_target_": "nequip.data.PerAtomModifier", "field": "total_energy"}
+    entries: list[dict[str, Any]] = []
+    for quantity, field in (("per_atom_energy", per_atom), ("forces", "forces")):
+        for suffix, kind in kinds.items():
+            name = f"{quantity}_{suffix}"
+            metric = {"_target_": f"nequip.train.{kind}"}
+            weight = {"coeff": coefficients[name]} if name in coefficients else {}
+            entries.append({"name": name, "field": field, "metric": metric} | weight)
+    return {"_target_": "nequip.train.MetricsManager", "metrics": entries}
+
+
+def _fill_data(
+    section: dict[str, Any], files: _Map, types: list[str], r_max: float, training: _Map
+) -> None:
+    batch = {"batch_size": training["validation_batch_size"]}
+    section["exclude_keys"] = list(_UNTRAINED)
+    section["transforms"][0]["model_type_names"] = types
+    section["transforms"][1]["r_max"] = r_max
+    section["train_dataloader"]["batch_size"] = training["batch_size"]
+    section["val_dataloader"] |= batch
+    section["stats_manager"] |= {"type_names": types, "dataloader_kwargs": batch}
+    section |= {f"{split}_file_path": path for split, path in files.items()}
+    if "test" in files:
+        section["test_dataloader"] = dict(section["val_dataloader"])
+
+
+def _fill_trainer(section: dict[str, Any], training: _Map, max_time: str | None) -> None:
+    section["max_epochs"] = training["epochs"]
+    if training["gradient_clip"] > 0:
+        section["gradient_clip_val"] = training["gradient_clip"]
+    if max_time is not None:
+        section["max_time"] = max_time
+    schedule = _stage_schedule(training["stages"], training["epochs"])
+    if len(schedule) > 1:
+        scheduler = "nequip.train.callbacks.LossCoefficientScheduler"
+        section["callbacks"].append({"_target_": scheduler, "schedule": schedule})
+
+
+def _fill_module(section: dict[str, Any], training: _Map) -> None:
+    errors = {"rmse": "RootMeanSquaredError", "mae": "MeanAbsoluteError"}
+    first = _stage_schedule(training["stages"], training["epochs"])[0]
+    selection = _coefficients(training["selection"], "the selection", "rmse")
+    section |= {
+        "ema_decay": training["ema_decay"],
+        "loss": _metrics({"mse": "MeanSquaredError"}, first),
+        "train_metrics": _metrics(errors),
+        "val_metrics": _metrics(errors, selection),
+        "test_metrics": _metrics(errors),
+    }
+    section["optimizer"]["lr"] = training["learning_rate"]
+    cosine = {"T_max": training["epochs"], "eta_min": training["final_learning_rate"]}
+    section["lr_scheduler"]["scheduler"] |= cosine
+
+
+def _fill_model(section: dict[str, Any], model: _Map, types: list[str]) -> None:
+    if model["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"settings.model.dtype is float32 or float64, got {model['dtype']!r}")
+    section |= {"model_dtype": model["dtype"], "type_names": types}
+    for key in ("r_max", "l_max", "parity", "num_layers"):
+        section[key] = model[key]
+    for key in ("num_scalar_features", "num_tensor_features"):
+        section[key] = model[key]
+    for key in ("num_bessels", "polynomial_cutoff_p"):
+        section["radial_chemical_embed"][key] = model[key]
+    for ours, theirs in (("two_body", "scalar_embed"), ("allegro",) * 2, ("readout",) * 2):
+        for size in ("depth", "width"):
+            section[f"{theirs}_mlp_hidden_layers_{size}"] = model[f"{ours}_mlp_{size}"]
+
+
+# --------------------------------------------------------------------------- the learning curve
+
+
+def read_metrics(paths: str | Path | Sequence[str | Path]) -> dict[str, NDArray[np.float64]]:
+    """Return the learning curve of a training, one value per epoch.
+
+    Parameters
+    ----------
+    paths
+        The ``metrics.csv`` of the run, or those of a run and its continuations, in order of time;
+        one file in which they lie behind one another is read as well.
+
+    Returns
+    -------
+    dict of arrays, shape (epochs,)
+        ``epoch`` (from 0), ``stage`` (from 1, one more whenever the weights of the loss change),
+        ``learning_rate``, ``train_loss`` and ``val_loss`` as the program weighs them, and
+        ``{train,val}_{energy,forces}_{rmse,mae}``: meV/atom for energies per atom, meV/Å for
+        force components. What was not logged is NaN. An epoch that a continuation ran again
+        counts as in the continuation; epochs that never reached validation are left out.
+
+    Raises
+    ------
+    ValueError
+        If a file is not a learning curve, or no epoch was completed.
+    """
+    epochs: dict[int, dict[str, float]] = {}
+    many = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    for path in many:
+        for run in _runs(Path(path)):
+            epochs.update(run)
+    complete = [epoch for epoch in sorted(epochs) if "val0_epoch/weighted_sum" in epochs[epoch]]
+    if not complete:
+        raise ValueError(f"no completed epoch in {', '.join(map(str, many))}")
+    rows = [epochs[epoch] for epoch in complete]
+    curve = {
+        name: factor * np.array([row.get(column, np.nan) for row in rows])
+        for name, (column, factor) in _COLUMNS.items()
+    }
+    weights = np.array([row.get(_ENERGY_WEIGHT, np.nan) for row in rows])
+    changes = np.abs(np.diff(weights)) > 1e-6
+    curve["epoch"] = np.array(complete, dtype=float)
+    curve["stage"] = 1.0 + np.concatenate([[0.0], np.cumsum(changes)])
+    return curve
+
+
+def _runs(path: Path) -> list[dict[int, dict[str, float]]]:
+    """Return epoch -> logged values for each run in a file of the CSV logger."""
+    try:
+        lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read as a learning curve: {error}") from error
+    if not lines or "epoch" not in lines[0]:
+        raise ValueError(f"{path} is no learning curve: its first line has no column 'epoch'")
+    runs: list[dict[int, dict[str, float]]] = []
+    header: list[str] = []
+    ahead: dict[str, float] = {}
+    for number, cells in enumerate(lines, start=1):
+        if "epoch" in cells:
+            header, ahead = cells, {}
+            runs.append({})
+            continue
+        if len(cells) != len(header):
+            if number == len(lines):  # stopped in the middle of a line
+                break
+            raise ValueError(f"{path}, line {number}: {len(cells)} cells, {len(header)} expected")
+        try:
+            row = {key: float(cell) for key, cell in zip(header, cells, strict=True) if cell}
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+        if "epoch" in row:
+            runs[-1].setdefault(int(row["epoch"]), {}).update(ahead | row)
+            ahead = {}
+        else:  # the learning rate is written before its epoch, without a number
+            ahead = row
+    return runs
+
+
+# --------------------------------------------------------------------------- identity of a model
+
+
+def read_package_metadata(path: str | Path) -> dict[str, Any]:
+    """Return what a packaged model (``.nequip.zip``) says about itself; no code in it is run.
+
+    Returns
+    -------
+    dict
+        ``type_names`` (list of str), ``r_max`` (Å), ``dtype`` (``float32`` or ``float64``),
+        ``seed`` (of the initial weights) and ``versions`` (program -> version).
+
+    Raises
+    ------
+    ValueError
+        If the file was not made by ``nequip-package build``.
+    """
+    texts = _archive_texts(path, ("/model/package_metadata.txt", "/model/config.yaml"))
+    if len(texts) != 2:
+        raise ValueError(f"{path} is no packaged model: make one with nequip-package build")
+    metadata, config = (yaml.safe_load(text) for text in texts)
+    try:
+        types: Mapping[int, str] = metadata["atom_types"]
+        model = config["training_module"]["model"]
+        return {
+            "type_names": [str(types[index]) for index in sorted(types)],
+            "r_max": float(model["r_max"]),
+            "dtype": str(model["model_dtype"]),
+            "seed": int(model["seed"]),
+            "versions": {name: str(version) for name, version in metadata["versions"].items()},
+        }
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds metadata of an unknown form: no {error}") from error
+
+
+def read_compiled_metadata(path: str | Path) -> dict[str, Any]:
+    """Return what a compiled model (``.nequip.pt2``) says about itself; no code in it is run.
+
+    Returns
+    -------
+    dict
+        ``type_names`` (list of str), ``r_max`` (Å), ``dtype``, ``device`` (``cpu`` or ``cuda``),
+        ``inputs`` and ``outputs`` (lists of field names: they tell the target), ``machine`` and
+        ``cpu_isa`` (instruction set the CPU code was made for, None on a GPU).
+
+    Raises
+    ------
+    ValueError
+        If the file was not made by ``nequip-compile --mode aotinductor``.
+    """
+    texts = _archive_texts(path, ("wrapper_metadata.json", "model_metadata.json"))
+    if not texts:
+        raise ValueError(f"{path} is no compiled model: make one with nequip-compile")
+    metadata = json.loads(texts[0])
+    try:
+        return {
+            "type_names": metadata["type_names"].split(),
+            "r_max": float(metadata["r_max"]),
+            "dtype": metadata["model_dtype"],
+            "device": metadata["AOTI_DEVICE_KEY"],
+            "inputs": metadata["nequip_aoti_inputs"].split(),
+            "outputs": metadata["nequip_aoti_outputs"].split(),
+            "machine": metadata.get("AOTI_MACHINE"),
+            "cpu_isa": metadata.get("AOTI_CPU_ISA") or None,
+        }
+    except (KeyError, AttributeError) as error:
+        raise ValueError(f"{path} holds metadata of an unknown form: no {error}") from error
+
+
+def _archive_texts(path: str | Path, endings: Sequence[str]) -> list[str]:
+    """Return the text of the first member with each ending; the archive's folder bears its name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            found = [next((n for n in names if n.endswith(end)), None) for end in endings]
+            return [archive.read(name).decode("utf-8") for name in found if name is not None]
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} does not exist") from error
+    except (zipfile.BadZipFile, IsADirectoryError) as error:
+        raise ValueError(f"{path} is not the archive a model is kept in: {error}") from error

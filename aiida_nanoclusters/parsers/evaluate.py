@@ -1,0 +1,123 @@
+"""What a finished LAMMPS evaluation of frames means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiida.engine import ExitCode
+from aiida.orm import Dict
+from aiida.parsers import Parser
+
+from aiida_nanoclusters.calculations.evaluate import make_boxes
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.formats.lammps import Box, read_dump
+from aiida_nanoclusters.formats.lammps_evaluate import (
+    EvaluationLog,
+    forces_file,
+    read_evaluation_log,
+)
+from aiida_nanoclusters.formats.lammps_input import LOG_FILE
+from aiida_nanoclusters.formats.lammps_output import explain_error
+from aiida_nanoclusters.science.frames import Frames
+
+
+class EvaluateParser(Parser):
+    """Return every frame that was evaluated, also where the job was cut short."""
+
+    def parse(self, **kwargs: Any) -> ExitCode | None:
+        """Attach all partial results, then say what is wrong."""
+        folder = Path(kwargs["retrieved_temporary_folder"])
+        frames = self.node.inputs.frames.frames
+        potentials = {
+            key: self.node.inputs.potentials[key] for key in sorted(self.node.inputs.potentials)
+        }
+        if not (folder / LOG_FILE).is_file():
+            blank = EvaluationLog({}, {}, "", None, False)
+            self.out("report", Dict(_report(len(frames), {}, blank)))
+            if self.node.exit_status:
+                return ExitCode(self.node.exit_status, self.node.exit_message)
+            error = (self.node.get_scheduler_stderr() or "").strip()[-500:]
+            return self.exit_codes.ERROR_NO_LOG.format(message=error or "no message")
+        with (folder / LOG_FILE).open(encoding="utf-8") as handle:
+            log = read_evaluation_log(handle, potentials, len(frames))
+        boxes = make_boxes(frames, potentials)
+        done: dict[str, np.ndarray] = {}
+        for key, potential in potentials.items():
+            forces = _read_forces(folder / forces_file(key), frames, boxes)
+            stresses = np.full((len(frames), 6), np.nan)
+            for i in np.flatnonzero(frames.pbc.all(axis=1)):
+                stresses[i] = boxes[i].stress(log.pressures[key][i])
+            labelled = frames.with_labels(
+                log.energies[key],
+                forces,
+                stresses,
+                level_of_theory=potential.level_of_theory,
+                atom_energies=potential.atom_energies,
+            )
+            done[key] = labelled.labelled
+            if done[key].any():
+                self.out(f"labelled.{key}", FramesData(labelled.select(done[key])))
+        report = _report(len(frames), done, log)
+        self.out("report", Dict(report))
+        return self._exit_code(report, log)
+
+    def _exit_code(self, report: dict[str, Any], log: EvaluationLog) -> ExitCode | None:
+        codes = self.exit_codes
+        states = [entry["state"] for entry in report["frames"]]
+        if log.error and (log.failed is None or log.failed[1] == 0):
+            message = explain_error(log.error)
+            if "pair style" in log.error:
+                return codes.ERROR_NO_PAIR_STYLE.format(message=message)
+            return codes.ERROR_LAMMPS.format(message=message)
+        if "unfinished" in states and not log.error:
+            if self.node.exit_status:  # the scheduler's own word, such as 120 for walltime
+                return ExitCode(self.node.exit_status, self.node.exit_message)
+            return codes.ERROR_DIED
+        if "failed" in states:
+            failed = [str(i) for i, state in enumerate(states) if state == "failed"]
+            more = ", ..." if len(failed) > 20 else ""
+            return codes.ERROR_FRAMES_FAILED.format(frames=", ".join(failed[:20]) + more)
+        return None
+
+
+def _read_forces(path: Path, frames: Frames, boxes: list[Box]) -> np.ndarray:
+    forces = np.full((len(frames.numbers), 3), np.nan)
+    if not path.is_file():
+        return forces
+    with path.open(encoding="utf-8") as handle:
+        for snapshot in read_dump(handle):
+            own = frames.atoms_of(snapshot.step)
+            if len(snapshot.values) == own.stop - own.start:
+                forces[own] = boxes[snapshot.step].turned(snapshot.values[:, 1:])
+    return forces
+
+
+def _report(n: int, done: dict[str, np.ndarray], log: EvaluationLog) -> dict[str, Any]:
+    """Return what became of each frame, all potentials taken together.
+
+    A frame that LAMMPS passed over with numbers that are not finite has failed; one it never
+    came to is unfinished.
+    """
+    entries = []
+    for index in range(n):
+        entry: dict[str, Any] = {"index": index, "state": "labelled", "reason": ""}
+        for key, labelled in done.items():
+            if labelled[index]:
+                continue
+            if log.failed == (key, index):
+                entry.update(state="failed", reason=f"`{key}`: {log.error}")
+            elif key in log.reached and index < log.reached[key]:
+                entry.update(state="failed", reason=f"`{key}`: energy or forces are not finite")
+            else:
+                entry.update(state="unfinished", reason=f"`{key}`: not reached")
+            break
+        if not done:
+            entry.update(state="unfinished", reason="no output")
+        entries.append(entry)
+    return {
+        "frames": entries,
+        "labelled": {key: np.flatnonzero(found).tolist() for key, found in done.items()},
+        "message": explain_error(log.error),
+    }

@@ -1,0 +1,282 @@
+"""What a finished LAMMPS job of stages means."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiida.engine import ExitCode
+from aiida.orm import Dict
+from aiida.parsers import Parser
+
+from aiida_nanoclusters.calculations.lammps import make_job
+from aiida_nanoclusters.calculations.lammps_batches import thermo_node
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.formats.lammps import Snapshot, read_dump
+from aiida_nanoclusters.formats.lammps_input import FINAL_FILE, LOG_FILE, TRAJECTORY_FILE, Job
+from aiida_nanoclusters.formats.lammps_output import (
+    THERMO_COLUMNS,
+    Outcome,
+    StagesLog,
+    explain_error,
+    is_converged,
+    is_unstable,
+    read_stages_log,
+    resume_point,
+)
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.stages import count_fragments
+
+
+class LammpsParser(Parser):
+    """Parse whatever a job has left, in whatever state it ended."""
+
+    def parse(self, **kwargs: Any) -> ExitCode | None:
+        """Attach all partial results, then say what is wrong."""
+        inputs = self.node.inputs
+        given = {key: inputs[key] for key in inputs}
+        frames, job = make_job(given)
+        if LOG_FILE not in self.retrieved.base.repository.list_object_names():
+            self.out("report", Dict({"structures": _entries({}, frames), "resume": None}))
+            if self.node.exit_status:
+                return ExitCode(self.node.exit_status, self.node.exit_message)
+            return self.exit_codes.ERROR_NO_LOG.format(message=self._stderr())
+        with self.retrieved.base.repository.open(LOG_FILE, "r") as handle:
+            log = read_stages_log(handle, job.plan)
+        folder = Path(kwargs["retrieved_temporary_folder"])
+        potential = given["potential"]
+        labels = {
+            "level_of_theory": potential.level_of_theory,
+            "atom_energies": potential.atom_energies,
+        }
+        settings = given["settings"].get_dict() if "settings" in given else {}
+        distance = settings.get("fragment_distance", potential.cutoff)
+
+        entries = _entries(log.outcomes, frames)
+        final = {job.plan.locate(s.step)[0]: s for s in _snapshots(folder / FINAL_FILE)}
+        structures = _final_frames(frames, job, log, final)
+        for index, entry in enumerate(entries):
+            if entry["state"] == "finished":
+                _judge(entry, frames, structures, index, job, log.outcomes[index], distance)
+        kept = [i for i, entry in enumerate(entries) if entry["state"] == "finished"]
+        if kept:
+            self.out("structures", FramesData(replace(structures.select(kept), **labels)))
+        resume = _resume(log, entries, job)
+        sampled = _trajectory(frames, job, log, _snapshots(folder / TRAJECTORY_FILE), resume)
+        if sampled is not None:
+            self.out("trajectory", FramesData(replace(sampled, **labels)))
+        if len(log.thermo):
+            self.out("thermo", thermo_node(log.thermo, THERMO_COLUMNS))
+        self.out(
+            "report",
+            Dict({"structures": entries, "resume": resume, "message": explain_error(log.error)}),
+        )
+        return self._exit_code(log, entries)
+
+    def _stderr(self) -> str:
+        text = self.node.get_scheduler_stderr() or ""
+        return text.strip()[-500:] or "look at the scheduler's output in the retrieved folder"
+
+    def _exit_code(self, log: StagesLog, entries: list[dict[str, Any]]) -> ExitCode | None:
+        codes = self.exit_codes
+
+        def indices(condition: Any) -> str:
+            found = [str(e["index"]) for e in entries if condition(e)]
+            return ", ".join(found[:20]) + (", ..." if len(found) > 20 else "")
+
+        unfinished = sum(e["state"] == "unfinished" for e in entries)
+        if log.error and not is_unstable(log.error):
+            message = explain_error(log.error)
+            if "pair style" in log.error:
+                return codes.ERROR_NO_PAIR_STYLE.format(message=message)
+            return codes.ERROR_LAMMPS.format(message=message)
+        if unfinished and not log.error:
+            if self.node.exit_status:  # the scheduler's own word, such as 120 for walltime
+                return ExitCode(self.node.exit_status, self.node.exit_message)
+            if not log.complete:
+                return codes.ERROR_DIED
+            return codes.ERROR_OUT_OF_WALLTIME.format(unfinished=unfinished)
+        if any(e["state"] == "failed" for e in entries):
+            failed = indices(lambda e: e["state"] == "failed")
+            return codes.ERROR_UNSTABLE.format(structures=failed)
+        if any(e["converged"] is False for e in entries):
+            rough = indices(lambda e: e["converged"] is False)
+            return codes.ERROR_NOT_CONVERGED.format(structures=rough)
+        return None
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _entries(outcomes: dict[int, Outcome], frames: Frames) -> list[dict[str, Any]]:
+    entries = []
+    for index in range(len(frames)):
+        outcome = outcomes.get(index, Outcome())
+        entries.append(
+            {
+                "index": index,
+                "state": outcome.state,
+                "reason": outcome.reason,
+                "detail": outcome.detail,
+                "energy": _number(outcome.energy),
+                "max_force": _number(outcome.max_force),
+                "converged": None,
+                "fragments": None,
+                "steps": outcome.steps,
+                "force_evaluations": outcome.force_evaluations,
+                "wall_time": round(outcome.wall_time, 6),
+            }
+        )
+    return entries
+
+
+def _snapshots(path: Path) -> Iterator[Snapshot]:
+    if path.is_file():
+        with path.open(encoding="utf-8") as handle:
+            yield from read_dump(handle)
+
+
+def _placed(
+    frames: Frames, job: Job, index: int, snapshot: Snapshot
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return positions, forces and cell of a snapshot in the axes of input structure `index`."""
+    box = job.boxes[index]
+    positions = box.from_lammps(snapshot.values[:, 1:4], snapshot.cell)
+    cell = box.turned(snapshot.cell) if box.is_periodic else frames.cells[index]
+    return positions, box.turned(snapshot.values[:, 4:7]), cell
+
+
+def _final_frames(frames: Frames, job: Job, log: StagesLog, final: dict[int, Snapshot]) -> Frames:
+    """Return the input's frames with final positions and labels where a structure finished."""
+    positions, forces = frames.positions.copy(), np.full_like(frames.positions, np.nan)
+    cells, energies = frames.cells.copy(), np.full(len(frames), np.nan)
+    for index, outcome in log.outcomes.items():
+        snapshot = final.get(index)
+        if (
+            outcome.state != "finished"
+            or snapshot is None
+            or len(snapshot.values) != job.sizes[index]
+        ):
+            continue
+        own = frames.atoms_of(index)
+        positions[own], forces[own], cells[index] = _placed(frames, job, index, snapshot)
+        energies[index] = outcome.energy
+    return replace(
+        frames,
+        positions=positions,
+        forces=forces,
+        cells=cells,
+        energies=energies,
+        stresses=np.full((len(frames), 6), np.nan),
+    )
+
+
+def _judge(
+    entry: dict[str, Any],
+    before: Frames,
+    after: Frames,
+    index: int,
+    job: Job,
+    outcome: Outcome,
+    distance: float,
+) -> None:
+    """Add to the entry of a finished structure whether it converged and held together."""
+    own = after.atoms_of(index)
+    entry["converged"] = is_converged(outcome, job)
+    if not np.isfinite(after.energies[index]) or not np.isfinite(after.forces[own]).all():
+        entry.update(state="unfinished", detail="its final positions did not come back")
+    elif job.boxes[index].is_isolated:
+        entry["fragments"] = count_fragments(after.positions[own], distance)
+        if entry["fragments"] > count_fragments(before.positions[own], distance):
+            entry.update(
+                state="failed",
+                reason="evaporated",
+                detail=f"in {entry['fragments']} parts more than {distance:.2f} Å apart",
+            )
+
+
+def _resume(log: StagesLog, entries: list[dict[str, Any]], job: Job) -> dict[str, Any] | None:
+    """Return the point the structure in progress can go on from, None for the start."""
+    for entry in entries:
+        if entry["state"] == "unfinished":
+            outcome = log.outcomes.get(entry["index"])
+            if outcome is None or outcome.state != "unfinished":
+                return None
+            point = resume_point(outcome, job, entry["index"])
+            return None if point is None else {"structure": entry["index"], **point}
+    return None
+
+
+def _trajectory(
+    frames: Frames,
+    job: Job,
+    log: StagesLog,
+    snapshots: Iterator[Snapshot],
+    resume: dict[str, Any] | None,
+) -> Frames | None:
+    """Return the sampled frames, without those a later job will make again."""
+    rows = {(int(r[0]), int(r[1]), int(r[2])): (r[3], r[4]) for r in log.thermo}
+    hashes = frames.content_hashes()
+    picked: list[tuple[int, float, np.ndarray, np.ndarray, np.ndarray, str]] = []
+    for snapshot in snapshots:
+        place = job.plan.locate(snapshot.step)
+        if place not in rows or not _is_new(place, job, log, resume):
+            continue
+        index, stage, step = place
+        temperature, energy = rows[place]
+        positions, forces, cell = _placed(frames, job, index, snapshot)
+        if not (np.isfinite(forces).all() and np.isfinite(energy)):
+            continue
+        info = {
+            "structure": index,
+            "stage": stage,
+            "temperature": round(float(temperature), 3),
+            "time": round(_time(job, index, stage, step), 9),
+        }
+        picked.append((index, energy, positions, forces, cell, json.dumps(info, sort_keys=True)))
+    if not picked:
+        return None
+    index = np.array([p[0] for p in picked])
+    origin = frames.select(index)
+    parents = [str(frames.parents[i]) or f"structure-{hashes[i][:12]}" for i in index]
+    return replace(
+        origin,
+        positions=np.concatenate([p[2] for p in picked]),
+        forces=np.concatenate([p[3] for p in picked]),
+        cells=np.array([p[4] for p in picked]),
+        energies=np.array([p[1] for p in picked]),
+        stresses=np.full((len(picked), 6), np.nan),
+        parents=np.array(parents),
+        seeds=np.array([job.seeds[i] for i in index], dtype=np.int64),
+        info=np.array([p[5] for p in picked]),
+    )
+
+
+def _is_new(
+    place: tuple[int, int, int], job: Job, log: StagesLog, resume: dict[str, Any] | None
+) -> bool:
+    index, stage, step = place
+    outcome = log.outcomes.get(index)
+    if outcome is None or outcome.state == "failed":
+        return False
+    resumed = job.resume if index == 0 else None
+    # The first frame of a stage is the last of the one before, or of the job before.
+    if step <= (resumed.step if resumed and resumed.stage == stage else 0):
+        return False
+    if outcome.state == "unfinished":
+        if resume is None or resume["structure"] != index:
+            return False
+        return (stage, step) <= (resume["stage"], resume["step"])
+    return True
+
+
+def _time(job: Job, index: int, stage: int, step: int) -> float:
+    """Return ps since the first stage began."""
+    before = sum(s.duration for s in job.stages[:stage] if s.is_dynamic)
+    return before + step * job.stages[stage].timestep * job.factors[index]

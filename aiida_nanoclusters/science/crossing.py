@@ -1,0 +1,330 @@
+"""Where crystals become lower in energy than icosahedra, with a confidence interval.
+
+The quantity is the difference per atom of the lowest family on either side,
+
+    dE(N) = (E_cluster(N) - E_crystal(N)) / N ,
+
+negative where the icosahedral mode wins (H. Liu et al., "From cluster to nanocrystal", eq. 4).
+Because dE/N changes by only some meV/atom over a decade in N, an error of 1 meV/atom moves the
+answer by tens of percent: the interval is the result, the number alone is not.
+
+The interval joins three sources by drawing whole curves dE(N) and finding where each crosses:
+what the fits leave open, the committee's disagreement (both :meth:`FamilyFits.sample`), and a
+systematic error of the motif difference, which shifts a curve as a whole. Curves that do not
+cross below ``n_max`` count as crossing beyond it, so the interval may be open.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from aiida_nanoclusters.science.energy_fit import FamilyFits, FloatArray, design, is_strained
+from aiida_nanoclusters.science.units import MEV_PER_EV, NM_PER_ANGSTROM
+
+Verdict = Literal["crossing", "no crossing below n_max", "always crystal", "undecided"]
+#: Sizes at which a curve is looked at between n_min and n_max, evenly spaced in log N.
+GRID = 200
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Answer to "at what size does a cluster become a crystal?".
+
+    Attributes
+    ----------
+    verdict
+        'crossing': the best curve crosses between n_min and n_max. 'no crossing below n_max' and
+        'always crystal' are said only where at least the share ``confidence`` of all drawn curves
+        agree; 'undecided' is what is left.
+    size
+        N from which crystals are lower up to n_max; None without a crossing of the best curve.
+    low, high
+        Confidence interval. ``low`` None: reaches below n_min; ``high`` None: beyond n_max.
+    confidence
+        Probability that the interval claims to hold, e.g. 0.9.
+    members
+        Crossing of each committee member's own curves: None beyond n_max, n_min where its
+        crystals are lower throughout.
+    probability_beyond
+        Share of the drawn curves that do not cross below n_max.
+    n_min, n_max
+        Range of sizes that was looked at.
+    cluster, crystal
+        Motifs on either side.
+    systematic_mev
+        Standard deviation (meV/atom) of the systematic shift that the interval includes.
+    atomic_volume
+        Å^3 per atom of the bulk crystal, for the diameter.
+    """
+
+    verdict: Verdict
+    size: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    members: tuple[float | None, ...]
+    probability_beyond: float
+    n_min: int
+    n_max: int
+    cluster: tuple[str, ...]
+    crystal: tuple[str, ...]
+    systematic_mev: float = 0.0
+    atomic_volume: float | None = None
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval relative to the size; infinite for an open one or none."""
+        if self.size is None or self.low is None or self.high is None:
+            return float("inf")
+        return (self.high - self.low) / (2 * self.size)
+
+    @property
+    def diameter_nm(self) -> float | None:
+        """Diameter (nm) of the sphere that holds ``size`` atoms."""
+        if self.size is None or self.atomic_volume is None:
+            return None
+        return sphere_diameter_nm(self.size, self.atomic_volume)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every field, JSON-able, with the diameter and the sentence."""
+        fields = asdict(self) | {
+            "members": list(self.members),
+            "cluster": list(self.cluster),
+            "crystal": list(self.crystal),
+        }
+        return fields | {"diameter_nm": self.diameter_nm, "sentence": self.describe()}
+
+    def describe(self) -> str:
+        """Say the answer in one or two sentences."""
+        cluster, crystal = " or ".join(self.cluster), " or ".join(self.crystal)
+        percent = f"{100 * self.confidence:.0f} %"
+        if self.verdict == "no crossing below n_max":
+            text = (
+                f"{cluster} stays lower in energy than {crystal} up to N = {self.n_max} "
+                f"({percent} confidence): no crossing below that size."
+            )
+        elif self.verdict == "always crystal":
+            text = (
+                f"{crystal} is lower in energy than {cluster} at every size from N = {self.n_min} "
+                f"on ({percent} confidence)."
+            )
+        elif self.size is None:
+            text = (
+                f"Undecided: no crossing from {cluster} to {crystal} is seen between "
+                f"N = {self.n_min} and {self.n_max}, but the uncertainty allows one "
+                f"({percent} interval {self._interval()})."
+            )
+        else:
+            diameter = "" if self.diameter_nm is None else f", {self.diameter_nm:.2g} nm across"
+            text = (
+                f"{crystal} becomes lower in energy than {cluster} at N = {self.size:.0f}"
+                f"{diameter} ({percent} interval {self._interval()})."
+            )
+        if len(self.members) > 1:
+            found = [size for size in self.members if size is not None]
+            text += f" {len(found)} of {len(self.members)} committee members cross"
+            text += f", at N = {min(found):.0f} to {max(found):.0f}." if found else "."
+        return text
+
+    def _interval(self) -> str:
+        low = f"below n_min = {self.n_min}" if self.low is None else f"{self.low:.0f}"
+        return f"{low} to " + (
+            f"beyond n_max = {self.n_max}" if self.high is None else f"{self.high:.0f}"
+        )
+
+
+@dataclass(frozen=True)
+class DifferenceCurve:
+    """dE/N (eV/atom) over sizes: best curve, median and confidence band, and the members' own.
+
+    ``n``, ``best``, ``median``, ``low`` and ``high`` are (G,), ``members`` is (M, G).
+    """
+
+    n: FloatArray
+    best: FloatArray
+    median: FloatArray
+    low: FloatArray
+    high: FloatArray
+    members: FloatArray
+
+
+def sphere_diameter_nm(n_atoms: float, atomic_volume: float) -> float:
+    """Diameter (nm) of a sphere of ``n_atoms`` times ``atomic_volume`` (Å^3)."""
+    return float(np.cbrt(6 * n_atoms * atomic_volume / np.pi)) * NM_PER_ANGSTROM
+
+
+def two_sides(
+    motifs: Collection[str],
+    cluster: Sequence[str] | None = None,
+    crystal: Sequence[str] | None = None,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Cluster and crystal motifs; where not given, by name (:func:`is_strained`).
+
+    Raises
+    ------
+    ValueError
+        A side is empty, a motif is unknown or on both sides.
+    """
+    left = tuple(m for m in motifs if is_strained(m)) if cluster is None else tuple(cluster)
+    right = tuple(m for m in motifs if m not in left) if crystal is None else tuple(crystal)
+    if unknown := sorted({*left, *right} - set(motifs)):
+        raise ValueError(f"unknown motifs {', '.join(unknown)}: there are {', '.join(motifs)}")
+    if not left or not right or set(left) & set(right):
+        raise ValueError(
+            f"name the icosahedral motifs as cluster and the others as crystal: got {left} "
+            f"and {right} out of {', '.join(motifs)}"
+        )
+    return left, right
+
+
+def find_crossing(
+    fits: FamilyFits,
+    n_min: int,
+    n_max: int,
+    *,
+    cluster: Sequence[str] | None = None,
+    crystal: Sequence[str] | None = None,
+    confidence: float = 0.9,
+    systematic_mev: float = 0.0,
+    committee: bool = True,
+    atomic_volume: float | None = None,
+    n_samples: int = 4000,
+    seed: int = 0,
+) -> Crossing:
+    """Find the size from which crystals stay lower up to n_max, and how sure that is.
+
+    Parameters
+    ----------
+    fits
+        Fitted families of one metal.
+    n_min, n_max
+        Range of sizes to look at.
+    cluster, crystal
+        Motifs on either side, by default the multiply twinned and the others; of several the
+        lowest at each size counts.
+    confidence
+        Of the interval: quantiles (1 -+ confidence) / 2 of the drawn crossings.
+    systematic_mev
+        Standard deviation (meV/atom) of what the potential may have wrong in the difference of
+        motifs against its reference, e.g. from relaxed clusters that the reference has labelled.
+    committee
+        False leaves the members' disagreement out: what more relaxations could still narrow.
+    atomic_volume
+        Å^3 per atom, for the diameter.
+    n_samples, seed
+        Random curves to draw.
+
+    Raises
+    ------
+    ValueError
+        Unknown motifs, an empty side, an empty range or a confidence outside (0, 1).
+    """
+    if not 0 < n_min < n_max or not 0 < confidence < 1 or systematic_mev < 0:
+        raise ValueError(
+            "needs 0 < n_min < n_max, a confidence between 0 and 1 and systematic_mev >= 0, not "
+            f"{n_min}, {n_max}, {confidence}, {systematic_mev}"
+        )
+    sides = two_sides(fits.fits, cluster, crystal)
+    n = np.geomspace(n_min, n_max, GRID)
+    best = _difference({m: f.coefficients[None] for m, f in fits.fits.items()}, n, *sides)
+    size = float(_upward_crossing(n, best)[0])
+    curves = _draw(fits, n, sides, systematic_mev, committee, n_samples, seed)
+    drawn = _upward_crossing(n, curves)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")
+    beyond, below = float(np.mean(np.isinf(drawn))), float(np.mean(drawn == 0.0))
+    verdict: Verdict = "undecided"
+    if beyond >= confidence:
+        verdict = "no crossing below n_max"
+    elif below >= confidence:
+        verdict = "always crystal"
+    elif 0.0 < size < np.inf:
+        verdict = "crossing"
+    members = _upward_crossing(n, _difference(fits.member_coefficients, n, *sides))
+    return Crossing(
+        verdict=verdict,
+        size=size if verdict == "crossing" else None,
+        low=None if low == 0.0 else float(min(low, n_max)),
+        high=None if np.isinf(high) else float(max(high, n_min)),
+        confidence=confidence,
+        members=tuple(None if np.isinf(m) else float(max(m, n_min)) for m in members),
+        probability_beyond=beyond,
+        n_min=n_min,
+        n_max=n_max,
+        cluster=sides[0],
+        crystal=sides[1],
+        systematic_mev=systematic_mev,
+        atomic_volume=atomic_volume,
+    )
+
+
+def difference_curve(
+    fits: FamilyFits,
+    n_grid: ArrayLike,
+    *,
+    cluster: Sequence[str] | None = None,
+    crystal: Sequence[str] | None = None,
+    confidence: float = 0.9,
+    systematic_mev: float = 0.0,
+    n_samples: int = 4000,
+    seed: int = 0,
+) -> DifferenceCurve:
+    """Curve and pointwise band of dE/N to plot; arguments as :func:`find_crossing`."""
+    n = np.asarray(n_grid, dtype=float)
+    sides = two_sides(fits.fits, cluster, crystal)
+    curves = _draw(fits, n, sides, systematic_mev, True, n_samples, seed)
+    tail = (1 - confidence) / 2
+    low, median, high = np.quantile(curves, [tail, 0.5, 1 - tail], axis=0)
+    best = _difference({m: f.coefficients[None] for m, f in fits.fits.items()}, n, *sides)[0]
+    members = _difference(fits.member_coefficients, n, *sides)
+    return DifferenceCurve(n=n, best=best, median=median, low=low, high=high, members=members)
+
+
+def _draw(
+    fits: FamilyFits,
+    n: FloatArray,
+    sides: tuple[tuple[str, ...], tuple[str, ...]],
+    systematic_mev: float,
+    committee: bool,
+    n_samples: int,
+    seed: int,
+) -> FloatArray:
+    """Random difference curves (n_samples, G), eV/atom."""
+    curves = _difference(fits.sample(n_samples, seed, committee=committee), n, *sides)
+    # A stream of its own, so that the fits' draws stay the same with and without the shift.
+    shift = np.random.default_rng([seed, 1]).standard_normal((n_samples, 1))
+    return curves + shift * (systematic_mev / MEV_PER_EV)
+
+
+def _difference(
+    coefficients: Mapping[str, FloatArray],
+    n: FloatArray,
+    cluster: Sequence[str],
+    crystal: Sequence[str],
+) -> FloatArray:
+    """dE/N (C, G), eV/atom, of coefficients (C, 4): lowest cluster minus lowest crystal motif."""
+    per_atom = (design(n) / n[:, None]).T
+
+    def lowest(motifs: Sequence[str]) -> FloatArray:
+        return reduce(np.minimum, [coefficients[motif] @ per_atom for motif in motifs])
+
+    return lowest(cluster) - lowest(crystal)
+
+
+def _upward_crossing(n: FloatArray, curves: FloatArray) -> FloatArray:
+    """Size above which each curve (C, G) stays positive: inf never, 0 everywhere, else in log N."""
+    lower = curves <= 0.0
+    last = curves.shape[1] - 1 - np.argmax(lower[:, ::-1], axis=1)  # last grid point not positive
+    ever = lower.any(axis=1)
+    left = np.minimum(last, curves.shape[1] - 2)
+    rows = np.arange(len(curves))
+    before, after = curves[rows, left], curves[rows, left + 1]
+    inside = ever & ~lower[:, -1]
+    share = np.where(inside, -before, 0.0) / np.where(inside, after - before, 1.0)
+    log_n = np.log(n)
+    root = np.exp(log_n[left] + share * (log_n[left + 1] - log_n[left]))
+    return np.where(lower[:, -1], np.inf, np.where(ever, root, 0.0))

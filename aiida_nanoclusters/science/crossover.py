@@ -1,0 +1,396 @@
+"""Which clusters to relax so that the size of the crossover is known well, cheaply.
+
+:class:`CrossoverSearch` starts with a few small sizes of every family, fits, finds the crossing,
+and then asks each time for the sizes that narrow it most for their cost, until the interval is as
+narrow as wanted. It is plain and resumable, its proposals depend on nothing but its state::
+
+    search = CrossoverSearch({"icosahedron": [147, 309, ...], "truncated octahedron": [201, ...]})
+    while not search.is_finished:
+        search.update({(motif, size): relax(motif, size) for motif, size in search.next()})
+    print(search.result().describe())
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import t as student_t
+
+from aiida_nanoclusters.science.crossing import Crossing, find_crossing, two_sides
+from aiida_nanoclusters.science.energy_fit import (
+    ERROR_POWER,
+    EnergyFit,
+    FamilyFits,
+    FloatArray,
+    design,
+    fit_families,
+    select_terms,
+)
+
+Cluster = tuple[str, int]
+
+#: First sizes: as near as there are to n_min times these.
+START = (1, 2, 4, 8)
+#: A size may be at most this many times the family's largest relaxed one: early fits are rough.
+GROWTH = 4.0
+#: "No crossing below n_max" is believed from fits that reach at least n_max divided by this.
+EXTRAPOLATION = 3.0
+#: Degrees of freedom that each fit needs before its error bar is trusted to end the search.
+MIN_DOF = 2
+#: Once the fits' share of the interval is below this, more sizes cannot narrow it.
+NEGLIGIBLE = 1 / 3
+
+
+def relaxation_cost(n: ArrayLike) -> FloatArray:
+    """Relative cost of relaxing N atoms: (N + 200)^(4/3).
+
+    A step costs O(N), the number of steps grows like the diameter, and to start a relaxation
+    costs about as much as that of 200 atoms.
+    """
+    return np.asarray((np.asarray(n, dtype=float) + 200.0) ** (4 / 3))
+
+
+class CrossoverSearch:
+    """Adaptive search for the size at which crystals become lower in energy.
+
+    Parameters
+    ----------
+    families
+        Motif -> sizes of the closed-shell clusters that can be built.
+    n_min, n_max
+        Range of sizes of the answer and of the clusters; ``n_max`` None: the largest available.
+    width
+        Wanted half-width of the interval, relative to the size.
+    budget
+        Most atoms in all relaxed clusters together; None: no limit.
+    batch
+        Sizes proposed at a time after the start.
+    cluster, crystal
+        Motifs on either side, by default told apart by name.
+    bulk_energy
+        Crystalline motif -> energy of the bulk (eV/atom; a number, or one per committee member).
+    shared_bulk
+        Single-crystal motifs fitted with one common volume term.
+    confidence, systematic_mev, atomic_volume, n_samples, seed
+        As :func:`~aiida_nanoclusters.science.crossing.find_crossing`.
+
+    Raises
+    ------
+    ValueError
+        A side without motifs, a family without sizes in the range, or a setting that makes no
+        sense.
+    """
+
+    def __init__(
+        self,
+        families: Mapping[str, Iterable[int]],
+        n_min: int = 100,
+        n_max: int | None = None,
+        width: float = 0.03,
+        budget: int | None = None,
+        *,
+        batch: int = 2,
+        cluster: Sequence[str] | None = None,
+        crystal: Sequence[str] | None = None,
+        bulk_energy: Mapping[str, float | Sequence[float]] | None = None,
+        shared_bulk: Sequence[str] = (),
+        confidence: float = 0.9,
+        systematic_mev: float = 0.0,
+        atomic_volume: float | None = None,
+        n_samples: int = 2000,
+        seed: int = 0,
+    ) -> None:
+        sizes = {motif: sorted({int(n) for n in ns}) for motif, ns in families.items()}
+        top = max((max(ns, default=0) for ns in sizes.values()), default=0)
+        self._n_min, self._n_max = int(n_min), int(top if n_max is None else n_max)
+        if not 0 < self._n_min < self._n_max or width <= 0 or batch < 1:
+            raise ValueError(
+                f"needs 0 < n_min < n_max, width > 0 and batch >= 1, not {n_min}, {self._n_max}, "
+                f"{width}, {batch}"
+            )
+        self._sizes = {
+            motif: [n for n in ns if self._n_min <= n <= self._n_max] for motif, ns in sizes.items()
+        }
+        if empty := [motif for motif, ns in self._sizes.items() if not ns]:
+            raise ValueError(
+                f"{', '.join(empty)}: no size between {self._n_min} and {self._n_max}; leave the "
+                "family out or widen the range"
+            )
+        self._cluster, self._crystal = two_sides(list(sizes), cluster, crystal)
+        self._width, self._budget, self._batch = float(width), budget, int(batch)
+        self._bulk = {
+            motif: np.ravel(np.asarray(value, dtype=float)).tolist()
+            for motif, value in (bulk_energy or {}).items()
+        }
+        self._shared = list(shared_bulk)
+        self._confidence, self._systematic = float(confidence), float(systematic_mev)
+        self._volume, self._n_samples, self._seed = atomic_volume, int(n_samples), int(seed)
+        self._results: dict[Cluster, list[float] | None] = {}  # None: failed
+        self._planned: tuple[list[Cluster], str] | None = None
+
+    def next(self) -> list[Cluster]:
+        """Clusters to relax now; the same until :meth:`update`, empty when finished."""
+        return list(self._plan()[0])
+
+    def update(self, results: Mapping[Cluster, ArrayLike]) -> None:
+        """Take relaxed total energies (eV): a number, or (M,) from a committee.
+
+        An energy that is not finite marks the cluster as failed: it is not asked for again. A
+        cluster that comes twice counts once, with its latest energy.
+
+        Raises
+        ------
+        ValueError
+            A cluster that is not in the families, or a committee of another size than before.
+        """
+        taken = dict(self._results)
+        for (motif, size), energy in results.items():
+            if int(size) not in self._sizes.get(motif, ()):
+                raise ValueError(f"{motif} of {size} atoms is not among the families' sizes")
+            values = np.ravel(np.asarray(energy, dtype=float))
+            taken[motif, int(size)] = values.tolist() if np.isfinite(values).all() else None
+        if len({len(values) for values in taken.values() if values is not None}) > 1:
+            raise ValueError("every cluster needs one energy from each member of the committee")
+        self._results, self._planned = taken, None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to relax."""
+        return not self._plan()[0]
+
+    @property
+    def reason(self) -> str:
+        """Why the search has finished, or what it does next, in words."""
+        return self._plan()[1]
+
+    @property
+    def relaxed(self) -> list[Cluster]:
+        """Clusters with energies, by motif and size."""
+        return sorted(key for key, values in self._results.items() if values is not None)
+
+    @property
+    def failed(self) -> list[Cluster]:
+        """Clusters whose relaxation failed."""
+        return sorted(key for key, values in self._results.items() if values is None)
+
+    @property
+    def spent(self) -> int:
+        """Atoms in all clusters relaxed so far, failed ones included."""
+        return sum(size for _, size in self._results)
+
+    def fits(self) -> FamilyFits:
+        """Fits of the families that have enough sizes by now.
+
+        Raises
+        ------
+        ValueError
+            A side has no family with enough sizes; says how many more are missing.
+        """
+        data: dict[str, tuple[ArrayLike, ArrayLike]] = {}
+        missing: dict[str, str] = {}
+        for motif in self._sizes:
+            sizes = self._done(motif)
+            try:
+                select_terms(len(sizes), fixed_bulk=motif in self._bulk)
+            except ValueError as error:
+                missing[motif] = str(error)
+                continue
+            data[motif] = (sizes, np.array([self._results[motif, n] for n in sizes], dtype=float))
+        for side in (self._cluster, self._crystal):
+            if not set(side) & set(data):
+                raise ValueError("; ".join(f"{motif}: {missing[motif]}" for motif in side))
+        return fit_families(
+            data,
+            n_min=self._n_min,
+            bulk_energy={m: v for m, v in self._bulk.items() if m in data},
+            shared_bulk=[m for m in self._shared if m in data],
+        )
+
+    def result(self) -> Crossing:
+        """Crossing from what is known now, finished or not.
+
+        Raises
+        ------
+        ValueError
+            Too few sizes so far to fit either side.
+        """
+        return self._crossing(self.fits())
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Everything, JSON-able."""
+        return {
+            "settings": {
+                "families": {motif: list(sizes) for motif, sizes in self._sizes.items()},
+                "n_min": self._n_min,
+                "n_max": self._n_max,
+                "width": self._width,
+                "budget": self._budget,
+                "batch": self._batch,
+                "cluster": list(self._cluster),
+                "crystal": list(self._crystal),
+                "bulk_energy": dict(self._bulk),
+                "shared_bulk": list(self._shared),
+                "confidence": self._confidence,
+                "systematic_mev": self._systematic,
+                "atomic_volume": self._volume,
+                "n_samples": self._n_samples,
+                "seed": self._seed,
+            },
+            "results": [[m, n, self._results[m, n]] for m, n in sorted(self._results)],
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "CrossoverSearch":
+        """Continue from :attr:`state`."""
+        search = cls(**state["settings"])
+        search._results = {(motif, size): values for motif, size, values in state["results"]}
+        return search
+
+    def _done(self, motif: str) -> list[int]:
+        return [n for n in self._sizes[motif] if self._results.get((motif, n)) is not None]
+
+    def _open(self, motif: str, pending: Sequence[Cluster] = ()) -> list[int]:
+        """Sizes that can still be asked for within the budget."""
+        left = np.inf if self._budget is None else self._budget - self.spent
+        left -= sum(n for _, n in pending)
+        return [
+            n
+            for n in self._sizes[motif]
+            if (motif, n) not in self._results and (motif, n) not in pending and n <= left
+        ]
+
+    def _crossing(self, fits: FamilyFits, *, fit_only: bool = False) -> Crossing:
+        return find_crossing(
+            fits,
+            self._n_min,
+            self._n_max,
+            cluster=[m for m in self._cluster if m in fits.fits],
+            crystal=[m for m in self._crystal if m in fits.fits],
+            confidence=self._confidence,
+            systematic_mev=0.0 if fit_only else self._systematic,
+            committee=not fit_only,
+            atomic_volume=self._volume,
+            n_samples=self._n_samples,
+            seed=self._seed,
+        )
+
+    def _plan(self) -> tuple[list[Cluster], str]:
+        if self._planned is None:
+            self._planned = self._decide()
+        return self._planned
+
+    def _decide(self) -> tuple[list[Cluster], str]:
+        """Next batch and its reason, or an empty batch and why the search ends."""
+        if start := self._start():
+            return start, "first sizes of every family"
+        try:
+            fits = self.fits()
+        except ValueError as error:
+            return [], f"no size left to relax: {error}"
+        answer, own = self._crossing(fits), self._crossing(fits, fit_only=True)
+        edge = self._n_max if own.probability_beyond > 0.5 else self._n_min
+        target = float(edge if own.size is None else own.size)
+        relevant = self._relevant(fits, target)
+        needed = self._needed(fits, relevant, target, crosses=own.size is not None)
+        if not needed:
+            closed = np.isfinite(answer.half_width)
+            enough = NEGLIGIBLE * answer.half_width if closed else self._width
+            if answer.half_width <= self._width:
+                return [], f"interval is within {100 * self._width:.3g} %"
+            if own.half_width <= enough:
+                return [], "the potential's own uncertainty limits the interval, not the sizes"
+            if own.verdict in ("no crossing below n_max", "always crystal"):
+                return [], own.verdict
+        batch = needed[: self._batch]
+        while len(batch) < self._batch and (best := self._best(fits, relevant, target, batch)):
+            batch.append(best)
+        if batch:
+            return batch, f"narrow the interval around N = {target:.0f}"
+        return [], "no size left to relax within the range and the budget"
+
+    def _start(self) -> list[Cluster]:
+        """First sizes of each family, from n_min up; failed ones are replaced."""
+        batch: list[Cluster] = []
+        for motif in self._sizes:
+            done, used = self._done(motif), set[int]()
+            for factor in START:
+                own = [n for m, n in batch if m == motif]
+                candidates = {*self._open(motif, batch), *done} - used
+                if len(done) + len(own) >= len(START) or not candidates:
+                    break
+                goal = np.log(self._n_min * factor)
+                near = min(candidates, key=lambda n: (abs(np.log(n) - goal), n))
+                used.add(near)
+                if near not in done:
+                    batch.append((motif, near))
+        return batch
+
+    def _relevant(self, fits: FamilyFits, target: float) -> list[str]:
+        """Motifs that may be the lowest of their side at the target size."""
+        relevant = []
+        for side in (self._cluster, self._crystal):
+            bounds = {}
+            for motif in (m for m in side if m in fits.fits):
+                energy, error = fits.fits[motif].predict(target)
+                reach = self._t(fits.fits[motif].dof) * error
+                bounds[motif] = (float(energy - reach), float(energy + reach))
+            ceiling = min(high for _, high in bounds.values())
+            relevant += [motif for motif, (low, _) in bounds.items() if low <= ceiling]
+        return relevant
+
+    def _needed(
+        self, fits: FamilyFits, relevant: Sequence[str], target: float, *, crosses: bool
+    ) -> list[Cluster]:
+        """Sizes without which the interval is not to be believed, however narrow it looks."""
+        needed: list[Cluster] = []
+        for motif in relevant:
+            done, candidates = self._done(motif), self._open(motif, needed)
+            above = [n for n in candidates if n > done[-1]]
+            below = [n for n in candidates if n < done[0]]
+            pick: int | None = None
+            if crosses and done[-1] < target and above:  # bracket it from both sides
+                pick = min((n for n in above if n >= target), default=above[-1])
+            elif done[0] > target and below:
+                pick = max((n for n in below if n <= target), default=below[0])
+            elif not crosses and target == self._n_max and above:
+                goal = min(GROWTH * done[-1], self._n_max / EXTRAPOLATION)
+                if done[-1] < self._n_max / EXTRAPOLATION:
+                    pick = min(above, key=lambda n: abs(np.log(n / goal)))
+            elif fits.fits[motif].dof < MIN_DOF and candidates:
+                best = self._best(fits, [motif], target, needed)
+                pick = None if best is None else best[1]
+            if pick is not None:
+                needed.append((motif, pick))
+        return needed
+
+    def _best(
+        self, fits: FamilyFits, motifs: Sequence[str], target: float, pending: Sequence[Cluster]
+    ) -> Cluster | None:
+        """Size that lowers the squared half-width of dE/N at the target most for its cost."""
+        best: Cluster | None = None
+        best_gain = 0.0
+        for motif in motifs:
+            sizes = self._done(motif) + [n for m, n in pending if m == motif]
+            candidates = self._open(motif, pending)
+            reachable = [n for n in candidates if n <= GROWTH * max(sizes)] or candidates[:1]
+            before = self._spread(fits.fits[motif], sizes, target)
+            for n in reachable:
+                after = self._spread(fits.fits[motif], [*sizes, n], target)
+                gain = (before - after) / float(relaxation_cost(n))
+                if gain > best_gain:
+                    best, best_gain = (motif, n), gain
+        return best
+
+    def _spread(self, fit: EnergyFit, sizes: Sequence[int], target: float) -> float:
+        """Squared half-width (eV^2) of a fit's energy at the target, were these its sizes."""
+        columns = [i for i in range(4) if fit.covariance[i, i] > 0]
+        x, goal = design(sizes)[:, columns], design(target)[columns]
+        weighted = x / (np.cbrt(np.asarray(sizes, dtype=float)) ** ERROR_POWER)[:, None]
+        inverse = np.linalg.pinv(weighted.T @ weighted, hermitian=True)
+        factor = fit.scale * self._t(len(sizes) - len(columns))
+        return float(factor**2 * (goal @ inverse @ goal))
+
+    def _t(self, dof: float) -> float:
+        return float(student_t.ppf((1 + self._confidence) / 2, max(dof, 1)))

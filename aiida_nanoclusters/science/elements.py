@@ -1,0 +1,109 @@
+"""Element data that the builders and analyses start from, one row per element.
+
+Lattice constants: H. W. King, "Crystal structures and lattice parameters of allotropes of the
+elements", CRC Handbook of Chemistry and Physics (293 K); argon: O. G. Peterson, D. N. Batchelder
+and R. O. Simmons, Phys. Rev. 150, 703 (1966) (4.25 K). They are starting geometries: a study
+relaxes its own lattice with its own level of theory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+__all__ = ["ELEMENTS", "Element", "element"]
+
+
+@dataclass(frozen=True)
+class Element:
+    """What is known about one element before anything is calculated.
+
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    structure : str
+        Crystal structure: ``'fcc'``, ``'hcp'``, ``'bcc'`` or ``'diamond'``.
+    lattice_constant : float
+        Experimental lattice constant a (Å).
+    c_over_a : float or None
+        Axial ratio of an hcp crystal; None for cubic ones.
+    valence : int or None
+        Delocalised electrons per atom in the jellium picture of a cluster; None where that picture
+        does not hold (open d shells, covalent bonds, closed shells).
+    """
+
+    symbol: str
+    structure: str
+    lattice_constant: float
+    c_over_a: float | None = None
+    valence: int | None = None
+
+    @property
+    def nearest_neighbour(self) -> float:
+        """Nearest-neighbour distance in the crystal (Å)."""
+        a = self.lattice_constant
+        if self.structure == "fcc":
+            return a / sqrt(2)
+        if self.structure == "bcc":
+            return a * sqrt(3) / 2
+        if self.structure == "diamond":
+            return a * sqrt(3) / 4
+        assert self.c_over_a is not None
+        # hcp: the shorter of the in-plane and the out-of-plane neighbour.
+        return min(a, a * sqrt(1 / 3 + self.c_over_a**2 / 4))
+
+    @property
+    def atomic_volume(self) -> float:
+        """Volume per atom in the crystal (Å^3)."""
+        a = self.lattice_constant
+        if self.structure == "hcp":
+            assert self.c_over_a is not None
+            return a**3 * self.c_over_a * sqrt(3) / 4
+        return a**3 / {"fcc": 4, "bcc": 2, "diamond": 8}[self.structure]
+
+
+ELEMENTS: dict[str, Element] = {
+    row.symbol: row
+    for row in (
+        Element("Au", "fcc", 4.0782, valence=1),
+        Element("Ag", "fcc", 4.0857, valence=1),
+        Element("Cu", "fcc", 3.6146, valence=1),
+        Element("Pt", "fcc", 3.9236),
+        Element("Pd", "fcc", 3.8903),
+        Element("Ni", "fcc", 3.5236),
+        Element("Ru", "hcp", 2.7058, c_over_a=4.2816 / 2.7058),
+        Element("Rh", "fcc", 3.8032),
+        Element("Si", "diamond", 5.4306),
+        Element("Al", "fcc", 4.0496, valence=3),
+        Element("Ar", "fcc", 5.3111),
+    )
+}
+
+
+def element(symbol: str) -> Element:
+    """Look up one element.
+
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol, e.g. ``'Cu'``.
+
+    Returns
+    -------
+    Element
+        The row of the table.
+
+    Raises
+    ------
+    ValueError
+        If the element is not in the table.
+    """
+    try:
+        return ELEMENTS[symbol]
+    except KeyError:
+        known = ", ".join(sorted(ELEMENTS))
+        raise ValueError(
+            f"no data for element {symbol!r}; known: {known}. Give the distance or the lattice "
+            "constant yourself, or add a row to ELEMENTS."
+        ) from None

@@ -1,0 +1,265 @@
+"""Which configurations a training set is made of, from a recipe that reads like a table.
+
+A recipe is a list of entries. Each names what is built (``kind`` and its parameters) and how it
+is then varied, in this order: relaxed or not, strained and rattled (``distort``), or sampled by
+molecular dynamics at several temperatures (``sample``). Lengths are in bond lengths and strains
+are fractions, so that one recipe serves every metal.
+
+Entries
+-------
+``{kind: atom}``
+    The isolated atom, the energy reference.
+``{kind: dimer, nearest: 0.7, farthest: 2.2, count: 30}``
+    A curve of bond lengths.
+``{kind: cluster, sizes: [12, 13], structures: 10}``
+    Compact structures of each size: icosahedral, cut from the crystal, packed at random.
+``{kind: motif, motif: icosahedron, sizes: [55, 147]}``
+    Members of a closed-shell family; see :func:`~.clusters.motif_family`.
+``{kind: bulk, lattices: [fcc, hcp, bcc], repeat: 2}``
+    Crystals in their cubic (hcp: primitive) cells, repeated.
+``{kind: slab, facets: [111, 100, 110], layers: 6, repeat: 2, vacuum: 12.0}``
+    Surfaces; vacuum in Å.
+``{kind: twin, layers: 6, repeat: 2}``
+    A periodic crystal with two twin planes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from aiida_nanoclusters.science.bulk import (
+    bulk_cell,
+    close_packed_cell,
+    dimer,
+    surface_slab,
+    twin_cell,
+)
+from aiida_nanoclusters.science.clusters import motif_family
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.starts import starting_clusters
+
+Entry = Mapping[str, Any]
+
+#: Keys that any entry may hold, beside the arguments of its kind.
+_COMMON = {"kind", "relax", "distort", "sample"}
+_DISTORT = {"strains", "uniaxial", "random_strains", "rattles", "copies"}
+_SAMPLE = {"temperatures", "frames"}
+
+
+def _atom(symbol: str, distance: float, seed: int) -> list[Atoms]:
+    return [Atoms(symbol)]
+
+
+def _dimer(
+    symbol: str, distance: float, seed: int, *, nearest: float, farthest: float, count: int
+) -> list[Atoms]:
+    return [dimer(symbol, distance * x) for x in np.linspace(nearest, farthest, count)]
+
+
+def _cluster(
+    symbol: str, distance: float, seed: int, *, sizes: Sequence[int], structures: int
+) -> list[Atoms]:
+    return [a for n in sizes for a in starting_clusters(symbol, n, distance, seed, structures)]
+
+
+def _motif(
+    symbol: str, distance: float, seed: int, *, motif: str, sizes: Sequence[int]
+) -> list[Atoms]:
+    family = {m.size: m for m in motif_family(motif, min(sizes), max(sizes))}
+    missing = [n for n in sizes if n not in family]
+    if missing:
+        raise ValueError(
+            f"no {motif} of {', '.join(map(str, missing))} atoms: sizes of this family are "
+            f"{', '.join(map(str, sorted(family)[:12]))} ..."
+        )
+    return [family[n].build(symbol, distance) for n in sizes]
+
+
+def _bulk(
+    symbol: str, distance: float, seed: int, *, lattices: Sequence[str], repeat: int
+) -> list[Atoms]:
+    unknown = [lattice for lattice in lattices if lattice not in _LATTICES]
+    if unknown:
+        raise ValueError(f"unknown lattice {unknown[0]!r}: use {', '.join(_LATTICES)}")
+    return [_LATTICES[lattice](symbol, distance).repeat(repeat) for lattice in lattices]
+
+
+def _slab(
+    symbol: str,
+    distance: float,
+    seed: int,
+    *,
+    facets: Sequence[int | str],
+    layers: int,
+    repeat: int,
+    vacuum: float,
+) -> list[Atoms]:
+    return [
+        surface_slab(
+            symbol,
+            str(facet),
+            layers,
+            vacuum,
+            lattice_constant=distance * np.sqrt(2),
+            structure="fcc",
+            repeat=(repeat, repeat),
+        )
+        for facet in facets
+    ]
+
+
+def _twin(symbol: str, distance: float, seed: int, *, layers: int, repeat: int) -> list[Atoms]:
+    return [twin_cell(symbol, layers, distance, repeat=(repeat, repeat))]
+
+
+#: Crystals of a given bond length.
+_LATTICES: dict[str, Callable[[str, float], Atoms]] = {
+    "fcc": lambda symbol, d: bulk_cell(symbol, d * np.sqrt(2), structure="fcc"),
+    "bcc": lambda symbol, d: bulk_cell(symbol, d * 2 / np.sqrt(3), structure="bcc"),
+    "hcp": lambda symbol, d: close_packed_cell(symbol, "AB", d),
+    "dhcp": lambda symbol, d: close_packed_cell(symbol, "ABCB", d),
+}
+
+_BUILDERS: dict[str, Callable[..., list[Atoms]]] = {
+    "atom": _atom,
+    "dimer": _dimer,
+    "cluster": _cluster,
+    "motif": _motif,
+    "bulk": _bulk,
+    "slab": _slab,
+    "twin": _twin,
+}
+
+
+def recipe_problem(recipe: Sequence[Entry]) -> str | None:
+    """Return what is wrong with a recipe and how to mend it, or None."""
+    if not recipe:
+        return "the recipe is empty: give at least one entry, e.g. {kind: atom}"
+    for k, entry in enumerate(recipe):
+        if entry.get("kind") not in _BUILDERS:
+            return f"entry {k}: unknown kind {entry.get('kind')!r}, use {', '.join(_BUILDERS)}"
+        for part, allowed in (("distort", _DISTORT), ("sample", _SAMPLE)):
+            unknown = set(entry.get(part) or {}) - allowed
+            if unknown:
+                return f"entry {k}: unknown {sorted(unknown)} in {part}, use {sorted(allowed)}"
+        if entry.get("distort") and entry.get("sample"):
+            return f"entry {k}: either distort or sample; write two entries for both"
+        if entry.get("sample") and not entry["sample"].get("temperatures"):
+            return f"entry {k}: sample needs a list of temperatures in K"
+    return None
+
+
+def build_entry(entry: Entry, index: int, symbol: str, distance: float, seed: int) -> Frames:
+    """Build the starting structures of one entry.
+
+    Parameters
+    ----------
+    entry
+        As described in the module's docstring.
+    index
+        Its place in the recipe; kept in each frame's `info` and in its parent's name.
+    symbol
+        Chemical symbol.
+    distance
+        Bond length in Å.
+    seed
+        Of the whole recipe.
+
+    Raises
+    ------
+    ValueError
+        If an argument of the entry is unknown or missing, or a size does not exist.
+    """
+    kind = entry["kind"]
+    arguments = {k: v for k, v in entry.items() if k not in _COMMON}
+    try:
+        images = _BUILDERS[kind](symbol, distance, seed + index, **arguments)
+    except TypeError as error:
+        raise ValueError(f"entry {index} ({kind}) of the recipe: {error}") from error
+    for k, atoms in enumerate(images):
+        atoms.info.update(
+            config_type=entry.get("motif", kind),
+            parent=f"{index:02d}-{entry.get('motif', kind)}-{len(atoms)}-{k:03d}",
+            entry=index,
+        )
+    return Frames.from_atoms(images)
+
+
+def distort(frames: Frames, how: Mapping[str, Any], seed: int) -> Frames:
+    """Return every frame as it is, and every combination of a strain with a rattle.
+
+    Parameters
+    ----------
+    frames
+        Structures to vary; left untouched.
+    how
+        ``strains``: isotropic, as fractions. ``uniaxial``: elongations along [111] and [001] at
+        constant volume (to first order), the strains within the tetrahedra of an icosahedron.
+        ``random_strains``: standard deviations of a random symmetric strain. ``rattles``:
+        standard deviations of the displacements in Å. ``copies``: how many of each random one
+        (default 1).
+    seed
+        Equal seeds give equal displacements.
+    """
+    rng = np.random.default_rng(seed)
+    copies = int(how.get("copies", 1))
+    varied: list[Atoms] = []
+    for atoms in frames.without_labels():
+        tensors = [(1.0 + e) * np.eye(3) for e in (0.0, *how.get("strains", []))]
+        for elongation in how.get("uniaxial", []):
+            for axis in (np.ones(3) / np.sqrt(3), np.array([0.0, 0.0, 1.0])):
+                along = np.outer(axis, axis)
+                tensors.append(np.eye(3) + elongation * (1.5 * along - 0.5 * np.eye(3)))
+        for amplitude in how.get("random_strains", []):
+            for _ in range(copies):
+                strain = rng.normal(scale=amplitude, size=(3, 3))
+                tensors.append(np.eye(3) + 0.5 * (strain + strain.T))
+        for tensor in tensors:
+            strained = _deformed(atoms, tensor)
+            varied.append(strained)
+            for amplitude in how.get("rattles", []):
+                for _ in range(copies):
+                    moved = strained.copy()
+                    moved.positions += rng.normal(scale=amplitude, size=(len(atoms), 3))
+                    varied.append(moved)
+    return Frames.from_atoms(varied)
+
+
+def entry_of(frames: Frames) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the place in the recipe each frame came from, shape (F,)."""
+    return np.array([json.loads(str(text)).get("entry", -1) for text in frames.info])
+
+
+def thin(frames: Frames, total: int | None, seed: int) -> Frames:
+    """Return at most `total` frames drawn evenly over the classes of kind and size.
+
+    Small classes are kept whole, so that a dimer curve is not lost among thousands of frames
+    of molecular dynamics.
+    """
+    if total is None or len(frames) <= total:
+        return frames
+    rng = np.random.default_rng(seed)
+    classes: dict[tuple[str, int], list[int]] = {}
+    for i in range(len(frames)):
+        classes.setdefault((str(frames.config_types[i]), int(frames.sizes[i])), []).append(i)
+    queues = [rng.permutation(members).tolist() for _, members in sorted(classes.items())]
+    chosen: list[int] = []
+    while len(chosen) < total:
+        for queue in queues:
+            if queue and len(chosen) < total:
+                chosen.append(queue.pop())
+    return frames.select(sorted(chosen))
+
+
+def _deformed(atoms: Atoms, tensor: np.ndarray[Any, np.dtype[np.float64]]) -> Atoms:
+    moved = atoms.copy()
+    if moved.pbc.any():
+        moved.set_cell(moved.cell.array @ tensor, scale_atoms=True)
+    else:
+        moved.positions = moved.positions @ tensor
+    return moved

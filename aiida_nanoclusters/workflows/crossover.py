@@ -1,0 +1,233 @@
+"""CrossoverWorkChain: at what size does a cluster become a crystal?"""
+
+from __future__ import annotations
+
+from aiida.engine import ExitCode, ProcessSpec, WorkChain, if_, while_
+from aiida.orm import ArrayData, Dict, Float, List, Str
+
+from aiida_nanoclusters.calculations import crossover as steps
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.clusters import MOTIFS
+from aiida_nanoclusters.science.stages import derive_seed, parse_stages
+from aiida_nanoclusters.workflows.jobs import job
+from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.validators import validate_element
+
+_SETTINGS = {
+    "families", "shape", "n_min", "n_max", "fit_from", "width", "confidence", "budget", "batch",
+    "seed", "relax_stages", "bulk_stages", "mode_sizes", "mode_stages",
+}
+
+
+class CrossoverWorkChain(WorkChain):
+    """Relax closed shells of both kinds, at sizes chosen as it goes, until the crossing is known.
+
+    `potentials` is a committee (one member will do): every member relaxes every cluster, and the
+    spread of their curves is part of the interval, with the uncertainty of the fits and, where
+    given, the known error `systematic_mev` of the difference between the motifs.
+    """
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare ports and outline."""
+        super().define(spec)
+        spec.input("element", valid_type=Str, validator=validate_element)
+        spec.input_namespace("potentials", valid_type=PotentialData, dynamic=True,
+                             validator=validate_potentials)
+        spec.input("settings", valid_type=Dict, validator=validate_settings)
+        spec.input("systematic_mev", valid_type=Float, default=lambda: Float(0.0),
+                   help="Standard deviation of the potentials' error in the energy difference "
+                        "between the motifs, meV/atom.")
+        spec.expose_inputs(
+            LammpsBaseWorkChain,
+            exclude=("lammps.frames", "lammps.stages", "lammps.seeds", "lammps.potential"),
+        )
+        spec.output("answer", valid_type=Dict, help="The crossing, its interval and a sentence.")
+        spec.output("curves", valid_type=ArrayData, help="Energy difference against size.")
+        spec.output("energies", valid_type=ArrayData, help="Of every relaxed cluster.")
+        spec.output("structures", valid_type=FramesData, help="Relaxed by the first member.")
+        spec.output("bulk", valid_type=Dict, help="Of the first member.")
+        spec.output("modes", valid_type=ArrayData, required=False,
+                    help="Cluster mode against Wulff mode at equal size, equations 3 and 4.")
+        spec.outline(
+            cls.relax_bulk,
+            cls.relax_slabs,
+            cls.start,
+            while_(cls.is_undecided)(cls.relax_clusters, cls.update),
+            if_(cls.wants_modes)(cls.relax_modes, cls.compare_modes),
+            cls.answer,
+        )
+        spec.exit_code(400, "ERROR_BULK_FAILED", message="The crystal or a slab did not relax.")
+        spec.exit_code(401, "ERROR_TOO_FEW_CLUSTERS",
+                       message="Too few clusters relaxed for an answer: {reason}")
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls, code, potentials, element, protocol=None, overrides=None, options=None
+    ):
+        """Return a builder for a LAMMPS `code`; numbers from `protocols/crossover.yaml`.
+
+        Parameters
+        ----------
+        code, element
+            LAMMPS, and a chemical symbol.
+        potentials
+            Committee by name; one member will do.
+        protocol, overrides
+            Name of a protocol, and what to change in it.
+        options
+            `metadata.options` of the jobs.
+        """
+        builder = cls.get_builder()
+        builder.element = Str(element)
+        builder.settings = Dict(load_protocol("crossover", protocol, overrides)["settings"])
+        builder.lammps = job(code, options)
+        if potentials:
+            builder.potentials = dict(potentials)
+        return builder
+
+    # -- bulk and surfaces -----------------------------------------------------------------
+
+    def relax_bulk(self) -> None:
+        """Relax the crystal's cell with the first member."""
+        crystal = steps.build_bulk(self.inputs.element)
+        self.to_context(bulk_run=self._relax(crystal, "bulk_stages", self._members()[0]))
+
+    def relax_slabs(self) -> ExitCode | None:
+        """Relax slabs cut from that crystal."""
+        if "structures" not in self.ctx.bulk_run.outputs:
+            return self.exit_codes.ERROR_BULK_FAILED
+        slabs = steps.build_slabs(self.inputs.element, self.ctx.bulk_run.outputs.structures)
+        self.to_context(slab_run=self._relax(slabs, "relax_stages", self._members()[0]))
+        return None
+
+    # -- closed shells ---------------------------------------------------------------------
+
+    def start(self) -> ExitCode | None:
+        """Collect bulk properties and set up the search."""
+        if not self.ctx.slab_run.is_finished_ok:
+            return self.exit_codes.ERROR_BULK_FAILED
+        self.ctx.bulk = steps.bulk_properties(
+            self.inputs.element,
+            self.ctx.bulk_run.outputs.structures,
+            self.ctx.slab_run.outputs.structures,
+        )
+        self.out("bulk", self.ctx.bulk)
+        self.ctx.state = steps.start_search(
+            self.inputs.settings, self.ctx.bulk, self.inputs.systematic_mev
+        )
+        self.ctx.rounds = {}
+        return None
+
+    def is_undecided(self) -> bool:
+        """Whether the search wants more clusters."""
+        return not self.ctx.state["is_finished"]
+
+    def relax_clusters(self) -> None:
+        """Let every member relax the clusters asked for."""
+        self.report(self.ctx.state["reason"])
+        clusters = steps.build_clusters(
+            self.inputs.element, self.inputs.settings, self.ctx.bulk, self.ctx.state
+        )
+        for member in self._members():
+            self.to_context(**{f"run_{member}": self._relax(clusters, "relax_stages", member)})
+
+    def update(self) -> None:
+        """Tell the search what came out."""
+        relaxed = {}
+        for member in self._members():
+            child = self.ctx[f"run_{member}"]
+            if not child.is_finished_ok:
+                self.report(f"LammpsBaseWorkChain<{child.pk}>: {child.exit_message}")
+            if "structures" in child.outputs:
+                relaxed[member] = child.outputs.structures
+        first = self._members()[0]
+        if first in relaxed:
+            self.ctx.rounds[f"round_{len(self.ctx.rounds):03d}"] = relaxed[first]
+        self.ctx.state = steps.update_search(self.ctx.state, **relaxed)
+
+    # -- the two modes at equal size -------------------------------------------------------
+
+    def wants_modes(self) -> bool:
+        """Whether the modes are to be compared at equal sizes."""
+        return bool(self.inputs.settings["mode_sizes"])
+
+    def relax_modes(self) -> None:
+        """Relax Wulff polyhedra; anneal incomplete icosahedra mildly, then relax."""
+        modes = steps.build_modes(
+            self.inputs.element, self.ctx.bulk, List(self.inputs.settings["mode_sizes"])
+        )
+        first = self._members()[0]
+        self.to_context(
+            mode_cluster=self._relax(modes["cluster"], "mode_stages", first),
+            mode_wulff=self._relax(modes["wulff"], "relax_stages", first),
+        )
+
+    def compare_modes(self) -> None:
+        """Equations 3 and 4."""
+        runs = (self.ctx.mode_cluster, self.ctx.mode_wulff)
+        if all("structures" in run.outputs for run in runs):
+            cluster, wulff = (run.outputs.structures for run in runs)
+            self.out("modes", steps.compare_modes(cluster, wulff))
+        else:
+            self.report("the modes could not be compared: a relaxation failed")
+
+    # -- the answer ------------------------------------------------------------------------
+
+    def answer(self) -> ExitCode | None:
+        """Fit, cross, and say it."""
+        if not self.ctx.rounds:
+            return self.exit_codes.ERROR_TOO_FEW_CLUSTERS.format(reason=self.ctx.state["reason"])
+        structures = steps.join_clusters(**self.ctx.rounds)
+        self.out("structures", structures)
+        try:
+            results = steps.answer_crossover(self.ctx.state, structures)
+        except ValueError as error:
+            return self.exit_codes.ERROR_TOO_FEW_CLUSTERS.format(reason=str(error))
+        self.out_many(results)
+        self.report(results["answer"]["sentence"])
+        return None
+
+    def _members(self) -> list[str]:
+        return sorted(self.inputs.potentials)
+
+    def _relax(self, frames: FramesData, stages: str, member: str):
+        settings = self.inputs.settings
+        inputs = self.exposed_inputs(LammpsBaseWorkChain)
+        inputs["lammps"]["potential"] = self.inputs.potentials[member]
+        inputs["lammps"]["frames"] = frames
+        inputs["lammps"]["stages"] = List(settings[stages])
+        seeds = [derive_seed(settings["seed"], i) for i in range(len(frames))]
+        inputs["lammps"]["seeds"] = List(seeds)
+        return self.submit(LammpsBaseWorkChain, **inputs)
+
+
+def validate_potentials(value, _) -> str | None:
+    """A committee has at least one member, all of which LAMMPS can run."""
+    if not value:
+        return "give at least one potential"
+    packages = sorted(key for key, potential in value.items() if not potential.runs_in_lammps)
+    if packages:
+        return f"{', '.join(packages)}: Allegro packages; compile them first (nanoclusters.compile)"
+    return None
+
+
+def validate_settings(value: Dict, _) -> str | None:
+    """All settings must be there, and make sense."""
+    settings = value.get_dict()
+    if set(settings) != _SETTINGS:
+        missing, unknown = _SETTINGS - set(settings), set(settings) - _SETTINGS
+        return f"settings: missing {sorted(missing) or 'none'}, unknown {sorted(unknown) or 'none'}"
+    unknown_motifs = [m for m in settings["families"] if m not in MOTIFS]
+    if unknown_motifs:
+        return f"unknown motif {unknown_motifs[0]!r}: choose from {', '.join(MOTIFS)}"
+    if not settings["n_min"] <= settings["fit_from"] < settings["n_max"]:
+        return "settings: n_min <= fit_from < n_max must hold"
+    try:
+        for name in ("relax_stages", "bulk_stages", "mode_stages"):
+            parse_stages(settings[name])
+    except ValueError as error:
+        return f"settings: {error}"
+    return None

@@ -1,0 +1,155 @@
+"""EvaluateBaseWorkChain: many frames evaluated by a committee, seen through faults of the machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.common import AttributeDict
+from aiida.engine import (
+    BaseRestartWorkChain,
+    ExitCode,
+    ProcessHandlerReport,
+    ProcessSpec,
+    process_handler,
+    while_,
+)
+from aiida.orm import CalcJobNode
+
+from aiida_nanoclusters.calculations.evaluate import (
+    EvaluateCalculation,
+    continue_evaluation,
+    merge_evaluations,
+    unsettled,
+)
+
+#: Exit codes of the scheduler, as aiida-core numbers them.
+SCHEDULER_WALLTIME, SCHEDULER_NODE_FAILURE = 120, 140
+#: Jobs that may end one after another without having evaluated anything.
+MAX_DEATHS = 2
+
+
+class EvaluateBaseWorkChain(BaseRestartWorkChain):
+    """Evaluate all frames, over as many jobs as it takes; outputs are in input order."""
+
+    _process_class = EvaluateCalculation
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare ports, outline and exit codes."""
+        super().define(spec)
+        spec.expose_inputs(EvaluateCalculation, namespace="evaluate")
+        spec.outline(
+            cls.setup,
+            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
+            cls.results,
+        )
+        spec.expose_outputs(EvaluateCalculation, include=("labelled", "report"))
+        spec.outputs["report"].required = False
+        spec.exit_code(410, "ERROR_LAMMPS", message="LAMMPS cannot run this: {message}")
+        spec.exit_code(
+            420, "ERROR_NO_PROGRESS", message="Jobs die without evaluating anything: {message}"
+        )
+        spec.exit_code(
+            430, "ERROR_FRAMES_FAILED", message="Frames {frames} have no labels: see `report`."
+        )
+
+    def setup(self) -> None:
+        """Begin with all frames in one job."""
+        super().setup()
+        self.ctx.inputs = AttributeDict(self.exposed_inputs(EvaluateCalculation, "evaluate"))
+        self.ctx.deaths = 0
+
+    def inspect_process(self) -> ExitCode | None:
+        """Judge the last job; hand on what there is also where the work chain gives up."""
+        exit_code = super().inspect_process()
+        if exit_code is not None and exit_code.status:
+            self._attach_merged()
+        return exit_code
+
+    def results(self) -> ExitCode | None:
+        """Attach the outputs of all jobs together; name the frames without labels."""
+        report = self._attach_merged()
+        missing = [str(e["index"]) for e in report["frames"] if e["state"] != "labelled"]
+        if missing:
+            shown = ", ".join(missing[:20]) + (", ..." if len(missing) > 20 else "")
+            return self.exit_codes.ERROR_FRAMES_FAILED.format(frames=shown)
+        return None
+
+    def _attach_merged(self) -> Any:
+        done = [child for child in self.ctx.children if "report" in child.outputs]
+        if not done:
+            return None
+        if len(done) == 1:
+            report = done[0].outputs.report
+            labelled = _labelled(done[0])
+        else:
+            nodes = {}
+            for number, child in enumerate(done):
+                nodes[f"report_{number:03d}"] = child.outputs.report
+                for key, node in _labelled(child).items():
+                    nodes[f"labelled_{number:03d}_{key}"] = node
+            merged = merge_evaluations(self.inputs.evaluate.frames, **nodes)
+            report = merged.pop("report")
+            labelled = {k.removeprefix("labelled__"): node for k, node in merged.items()}
+        for key in sorted(labelled):
+            self.out(f"labelled.{key}", labelled[key])
+        self.out("report", report)
+        return report
+
+    # -- one handler per fault -----------------------------------------------------------------
+
+    @process_handler(
+        priority=500,
+        exit_codes=[
+            EvaluateCalculation.exit_codes.ERROR_LAMMPS,
+            EvaluateCalculation.exit_codes.ERROR_NO_PAIR_STYLE,
+        ],
+    )
+    def handle_lammps_error(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """LAMMPS does not understand its input or lacks a style: no repetition mends that."""
+        return ProcessHandlerReport(
+            do_break=True, exit_code=self.exit_codes.ERROR_LAMMPS.format(message=node.exit_message)
+        )
+
+    @process_handler(priority=400)
+    def handle_cut_short(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Walltime or a failed node ended the job: frames are independent, the rest go on."""
+        codes = EvaluateCalculation.exit_codes
+        if node.exit_status not in (
+            codes.ERROR_DIED.status,
+            codes.ERROR_NO_LOG.status,
+            SCHEDULER_WALLTIME,
+            SCHEDULER_NODE_FAILURE,
+        ):
+            return None
+        return self._continue(node)
+
+    @process_handler(priority=300, exit_codes=EvaluateCalculation.exit_codes.ERROR_FRAMES_FAILED)
+    def handle_failed_frames(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """A frame without finite energy (overlapping atoms) has none next time either: go on."""
+        return self._continue(node)
+
+    def _continue(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """Prepare a job for the frames that the last one never came to."""
+        before = len(self.ctx.inputs.frames)
+        left = unsettled(node.outputs.report.get_dict()) if "report" in node.outputs else None
+        if left == []:
+            self.ctx.is_finished = True
+            return ProcessHandlerReport(do_break=True)
+        self.ctx.deaths = self.ctx.deaths + 1 if left is None or len(left) == before else 0
+        if self.ctx.deaths > MAX_DEATHS:
+            message = node.exit_message
+            return ProcessHandlerReport(
+                do_break=True, exit_code=self.exit_codes.ERROR_NO_PROGRESS.format(message=message)
+            )
+        if left is not None and len(left) < before:
+            self.report(f"{node.exit_message} {len(left)} of {before} frames go on")
+            self.ctx.inputs.frames = continue_evaluation(
+                self.ctx.inputs.frames, node.outputs.report
+            )
+        return ProcessHandlerReport(do_break=True)
+
+
+def _labelled(node: CalcJobNode) -> dict[str, Any]:
+    """Return the labelled frames of a job by key of the potential."""
+    return dict(node.outputs.labelled.items()) if "labelled" in node.outputs else {}

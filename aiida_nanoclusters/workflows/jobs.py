@@ -1,0 +1,21 @@
+"""A code and the resources of its jobs, as every CalcJob wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.orm import AbstractCode
+
+
+def job(code: AbstractCode, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return `code` and `metadata.options` for a job: one process unless `options` say more.
+
+    Whether it runs under MPI is the code's own affair, as its profile says.
+    The options are always spelt out, so that a job can be rebuilt from its UUID alone.
+    """
+    defaults = {
+        "resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1},
+        "withmpi": bool(code.with_mpi),
+    }
+    return {"code": code, "metadata": {"options": {**defaults, **(options or {})}}}

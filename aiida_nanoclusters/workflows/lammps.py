@@ -1,0 +1,222 @@
+"""LammpsBaseWorkChain: stages on many structures, seen through walltime and other faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.common import AttributeDict
+from aiida.engine import (
+    BaseRestartWorkChain,
+    ExitCode,
+    ProcessHandlerReport,
+    ProcessSpec,
+    process_handler,
+    while_,
+)
+from aiida.orm import CalcJobNode, Int
+
+from aiida_nanoclusters.calculations.lammps_batches import (
+    continue_batch,
+    merge_batches,
+    pending_structures,
+)
+from aiida_nanoclusters.calculations.lammps import LammpsCalculation
+
+#: Exit codes of the scheduler, as aiida-core numbers them.
+SCHEDULER_WALLTIME, SCHEDULER_NODE_FAILURE = 120, 140
+OUTPUTS = ("structures", "trajectory", "thermo", "report")
+#: Jobs that may die one after another without having finished anything.
+MAX_DEATHS = 2
+
+
+def validate_max_halvings(value: Int, _: Any) -> str | None:
+    """Refuse a negative number."""
+    return "`max_halvings` must be 0 or more" if value.value < 0 else None
+
+
+class LammpsBaseWorkChain(BaseRestartWorkChain):
+    """Run stages on all structures, over as many jobs as it takes; outputs are in input order."""
+
+    _process_class = LammpsCalculation
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare ports, outline and exit codes."""
+        super().define(spec)
+        spec.expose_inputs(
+            LammpsCalculation, namespace="lammps", exclude=("resume", "parent_folder")
+        )
+        spec.input(
+            "max_halvings",
+            valid_type=Int,
+            default=lambda: Int(2),
+            validator=validate_max_halvings,
+            help="How often the time step of an unstable structure is halved.",
+        )
+        spec.inputs["max_iterations"].default = lambda: Int(20)
+        spec.outline(
+            cls.setup,
+            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
+            cls.results,
+        )
+        spec.expose_outputs(LammpsCalculation, include=OUTPUTS)
+        spec.outputs["report"].required = False
+        spec.exit_code(410, "ERROR_LAMMPS", message="LAMMPS cannot run this: {message}")
+        spec.exit_code(
+            420, "ERROR_NO_PROGRESS", message="Jobs die without finishing anything: {message}"
+        )
+        spec.exit_code(
+            430, "ERROR_STRUCTURES_FAILED", message="Structures {structures} failed: see `report`."
+        )
+        spec.exit_code(
+            431,
+            "ERROR_NOT_CONVERGED",
+            message="Structures {structures} did not reach the force tolerance: see `report`.",
+        )
+
+    def setup(self) -> None:
+        """Begin with all structures in one job."""
+        super().setup()
+        self.ctx.inputs = AttributeDict(self.exposed_inputs(LammpsCalculation, "lammps"))
+        self.ctx.deaths = 0
+
+    def inspect_process(self) -> ExitCode | None:
+        """Judge the last job; hand on what there is also where the work chain gives up."""
+        exit_code = super().inspect_process()
+        if exit_code is not None and exit_code.status:
+            self._attach_merged()
+        return exit_code
+
+    def results(self) -> ExitCode | None:
+        """Attach the outputs of all jobs together; name the structures that were given up."""
+        report = self._attach_merged()
+        if report is None:
+            return None
+        entries = report["structures"]
+        for code, wanted in (
+            (self.exit_codes.ERROR_STRUCTURES_FAILED, lambda e: e["state"] != "finished"),
+            (self.exit_codes.ERROR_NOT_CONVERGED, lambda e: e["converged"] is False),
+        ):
+            found = [str(e["index"]) for e in entries if wanted(e)]
+            if found:
+                shown = ", ".join(found[:20]) + (", ..." if len(found) > 20 else "")
+                return code.format(structures=shown)
+        return None
+
+    def _attach_merged(self) -> Any:
+        done = [child for child in self.ctx.children if "report" in child.outputs]
+        if not done:
+            return None
+        if len(done) == 1:
+            outputs = {
+                key: done[0].outputs[key]
+                for key in OUTPUTS
+                if key in done[0].outputs
+            }
+        else:
+            nodes = {"max_halvings": self.inputs.max_halvings}
+            for number, child in enumerate(done):
+                if "timestep_factors" in child.inputs:
+                    nodes[f"factors_{number:03d}"] = child.inputs.timestep_factors
+                for key in OUTPUTS:
+                    if key in child.outputs:
+                        nodes[f"{key}_{number:03d}"] = child.outputs[key]
+            outputs = merge_batches(self.inputs.lammps.frames, **nodes)
+        for key, node in outputs.items():
+            self.out(key, node)
+        return outputs["report"]
+
+    # -- one handler per fault -----------------------------------------------------------------
+
+    @process_handler(
+        priority=500,
+        exit_codes=[
+            LammpsCalculation.exit_codes.ERROR_LAMMPS,
+            LammpsCalculation.exit_codes.ERROR_NO_PAIR_STYLE,
+        ],
+    )
+    def handle_lammps_error(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """LAMMPS does not understand its input or lacks a style: no repetition mends that."""
+        return self._give_up(self.exit_codes.ERROR_LAMMPS.format(message=node.exit_message))
+
+    @process_handler(priority=400)
+    def handle_out_of_walltime(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """The allotted time is up: the trajectories are sound, they only need more of it."""
+        if node.exit_status not in (
+            LammpsCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status,
+            SCHEDULER_WALLTIME,
+        ):
+            return None
+        return self._continue(node, "out of walltime")
+
+    @process_handler(priority=300)
+    def handle_death(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """The node failed, or something killed LAMMPS: nothing is wrong with the physics."""
+        codes = LammpsCalculation.exit_codes
+        if node.exit_status not in (
+            codes.ERROR_DIED.status,
+            codes.ERROR_NO_LOG.status,
+            SCHEDULER_NODE_FAILURE,
+        ):
+            return None
+        return self._continue(node, node.exit_message)
+
+    @process_handler(priority=200, exit_codes=LammpsCalculation.exit_codes.ERROR_UNSTABLE)
+    def handle_unstable(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """Atoms that move too far in a step gain energy from nothing: take half the time step.
+
+        Structures that are broken from the start (overlapping atoms), or still unstable at the
+        shortest step, are given up; all others are kept.
+        """
+        return self._continue(node, "unstable structures")
+
+    @process_handler(priority=100, exit_codes=LammpsCalculation.exit_codes.ERROR_NOT_CONVERGED)
+    def handle_not_converged(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """A minimiser that used up its steps will do so again: the user must allow it more."""
+        return self._finish()
+
+    def _continue(self, node: CalcJobNode, reason: str) -> ProcessHandlerReport:
+        """Prepare a job for the structures that are not settled."""
+        if "report" not in node.outputs:
+            settled = 0
+        else:
+            factors = node.inputs.timestep_factors if "timestep_factors" in node.inputs else None
+            report = node.outputs.report.get_dict()
+            pending = pending_structures(
+                report, factors and factors.get_list(), self.inputs.max_halvings.value
+            )
+            if not pending:
+                return self._finish()
+            settled = len(report["structures"]) - len(pending)
+            settled += report["resume"] is not None or any(p.halved for p in pending)
+            self.report(f"{reason}: {len(pending)} of {len(report['structures'])} go on")
+        self.ctx.deaths = 0 if settled else self.ctx.deaths + 1
+        if self.ctx.deaths > MAX_DEATHS:
+            return self._give_up(self.exit_codes.ERROR_NO_PROGRESS.format(message=reason))
+        if "report" in node.outputs:
+            self._next_batch(node)
+        return ProcessHandlerReport(do_break=True)
+
+    def _next_batch(self, node: CalcJobNode) -> None:
+        inputs = self.ctx.inputs
+        optional = {
+            name: inputs[key]
+            for name, key in (("seeds", "seeds"), ("factors", "timestep_factors"))
+            if key in inputs
+        }
+        batch = continue_batch(
+            inputs.frames, node.outputs.report, self.inputs.max_halvings, **optional
+        )
+        for key in ("resume", "parent_folder"):
+            inputs.pop(key, None)
+        inputs.update({key: batch[key] for key in batch})
+        if "resume" in batch:
+            inputs.parent_folder = node.outputs.remote_folder
+
+    def _finish(self) -> ProcessHandlerReport:
+        """Go on to `results`, whose exit code tells what was given up."""
+        self.ctx.is_finished = True
+        return ProcessHandlerReport(do_break=True)
+
+    def _give_up(self, exit_code: ExitCode) -> ProcessHandlerReport:
+        return ProcessHandlerReport(do_break=True, exit_code=exit_code)

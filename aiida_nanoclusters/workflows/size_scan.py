@@ -1,0 +1,142 @@
+"""SizeScanWorkChain: anneal many sizes and say which are magic."""
+
+from __future__ import annotations
+
+from aiida.engine import ExitCode, ProcessSpec, if_, while_
+from aiida.orm import ArrayData, Dict, Int, List, ProcessNode, Str
+
+from aiida_nanoclusters.calculations.size_scan import compare_sizes, join_scans
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.workflows.anneal import AnnealWorkChain
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
+from aiida_nanoclusters.workflows.jobs import job
+from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.validators import validate_sizes
+
+
+class SizeScanWorkChain(BatchedWorkChain):
+    """Anneal a few sizes per child, compare all, and let a committee say how sure it is.
+
+    Equal sizes, seeds and potential make equal children, so that a scan which stopped, or one
+    with more sizes, takes what is done from AiiDA's cache.
+    """
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare ports and outline."""
+        super().define(spec)
+        spec.input("sizes", valid_type=List, validator=validate_sizes)
+        spec.input("sizes_per_child", valid_type=Int, default=lambda: Int(1))
+        spec.expose_inputs(AnnealWorkChain, exclude=("sizes", "max_concurrent"))
+        spec.input_namespace("committee", valid_type=PotentialData, dynamic=True, required=False,
+                             help="Potentials whose spread is the uncertainty.")
+        spec.expose_inputs(
+            EvaluateBaseWorkChain,
+            namespace="evaluation",
+            exclude=("evaluate.frames", "evaluate.potentials"),
+            namespace_options={"required": False, "populate_defaults": False},
+        )
+        spec.inputs.validator = validate_inputs
+        spec.output("structures", valid_type=FramesData)
+        spec.output("table", valid_type=Dict)
+        spec.output("energies", valid_type=ArrayData)
+        spec.output("magic", valid_type=Dict)
+        spec.outline(
+            cls.divide,
+            while_(cls.has_batches)(cls.submit_batches),
+            cls.gather,
+            if_(cls.has_committee)(cls.evaluate),
+            cls.compare,
+        )
+        spec.exit_code(400, "ERROR_NOTHING_ANNEALED", message="No size ended in a structure.")
+        spec.exit_code(401, "ERROR_SIZES_MISSING", message="No structure of {sizes} atoms.")
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls, code, potentials, element, protocol=None, overrides=None, options=None
+    ):
+        """Return a builder for a LAMMPS `code`; numbers from `protocols/size_scan.yaml`.
+
+        Parameters
+        ----------
+        code, element
+            LAMMPS, and a chemical symbol.
+        potentials
+            Committee by name; the first by name anneals.
+        protocol, overrides
+            Name of a protocol, and what to change in it.
+        options
+            `metadata.options` of the jobs.
+        """
+        values = load_protocol("size_scan", protocol, overrides)
+        builder = cls.get_builder()
+        builder.element = Str(element)
+        builder.settings = Dict(load_protocol("anneal", values["anneal"])["settings"])
+        builder.sizes = List([n for a, b in values["ranges"] for n in range(a, b + 1)])
+        builder.sizes_per_child = Int(values["sizes_per_child"])
+        builder.lammps = job(code, options)
+        builder.evaluation = {"evaluate": job(code, options)}
+        if potentials:
+            builder.lammps.potential = potentials[min(potentials)]
+            builder.committee = dict(potentials)
+        return builder
+
+    def divide(self) -> None:
+        """Give each child a few sizes."""
+        sizes, step = sorted(self.inputs.sizes.get_list()), self.inputs.sizes_per_child.value
+        self.ctx.batches = [sizes[i : i + step] for i in range(0, len(sizes), step)]
+
+    def submit_batch(self, batch: list[int]) -> ProcessNode:
+        """Anneal these sizes."""
+        inputs = self.exposed_inputs(AnnealWorkChain)
+        return self.submit(AnnealWorkChain, sizes=List(batch), max_concurrent=Int(1), **inputs)
+
+    def gather(self) -> ExitCode | None:
+        """Join what the children found."""
+        parts = {}
+        for k, child in enumerate(self.finished_batches()):
+            if not child.is_finished_ok:
+                self.report(f"AnnealWorkChain<{child.pk}>: {child.exit_message}")
+            if "structures" in child.outputs:
+                parts[f"structures_{k:05d}"] = child.outputs.structures
+                parts[f"table_{k:05d}"] = child.outputs.table
+        if not parts:
+            return self.exit_codes.ERROR_NOTHING_ANNEALED
+        self.ctx.joined = join_scans(**parts)
+        self.out_many(self.ctx.joined)
+        return None
+
+    def has_committee(self) -> bool:
+        """Whether there is a committee to ask."""
+        return len(self.inputs.get("committee", {})) > 1
+
+    def evaluate(self) -> None:
+        """Let every member give its energies of the lowest structures."""
+        inputs = self.exposed_inputs(EvaluateBaseWorkChain, namespace="evaluation")
+        inputs["evaluate"]["frames"] = self.ctx.joined["structures"]
+        inputs["evaluate"]["potentials"] = dict(sorted(self.inputs.committee.items()))
+        self.to_context(evaluation=self.submit(EvaluateBaseWorkChain, **inputs))
+
+    def compare(self) -> ExitCode | None:
+        """Binding energies, second differences, magic sizes."""
+        members = {}
+        if "evaluation" in self.ctx:
+            if self.ctx.evaluation.is_finished_ok:
+                members = dict(self.ctx.evaluation.outputs.labelled)
+            else:
+                self.report(f"the committee failed: {self.ctx.evaluation.exit_message}")
+        structures = self.ctx.joined["structures"]
+        self.out_many(compare_sizes(self.inputs.element, structures, **members))
+        missing = sorted(set(self.inputs.sizes.get_list()) - set(structures.sizes))
+        if missing:
+            return self.exit_codes.ERROR_SIZES_MISSING.format(sizes=", ".join(map(str, missing)))
+        return None
+
+
+def validate_inputs(inputs, _) -> str | None:
+    """A committee needs a code to be evaluated with."""
+    if len(inputs.get("committee", {})) > 1 and "evaluation" not in inputs:
+        return "a committee needs `evaluation.evaluate.code`: a LAMMPS to evaluate it with"
+    return None

@@ -1,0 +1,230 @@
+"""A tiny Allegro model for tests: trained, packaged and compiled once, then cached.
+
+Use it with ``pytest_plugins = ["tests.allegro_model"]`` in the top-level conftest. Everything is
+made with nequip's own command line tools and kept in pytest's cache folder, under a key made of the
+recipe, the package versions and the machine, so that only the first run pays (about a minute);
+``pytest --cache-clear`` removes it.
+
+The model (copper, double precision, cut off at 4.5 Å) has seen a handful of EMT frames: it is smooth
+and has the right energy of an isolated atom (0.5 eV by convention, to be told from zero), and no more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.cluster import Icosahedron
+from ase.io import write
+
+from aiida_nanoclusters.lammps_plugin.build import build
+
+R_MAX = 4.5
+ISOLATED_ATOM_ENERGY = 0.5
+TINY = {
+    "r_max": R_MAX,
+    "l_max": 1,
+    "num_layers": 1,
+    "num_scalar_features": 8,
+    "num_tensor_features": 4,
+}
+PACKAGES = ("torch", "nequip", "nequip-allegro")
+
+
+def training_frames(elements: Sequence[str], seed: int = 0) -> list[Atoms]:
+    """Rattled small clusters and bulk cells, elements mixed, with EMT labels."""
+    rng = np.random.default_rng(seed)
+    shifts = isolated_atom_energies(elements)
+    frames = []
+    for element in elements:
+        for _ in range(4):
+            # a periodic frame comes first: nequip-compile checks itself on it, and for its target
+            # `ase` the stress of a frame without a cell is NaN, which it takes for a failure
+            frames += [bulk(element, cubic=True).repeat(2), Icosahedron(element, 2)]
+    for frame in frames:
+        frame.set_tags(0)
+        if len(elements) > 1:
+            frame.symbols[:] = rng.choice(list(elements), size=len(frame))
+        frame.rattle(0.1, rng=rng)
+        frame.calc = EMT()
+        energy = frame.get_potential_energy() + sum(shifts[symbol] for symbol in frame.symbols)
+        frame.calc = SinglePointCalculator(frame, energy=energy, forces=frame.get_forces())
+    return frames
+
+
+def isolated_atom_energies(elements: Sequence[str]) -> dict[str, float]:
+    """Energy of the isolated atom of each element in eV: different, and none of them zero."""
+    return {element: ISOLATED_ATOM_ENERGY + i for i, element in enumerate(elements)}
+
+
+def training_config(
+    frames_file: Path, elements: Sequence[str], dtype: str, epochs: int, model: dict[str, Any]
+) -> dict[str, Any]:
+    """Configuration of nequip-train; `model` holds what differs from the defaults below."""
+    width = model["num_scalar_features"]
+    loader = {"_target_": "torch.utils.data.DataLoader", "batch_size": 4}
+    return {
+        "run": ["train"],
+        "data": {
+            "_target_": "nequip.data.datamodule.ASEDataModule",
+            "seed": 1,
+            "train_file_path": str(frames_file),
+            "val_file_path": str(frames_file),
+            "transforms": [
+                {
+                    "_target_": "nequip.data.transforms.NeighborListTransform",
+                    "r_max": model["r_max"],
+                },
+                {
+                    "_target_": "nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper",
+                    "model_type_names": list(elements),
+                    "chemical_species_to_atom_type_map": {name: name for name in elements},
+                },
+            ],
+            "train_dataloader": loader,
+            "val_dataloader": loader,
+        },
+        "trainer": {
+            "_target_": "lightning.Trainer",
+            "accelerator": "cpu",
+            "max_epochs": epochs,
+            "logger": False,
+            "enable_progress_bar": False,
+            "callbacks": [
+                {
+                    "_target_": "lightning.pytorch.callbacks.ModelCheckpoint",
+                    "dirpath": "${hydra:runtime.output_dir}",
+                    "filename": "last",
+                }
+            ],
+        },
+        "training_module": {
+            "_target_": "nequip.train.EMALightningModule",
+            "loss": {
+                "_target_": "nequip.train.EnergyForceLoss",
+                "per_atom_energy": True,
+                "coeffs": {"total_energy": 1.0, "forces": 1.0},
+            },
+            "val_metrics": {
+                "_target_": "nequip.train.EnergyForceMetrics",
+                "coeffs": {"total_energy_rmse": 1.0, "forces_rmse": 1.0},
+            },
+            "optimizer": {"_target_": "torch.optim.Adam", "lr": 0.01},
+            "model": {
+                "_target_": "allegro.model.AllegroModel",
+                "seed": 7,
+                "model_dtype": dtype,
+                "type_names": list(elements),
+                "radial_chemical_embed": {
+                    "_target_": "allegro.nn.TwoBodyBesselScalarEmbed",
+                    "num_bessels": 8,
+                    "bessel_trainable": False,
+                    "polynomial_cutoff_p": 6,
+                },
+                "scalar_embed_mlp_hidden_layers_width": width,
+                "allegro_mlp_hidden_layers_width": width,
+                "readout_mlp_hidden_layers_width": width,
+                "avg_num_neighbors": 20.0,
+                "per_type_energy_shifts": isolated_atom_energies(elements),
+                **model,
+            },
+        },
+        "global_options": {"allow_tf32": False},
+    }
+
+
+def run_tool(tool: str, *arguments: str | Path) -> None:
+    """Run a console script of this Python's environment on one thread; its output only on failure."""
+    done = subprocess.run(
+        [sys.executable, str(Path(sysconfig.get_path("scripts")) / tool), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"},
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{tool} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+
+
+def make_package(
+    folder: Path,
+    elements: Sequence[str],
+    dtype: str = "float64",
+    epochs: int = 3,
+    model: dict[str, Any] | None = None,
+) -> Path:
+    """Train for a few epochs in `folder` and return the packaged model (made only if absent)."""
+    package = folder / "model.nequip.zip"
+    if not package.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        frames_file = folder / "frames.extxyz"
+        write(frames_file, training_frames(elements))
+        config = training_config(frames_file, elements, dtype, epochs, model or TINY)
+        (folder / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
+        out = folder / "training"
+        run_tool(
+            "nequip-train",
+            "-cp",
+            folder,
+            "-cn",
+            "config.yaml",
+            f"hydra.run.dir={out}",
+            "hydra/job_logging=none",
+        )
+        partial = folder / "partial.nequip.zip"
+        run_tool("nequip-package", "build", out / "last.ckpt", partial)
+        partial.rename(package)
+    return package
+
+
+def make_compiled(package: Path, target: str = "pair_allegro") -> Path:
+    """Compile a packaged model for this machine's CPU, beside the package (made only if absent)."""
+    compiled = package.with_name(f"{target}.nequip.pt2")
+    if not compiled.exists():
+        partial = package.with_name(f"partial-{target}.nequip.pt2")
+        run_tool(
+            "nequip-compile", package, partial,
+            "--mode", "aotinductor", "--device", "cpu", "--target", target,
+        )  # fmt: skip
+        partial.rename(compiled)
+    return compiled
+
+
+def cache_folder(config: pytest.Config, label: str) -> Path:
+    """Folder in pytest's cache for things that depend on recipe, versions and machine."""
+    recipe = [Path(__file__).read_text(), *map(version, PACKAGES), platform.node(), sys.prefix]
+    key = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
+    return Path(config.cache.mkdir("allegro")) / f"{label}-{key}"
+
+
+@pytest.fixture(scope="session")
+def allegro_package(pytestconfig: pytest.Config) -> Path:
+    """Packaged Allegro model of copper (``.nequip.zip``)."""
+    return make_package(cache_folder(pytestconfig, "cu"), ["Cu"])
+
+
+@pytest.fixture(scope="session")
+def allegro_compiled(allegro_package: Path) -> Path:
+    """The same model compiled for ``pair_style allegro`` on this machine (``.nequip.pt2``)."""
+    return make_compiled(allegro_package)
+
+
+@pytest.fixture(scope="session")
+def allegro_plugin(pytestconfig: pytest.Config) -> Path:
+    """Folder with the built LAMMPS plugin: the value for LAMMPS_PLUGIN_PATH."""
+    return build(Path(pytestconfig.cache.mkdir("allegro")) / "plugin").parent

@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aiida_nanoclusters.cli.machine import SHIPPED, find_profile, read_machine, usual_values
+
+VALUES = {
+    "venv": "/opt/venv",
+    "plugin_dir": "/data/plugin",
+    "aiida_dir": "/data/.aiida",
+    "cores": "8",
+    "ranks": "2",
+}
+
+
+def remote() -> dict:
+    """A cluster, as a user would write it."""
+    return {
+        "computers": {
+            "cluster": {
+                "hostname": "login.cluster",
+                "transport": "core.ssh_async",
+                "scheduler": "core.slurm",
+                "workdir": "/scratch/{username}/aiida",
+                "mpirun": "srun -n {tot_num_mpiprocs}",
+                "connection": {"host": "cluster", "max_io_allowed": 4},
+            }
+        },
+        "codes": {
+            "lammps@cluster": {
+                "executable": "/apps/lammps/bin/lmp",
+                "mpi": True,
+                "prepend_text": "module load lammps\nexport A=${HOME}/x B={brace}",
+                "options": {
+                    "queue_name": "gpu",
+                    "account": "a1",
+                    "max_wallclock_seconds": 3600,
+                    "resources": {"num_machines": 1, "tot_num_mpiprocs": 4},
+                },
+            }
+        },
+    }
+
+
+def written(tmp_path: Path, content: object) -> Path:
+    path = tmp_path / "profile.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_shipped_laptop_is_filled_in():
+    machine = read_machine(find_profile("laptop"), VALUES)
+    assert machine.needs_plugin
+    (computer,) = machine.computers
+    assert computer.label == "localhost"
+    assert computer.values["workdir"] == "/data/.aiida/scratch"
+    assert computer.values["mpirun"] == "mpirun -np {tot_num_mpiprocs}"
+    assert computer.values["mpiprocs"] == 2
+    lammps, nequip = machine.codes
+    assert lammps.full_label == "lammps@localhost"
+    assert lammps.values["executable"] == "/opt/venv/bin/lmp"
+    assert 'LAMMPS_PLUGIN_PATH="/data/plugin"' in lammps.values["prepend_text"]
+    assert 'PATH="/opt/venv/bin:$PATH"' in lammps.values["prepend_text"]
+    assert lammps.values["options"]["resources"]["num_mpiprocs_per_machine"] == 1
+    assert nequip.values["options"]["withmpi"] is False
+
+
+def test_every_shipped_profile_is_valid():
+    found = sorted(SHIPPED.glob("*/profile.yaml"))
+    assert found
+    for path in found:
+        read_machine(path)
+        read_machine(path, VALUES)
+
+
+def test_profile_is_found_by_name_folder_and_file(tmp_path):
+    path = written(tmp_path, remote())
+    assert find_profile(str(tmp_path)) == find_profile(str(path)) == path
+    assert find_profile("laptop") == SHIPPED / "laptop" / "profile.yaml"
+    with pytest.raises(ValueError, match="laptop"):
+        find_profile(str(tmp_path / "nowhere"))
+
+
+def test_remote_machine_keeps_what_is_not_ours(tmp_path):
+    machine = read_machine(written(tmp_path, remote()), VALUES)
+    assert not machine.needs_plugin
+    assert machine.computers[0].values["workdir"] == "/scratch/{username}/aiida"
+    code = machine.codes[0].values
+    assert code["prepend_text"].endswith("A=${HOME}/x B={brace}")
+    assert code["options"]["resources"] == {"num_machines": 1, "tot_num_mpiprocs": 4}
+    assert code["options"]["withmpi"] is True
+
+
+def test_code_without_options_runs_one_process(tmp_path):
+    content = remote()
+    del content["codes"]["lammps@cluster"]["options"]
+    code = read_machine(written(tmp_path, content), VALUES).codes[0]
+    assert code.values["options"] == {
+        "withmpi": True,
+        "resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value", "message"),
+    [
+        ((), "computer", {}, "the file: unknown key `computer`; did you mean `computers`?"),
+        (
+            ("computers", "cluster"),
+            "wordkir",
+            "/x",
+            "unknown key `wordkir`; did you mean `workdir`?",
+        ),
+        (("codes", "lammps@cluster"), "mpii", True, "did you mean `mpi`?"),
+        (("codes", "lammps@cluster", "options"), "queue", "q", "did you mean `queue_name`?"),
+        (
+            ("codes", "lammps@cluster", "options", "resources"),
+            "num_machine",
+            1,
+            "codes.lammps@cluster.options.resources: unknown key `num_machine`; "
+            "did you mean `num_machines`?",
+        ),
+        (("computers", "cluster"), "mpiprocs", "two", "mpiprocs must be a whole number, not 'two'"),
+        (("computers", "cluster"), "mpiprocs", {"ranks": None}, r"quote a {placeholder}"),
+        (("computers", "cluster"), "mpiprocs", True, "must be a whole number"),
+        (("codes", "lammps@cluster"), "mpi", "yes", "mpi must be true or false"),
+        (("codes", "lammps@cluster"), "executable", "{vnev}/lmp", "did you mean `venv`?"),
+        (("codes", "lammps@cluster"), "executable", "", "give `executable`"),
+        (("computers", "cluster"), "transport", "", "give `transport`"),
+        (("codes",), "lammps", {"executable": "/l"}, "write the label as code@computer"),
+        (("codes",), "lammps@cluter", {"executable": "/l"}, "did you mean `cluster`?"),
+        (("computers",), "cluster", None, "computers.cluster must be a mapping"),
+    ],
+)
+def test_mistake_is_refused_with_the_nearest(tmp_path, place, key, value, message):
+    content = remote()
+    section = content
+    for name in place:
+        section = section[name]
+    section[key] = value
+    for values in (None, VALUES):
+        with pytest.raises(ValueError) as error:
+            read_machine(written(tmp_path, content), values)
+        assert message in str(error.value)
+        assert "profile.yaml" in str(error.value)
+
+
+def test_broken_yaml_is_named(tmp_path):
+    path = tmp_path / "profile.yaml"
+    path.write_text("computers: [")
+    with pytest.raises(ValueError, match="is no YAML"):
+        read_machine(path)
+
+
+def test_usual_values_are_this_machine(tmp_path):
+    values = usual_values(tmp_path / "v", tmp_path / "p", tmp_path / "a")
+    assert values["venv"] == str(tmp_path / "v")
+    assert 1 <= int(values["ranks"]) <= min(2, int(values["cores"]))

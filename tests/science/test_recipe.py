@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recipe import (
+    build_entry,
+    distort,
+    entry_of,
+    recipe_problem,
+    thin,
+)
+
+BOND = 2.556
+
+
+def build(entry, index=0):
+    return build_entry(entry, index, "Cu", BOND, seed=1)
+
+
+def test_dimer_curve_spans_what_is_asked() -> None:
+    frames = build({"kind": "dimer", "nearest": 0.8, "farthest": 2.0, "count": 7})
+    lengths = [atoms.get_distance(0, 1) for atoms in frames]
+    assert np.allclose(lengths, BOND * np.linspace(0.8, 2.0, 7))
+
+
+@pytest.mark.parametrize(("lattice", "neighbours"), [("fcc", 12), ("hcp", 12), ("bcc", 8)])
+def test_crystals_have_the_bond_length(lattice, neighbours) -> None:
+    (atoms,) = build({"kind": "bulk", "lattices": [lattice], "repeat": 3})
+    distances = atoms.get_distances(0, range(1, len(atoms)), mic=True)
+    assert np.isclose(distances.min(), BOND)
+    assert np.isclose(distances, BOND).sum() == neighbours
+
+
+def test_every_frame_knows_its_origin() -> None:
+    frames = Frames.concatenate(
+        [
+            build({"kind": "motif", "motif": "icosahedron", "sizes": [13, 55]}, 0),
+            build({"kind": "slab", "facets": [111], "layers": 6, "repeat": 1, "vacuum": 12.0}, 1),
+        ]
+    )
+    assert list(frames.sizes) == [13, 55, 6]
+    assert list(frames.config_types) == ["icosahedron", "icosahedron", "slab"]
+    assert len(set(frames.parents)) == 3
+    assert list(entry_of(frames)) == [0, 0, 1]
+
+
+def test_distort_counts_and_keeps_the_original() -> None:
+    frames = build({"kind": "bulk", "lattices": ["fcc"], "repeat": 1})
+    how = {"strains": [-0.02, 0.02], "random_strains": [0.01], "rattles": [0.05], "copies": 3}
+    varied = distort(frames, how, seed=2)
+    # (as it is + 2 strains + 3 random strains) x (unrattled + 3 rattled)
+    assert len(varied) == 6 * 4
+    assert np.array_equal(varied[0].positions, frames[0].positions)
+    volumes = np.array([a.get_volume() for a in varied]) / frames[0].get_volume()
+    assert np.allclose(volumes[[0, 4, 8]], [1.0, 0.98**3, 1.02**3])
+    assert set(varied.parents) == set(frames.parents)
+
+
+def test_uniaxial_strain_keeps_the_volume_to_first_order() -> None:
+    frames = build({"kind": "bulk", "lattices": ["fcc"], "repeat": 1})
+    varied = distort(frames, {"uniaxial": [0.03]}, seed=2)
+    assert len(varied) == 3
+    for atoms in varied:
+        assert abs(atoms.get_volume() / frames[0].get_volume() - 1.0) < 2 * 0.03**2
+    along_z = varied[2].cell.array / frames[0].cell.array.max()
+    assert np.allclose(np.diag(along_z), [0.985, 0.985, 1.03])
+
+
+def test_rattle_has_the_amplitude_asked_for() -> None:
+    frames = build({"kind": "motif", "motif": "icosahedron", "sizes": [561]})
+    moved = distort(frames, {"rattles": [0.1]}, seed=5)[1].positions - frames[0].positions
+    assert abs(moved.std() - 0.1) < 0.005
+
+
+def test_thin_keeps_small_classes_whole() -> None:
+    frames = Frames.concatenate(
+        [
+            build({"kind": "dimer", "nearest": 0.8, "farthest": 2.0, "count": 5}),
+            distort(
+                build({"kind": "bulk", "lattices": ["fcc"], "repeat": 1}),
+                {"rattles": [0.1], "copies": 99},
+                seed=1,
+            ),
+        ]
+    )
+    thinned = thin(frames, 30, seed=1)
+    assert len(thinned) == 30
+    assert (thinned.config_types == "dimer").sum() == 5
+    assert thin(frames, 30, 1).content_hashes() == thinned.content_hashes()
+    assert thin(frames, None, 1) is frames
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ([], "empty"),
+        ([{"kind": "blob"}], "unknown kind 'blob', use atom"),
+        ([{"kind": "atom", "distort": {"wobble": 1}}], "unknown ['wobble'] in distort"),
+        ([{"kind": "atom", "sample": {}, "distort": {}}], None),
+        ([{"kind": "atom", "sample": {"frames": 3}}], "list of temperatures"),
+        ([{"kind": "atom"}], None),
+    ],
+)
+def test_recipes_are_checked(recipe, message) -> None:
+    problem = recipe_problem(recipe)
+    assert (problem is None) if message is None else (message in problem)
+
+
+def test_wrong_arguments_name_the_entry() -> None:
+    with pytest.raises(ValueError, match=r"entry 3 \(dimer\)"):
+        build({"kind": "dimer", "nearest": 1.0}, 3)
+    with pytest.raises(ValueError, match="no icosahedron of 54 atoms"):
+        build({"kind": "motif", "motif": "icosahedron", "sizes": [54]})

@@ -1,0 +1,167 @@
+"""Faults of LAMMPS jobs, each met and each mended."""
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import Dict, Int, List
+from ase import Atoms
+from ase.cluster import Icosahedron
+
+from aiida_nanoclusters.calculations.lammps_batches import pending_structures
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
+
+EXIT = LammpsBaseWorkChain.exit_codes
+
+
+def run_base(code, frames, potential, stages, seeds=None, settings=None, factors=None, **inputs):
+    lammps = {
+        "code": code,
+        "frames": FramesData(frames),
+        "potential": potential,
+        "stages": List(stages),
+        "seeds": List(seeds or list(range(len(frames)))),
+        "metadata": {"options": {"max_wallclock_seconds": 600}},
+    }
+    if factors:
+        lammps["timestep_factors"] = List(factors)
+    if settings:
+        lammps["settings"] = Dict(settings)
+    return run_get_node(LammpsBaseWorkChain, lammps=lammps, **inputs)
+
+
+def clusters(*shells):
+    made = [Icosahedron("Cu", n) for n in shells]
+    for atoms in made:
+        atoms.set_tags(0)
+    return made
+
+
+def hold(temperature, duration, timestep=0.002):
+    return {
+        "kind": "hold",
+        "temperature": temperature,
+        "duration": duration,
+        "timestep": timestep,
+        "sample_every": duration / 10,
+    }
+
+
+def test_continues_after_walltime(lmp_code, eam_potential):
+    """Stopped again and again, every structure still has its whole trajectory."""
+    stages = [hold(300, 25), {"kind": "relax"}]
+    outputs, node = run_base(
+        lmp_code, clusters(2, 3, 2), eam_potential, stages, settings={"timeout": 1}
+    )
+    assert node.is_finished_ok, node.exit_message
+    assert len(node.called) > 2
+    entries = outputs["report"]["structures"]
+    assert [e["state"] for e in entries] == ["finished"] * 3
+    assert max(e["attempts"] for e in entries) > 1
+    assert list(outputs["structures"].frames.sizes) == [13, 55, 13]
+    assert outputs["structures"].frames.energies[[0, 2]] == pytest.approx(-33.525079, abs=1e-4)
+    trajectory = outputs["trajectory"].frames
+    for index in range(3):
+        own = [f for f in trajectory if f.info["structure"] == index]
+        times = [f.info["time"] for f in own]
+        assert np.allclose(times, np.arange(1, 11) * 2.5), index
+    thermo = outputs["thermo"]
+    steps = thermo.get_array("step")[
+        (thermo.get_array("structure") == 1) & (thermo.get_array("stage") == 0)
+    ]
+    assert steps.min() == 0 and steps.max() == 12500
+
+
+def test_halves_the_time_step_of_unstable_structures(lmp_code, eam_potential):
+    """A step of 64 fs is too long for copper; the atom at rest never minds."""
+    frames = [*clusters(3), Atoms("Cu")]
+    factors = [32.0, 1.0]
+    outputs, node = run_base(
+        lmp_code, frames, eam_potential, [hold(300, 1)], factors=factors, max_halvings=Int(1)
+    )
+    assert node.is_finished_ok, node.exit_message
+    entries = outputs["report"]["structures"]
+    assert entries[0]["timestep_factor"] <= 16 and entries[0]["attempts"] > 1
+    assert entries[1]["attempts"] == 1
+    assert list(outputs["structures"].frames.sizes) == [55, 1]
+
+
+def test_gives_up_broken_structures_alone(lmp_code, eam_potential):
+    frames = [Atoms("Cu2", positions=np.zeros((2, 3))), *clusters(2)]
+    outputs, node = run_base(lmp_code, frames, eam_potential, [{"kind": "relax"}])
+    assert node.exit_status == EXIT.ERROR_STRUCTURES_FAILED.status
+    assert "Structures 0 failed" in node.exit_message
+    assert list(outputs["structures"].frames.sizes) == [13]
+    assert len(node.called) == 1
+
+
+def test_aborts_on_lammps_error(lmp_code, eam_potential):
+    outputs, node = run_base(
+        lmp_code,
+        clusters(2),
+        eam_potential,
+        [{"kind": "relax"}],
+        settings={"cmdline": ["-pk", "nonsense", "1"]},
+    )
+    assert node.exit_status == EXIT.ERROR_LAMMPS.status
+    assert "nonsense" in node.exit_message
+    assert "report" in outputs
+
+
+def test_not_converged(lmp_code, eam_potential):
+    cluster = clusters(3)[0]
+    cluster.rattle(0.2, seed=1)
+    stages = [{"kind": "relax", "max_steps": 2}]
+    outputs, node = run_base(lmp_code, [cluster], eam_potential, stages)
+    assert node.exit_status == EXIT.ERROR_NOT_CONVERGED.status
+    assert len(outputs["structures"]) == 1
+
+
+def test_gives_up_a_program_that_only_dies(code_on, eam_potential):
+    outputs, node = run_base(
+        code_on("false", "/bin/false"), clusters(2), eam_potential, [{"kind": "relax"}]
+    )
+    assert node.exit_status == EXIT.ERROR_NO_PROGRESS.status
+    assert outputs["report"]["structures"][0]["state"] == "unfinished"
+
+
+def test_goes_on_after_a_kill(code_on, lmp_code, eam_potential, tmp_path):
+    """LAMMPS is killed once in the midst of a stage: the next job uses its restart file."""
+    flag = tmp_path / "killed"
+    script = tmp_path / "lmp_killed_once"
+    script.write_text(
+        f"#!/bin/bash\nif [ -e {flag} ]; then exec {lmp_code.filepath_executable} \"$@\"; fi\n"
+        f"touch {flag}\n{lmp_code.filepath_executable} \"$@\" &\n"
+        "for i in $(seq 600); do [ -e run.b ] && break; sleep 0.02; done\nkill -9 $!\n"
+    )
+    script.chmod(0o755)
+    outputs, node = run_base(
+        code_on("killed", str(script), "export OMP_NUM_THREADS=1"),
+        clusters(2, 3),
+        eam_potential,
+        [hold(300, 100), {"kind": "relax"}],
+    )
+    assert node.is_finished_ok, node.exit_message
+    assert len([c for c in node.called if "CalcJob" in c.node_type]) == 2
+    second = [c for c in node.called if "CalcJob" in c.node_type][-1]
+    assert second.inputs.resume["step"] > 0
+    times = [f.info["time"] for f in outputs["trajectory"].frames if f.info["structure"] == 0]
+    assert np.allclose(times, np.arange(1, 11) * 10)
+
+
+def test_pending():
+    report = {
+        "resume": {"structure": 3, "stage": 0, "step": 5, "file": "run.stop"},
+        "structures": [
+            {"index": 0, "state": "finished", "reason": ""},
+            {"index": 1, "state": "failed", "reason": "unstable"},
+            {"index": 2, "state": "failed", "reason": "overlap"},
+            {"index": 3, "state": "unfinished", "reason": ""},
+            {"index": 4, "state": "unfinished", "reason": ""},
+        ],
+    }
+    pending = pending_structures(report, None, 1)
+    assert [(p.index, p.factor) for p in pending] == [(3, 1.0), (1, 0.5), (4, 1.0)]
+    assert pending[0].resumed
+    again = pending_structures(report, [0.5] * 5, 1)
+    assert [p.index for p in again] == [3, 4]

@@ -1,0 +1,54 @@
+"""Which cluster sizes are magic, and at what size does a cluster become a crystal?
+
+    verdi run workchains/study.py --protocol tutorial
+    verdi run workchains/study.py --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
+"""
+
+import click
+
+from aiida_nanoclusters.cli import launch as cli
+
+
+@click.command()
+@cli.element_option
+@click.option(
+    "--reference",
+    help="Potential that labels and that large clusters are compared with: a UUID, or a file of "
+    "--kind; Mishin's copper where neither this nor --dataset is given.",
+)
+@click.option("--kind", default="eam/alloy", show_default=True, help="Kind of a --reference file.")
+@click.option("--dataset", help="Labelled frames of your own: a file or a UUID.")
+@click.option("--level", help="Level of theory of --dataset, e.g. PBE.")
+@click.option("--atom-energy", multiple=True, metavar="Cu=-0.2", help="Isolated atom, eV.")
+@cli.protocol_option("tutorial")
+@cli.lammps_option
+@cli.nequip_option
+@click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
+@click.option("--report", "report_file", default="reports/study.html", show_default=True)
+@cli.here_option
+def main(element, reference, kind, dataset, level, atom_energy, protocol, lammps, nequip, jobs,
+         report_file, here):
+    """Labels, committee of potentials, magic sizes and crossover, with a report at the end."""
+    from aiida_nanoclusters.cli.report import write_report
+    from aiida_nanoclusters.workflows.study import StudyWorkChain
+
+    labelled = cli.get_frames(dataset, level or "", atom_energy) if dataset else None
+    if reference is None and labelled is None:
+        reference = "Cu_mishin1.eam.alloy"
+    builder = StudyWorkChain.get_builder_from_protocol(
+        cli.get_code(lammps),
+        cli.get_code(nequip),
+        element,
+        reference=cli.find_potential(reference, kind) if reference else None,
+        labelled=labelled,
+        protocol=protocol,
+        max_concurrent=jobs,
+    )
+    node = cli.launch(builder, here=here)
+    cli.print_study(node)
+    written = write_report(node, report_file)
+    cli.finish(node, [f"open {written}", f"verdi process show {node.uuid}"])
+
+
+if __name__ == "__main__":
+    main()
