@@ -1,10 +1,10 @@
 """Speed and memory of the LAMMPS pair style `allegro` beside nequip's ASE calculator.
 
-One model, one machine, one run: molecular dynamics of copper icosahedra with the pair style on two
-ranks and on one, and with ASE and nequip's compiled calculator on one thread; then the peak memory of
-one rank at the largest size. Without ``--model`` a model of the size one would use (32 scalar and 8
-tensor features, l_max 1, one layer, 5 Å, single precision) is trained for a few epochs first: its
-accuracy plays no part here.
+One model, one machine, one run: molecular dynamics of copper icosahedra with the pair style on
+two ranks and on one, and with ASE and nequip's compiled calculator on one thread; then the peak
+memory of one process at the largest size. Without ``--model`` a model of the size one would use (32
+scalar and 8 tensor features, l_max 1, one layer, 5 Å, single precision) is trained for a few epochs
+first: its accuracy plays no part here.
 
     python benchmarks/pair_style.py
     python benchmarks/pair_style.py --sizes 13 55 --model my.nequip.zip
@@ -214,13 +214,12 @@ def report(
 
     if os.getloadavg()[0] > 0.7:
         print(
-            f"The machine is busy (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores): two ranks "
-            "wait for each other in a busy loop and suffer most. Measure on a quiet machine."
+            f"The machine is busy (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores): two "
+            "ranks wait for each other in a busy loop and suffer most. Measure on a quiet machine."
         )
     print("\n1000 atom-steps/s")
-    print(
-        f"{'N':>6} {'2 ranks':>9} {'1 rank':>9} {'ASE':>9} {'2 ranks/ASE':>12} {'1 rank/ASE':>11}  goal"
-    )
+    heads = ("2 ranks", "1 rank", "ASE", "2 ranks/ASE", "1 rank/ASE")
+    print("{:>6} {:>9} {:>9} {:>9} {:>12} {:>11}  goal".format("N", *heads))
     for size in options.sizes:
         two, one, slow = (
             speed / 1000 for speed in speeds([lammps(2), lammps(1), ase], size, options.seconds)

@@ -5,13 +5,15 @@ made with nequip's own command line tools and kept in pytest's cache folder, und
 recipe, the package versions and the machine, so that only the first run pays (about a minute);
 ``pytest --cache-clear`` removes it.
 
-The model (copper, double precision, cut off at 4.5 Å) has seen a handful of EMT frames: it is smooth
-and has the right energy of an isolated atom (0.5 eV by convention, to be told from zero), and no more.
+The model (copper, double precision, cut off at 4.5 Å) has seen a handful of EMT frames: it is
+smooth and has the right energy of an isolated atom (0.5 eV by convention, to be told from zero),
+and no more.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import platform
@@ -149,7 +151,7 @@ def training_config(
 
 
 def run_tool(tool: str, *arguments: str | Path) -> None:
-    """Run a console script of this Python's environment on one thread; its output only on failure."""
+    """Run a console script of this Python on one thread; its output only on failure."""
     done = subprocess.run(
         [sys.executable, str(Path(sysconfig.get_path("scripts")) / tool), *map(str, arguments)],
         capture_output=True,
@@ -207,7 +209,8 @@ def make_compiled(package: Path, target: str = "pair_allegro") -> Path:
 
 def cache_folder(config: pytest.Config, label: str) -> Path:
     """Folder in pytest's cache for things that depend on recipe, versions and machine."""
-    recipe = [Path(__file__).read_text(), *map(version, PACKAGES), platform.node(), sys.prefix]
+    recipe = [inspect.getsource(step) for step in (training_frames, training_config, make_package)]
+    recipe += [json.dumps(TINY), *map(version, PACKAGES), platform.node(), sys.prefix]
     key = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
     return Path(config.cache.mkdir("allegro")) / f"{label}-{key}"
 

@@ -65,7 +65,6 @@ class CompileCalculation(CalcJob):
         spec.input("metadata.options.withmpi", valid_type=bool, default=False)
 
         spec.output("potential", valid_type=PotentialData)
-        spec.default_output_node = "potential"
 
         spec.exit_code(310, "ERROR_NOT_COMPILED", message="nequip-compile stopped: {message}")
         spec.exit_code(

@@ -57,8 +57,15 @@ def vary_structures(recipe: List, seed: Int, **structures: FramesData) -> dict[s
 @calcfunction
 def gather_frames(total: Int, seed: Int, **parts: FramesData) -> FramesData:
     """Join sampled and static frames, drop duplicates and broken ones, keep at most `total`."""
-    frames = Frames.concatenate([parts[k].frames.without_labels() for k in sorted(parts)])
-    frames = deduplicate(frames)
+    gathered = []
+    for key in sorted(parts):
+        frames = parts[key].frames.without_labels()
+        if key.startswith("sample_"):
+            # Runs at different temperatures are different trajectories.
+            temperature = int(key.split("_")[1])
+            frames = frames.with_origin(parents=[f"{p} {temperature} K" for p in frames.parents])
+        gathered.append(frames)
+    frames = deduplicate(Frames.concatenate(gathered))
     broken = {int(p.split()[1]) for p in frame_problems(frames) if p.startswith("frame ")}
     frames = frames.select([i for i in range(len(frames)) if i not in broken])
     return FramesData(science.thin(frames, total.value or None, seed.value))

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from aiida.common import CalcInfo, CodeInfo
 from aiida.common.datastructures import CodeRunMode
 from aiida.common.folders import Folder
@@ -294,6 +295,31 @@ def join_learning_curves(**retrieved: FolderData) -> ArrayData:
             text = retrieved[key].base.repository.get_object_content(_METRICS, mode="r")
             paths[-1].write_text(text, encoding="utf-8")
         return learning_curve_node(read_metrics(paths))
+
+
+@calcfunction
+def join_reports(learning_curve: ArrayData, **reports: Dict) -> Dict:
+    """Return one report of a training and its continuations, `reports` in the order of keys."""
+    parts = [reports[key].get_dict() for key in sorted(reports)]
+    curve = {name: learning_curve.get_array(name) for name in learning_curve.get_arraynames()}
+    times = [part["wall_seconds"] for part in parts]
+    joined = {**parts[-1], **best_epoch(curve), "jobs": len(parts)}
+    joined["wall_seconds"] = sum(times) if None not in times else None
+    return Dict(joined)
+
+
+def best_epoch(curve: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the epoch of the lowest validation loss, and the validation errors there."""
+    losses = np.where(np.isfinite(curve["val_loss"]), curve["val_loss"], np.inf)
+    if np.isinf(losses).all():
+        return {"best_epoch": None, "best": {}}
+    best = int(np.argmin(losses))
+    errors = {
+        name.removeprefix("val_"): float(values[best])
+        for name, values in sorted(curve.items())
+        if name.startswith("val_") and np.isfinite(values[best])
+    }
+    return {"best_epoch": int(curve["epoch"][best]), "best": errors}
 
 
 def learning_curve_node(curve: Mapping[str, Any]) -> ArrayData:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from aiida_nanoclusters.cli.machine import options_of
 from aiida_nanoclusters.cli.terminal import Fixable, make_console
 
 if TYPE_CHECKING:

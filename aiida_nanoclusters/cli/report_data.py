@@ -56,8 +56,19 @@ class ErrorRow:
     frames: int | None
     energy_rmse: float | None
     energy_mae: float | None
-    force_rmse: float | None
-    force_mae: float | None
+    energy_mean: float | None
+    forces_rmse: float | None
+    forces_mae: float | None
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Disagreement of a committee on forces of a set, meV/Å, and how well it tells errors."""
+
+    part: str
+    mean: float | None
+    largest: float | None
+    correlation: float | None
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,7 @@ class TrainingPart:
     curves: tuple[LearningCurve, ...] = ()
     errors: tuple[ErrorRow, ...] = ()
     errors_uuid: str = ""
+    deviations: tuple[Deviation, ...] = ()
     parities: tuple[Parity, ...] = ()
     motif_difference: MotifDifference | None = None
 

@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 
 from aiida_nanoclusters.cli import report_data as data
+from aiida_nanoclusters.science.errors import COMMITTEE, parity_name
+
+#: A set's rows by group are shown of the committee's mean, or of the only member.
+OVERALL = "all frames"
 
 
 def collect_training(nodes: Mapping[str, Any]) -> data.TrainingPart | None:
@@ -33,6 +37,7 @@ def collect_training(nodes: Mapping[str, Any]) -> data.TrainingPart | None:
         ),
         errors=tuple(_error_rows(errors)),
         errors_uuid=uuid,
+        deviations=tuple(_deviations(errors)),
         parities=tuple(_parities(nodes["parity"])) if "parity" in nodes else (),
         motif_difference=_motif_difference(errors, uuid),
     )
@@ -58,3 +63,68 @@ def _curve(member: str, node: Any) -> data.LearningCurve:
         if values.shape == epochs.shape and known.any():
             metrics[name] = (epochs[known], values[known])
     return data.LearningCurve(member, metrics, node.uuid)
+
+
+def _error_rows(errors: Mapping[str, Any]) -> Iterator[data.ErrorRow]:
+    """Overall errors of every member and of their mean; of the latter by group as well."""
+    for part, found in errors.get("sets", {}).items():
+        members = found["members"]
+        if len(members) > 1:
+            for member, table in sorted(members.items()):
+                yield _error_row(member, part, OVERALL, table["overall"])
+        best = _whose(members)
+        table = found[COMMITTEE] if best == COMMITTEE else members[best]
+        yield _error_row(best, part, OVERALL, table["overall"])
+        for group, row in table["by_config_type"].items():
+            yield _error_row(best, part, group, row)
+        if len(table["by_size"]) > 1:
+            for size, row in sorted(table["by_size"].items(), key=lambda item: int(item[0])):
+                yield _error_row(best, part, f"N = {size}", row)
+
+
+def _whose(members: Mapping[str, Any]) -> str:
+    return COMMITTEE if len(members) > 1 else next(iter(members))
+
+
+def _error_row(member: str, part: str, group: str, row: Mapping[str, Any]) -> data.ErrorRow:
+    names = ("energy_rmse", "energy_mae", "energy_mean", "forces_rmse", "forces_mae")
+    return data.ErrorRow(member, part, group, row["n_frames"], *(row[name] for name in names))
+
+
+def _deviations(errors: Mapping[str, Any]) -> Iterator[data.Deviation]:
+    for part, found in errors.get("sets", {}).items():
+        values = found[COMMITTEE].get("max_force_deviation")
+        if values is not None:
+            yield data.Deviation(part, values["mean"], values["max"], values["correlation"])
+
+
+def _parities(node: Any) -> Iterator[data.Parity]:
+    """Pairs of the reference and the mean of the members, where both are known."""
+    members = node.base.attributes.get("members")
+    config_types = node.base.attributes.get("config_types")
+    names = set(node.get_arraynames())
+    for part in node.base.attributes.get("sets"):
+        pairs = {}
+        for quantity in ("energies", "forces"):
+            own = [parity_name(part, quantity, m) for m in members]
+            predicted = np.mean([node.get_array(name) for name in own if name in names], axis=0)
+            reference = node.get_array(parity_name(part, quantity))
+            known = np.isfinite(predicted) & np.isfinite(reference)
+            pairs[quantity] = (reference[known], predicted[known], known)
+        kinds = np.array(config_types[part])[pairs["energies"][2]]
+        yield data.Parity(
+            part=part,
+            member="mean of the committee" if len(members) > 1 else members[0],
+            energy=pairs["energies"][:2],
+            force=pairs["forces"][:2],
+            config_types=tuple(str(kind) or "other" for kind in kinds),
+            uuid=node.uuid,
+        )
+
+
+def _motif_difference(errors: Mapping[str, Any], uuid: str) -> data.MotifDifference | None:
+    found = errors.get("motif_difference")
+    if found is None:
+        return None
+    members = {name: float(m["difference"]) for name, m in sorted(found["members"].items())}
+    return data.MotifDifference(members, uuid)

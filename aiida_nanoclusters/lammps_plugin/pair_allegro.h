@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-namespace LAMMPS_NS {
+class AllegroModel;
 
-struct AllegroModel;    // the loaded artefact; keeps torch out of this header
+namespace LAMMPS_NS {
 
 class PairAllegro : public Pair {
  public:
@@ -40,6 +40,7 @@ class PairAllegro : public Pair {
   std::vector<int64_t> types, edges;    // [node]; first row: centre, second row: neighbour
   std::vector<int64_t> neighbours;      // the second row while it is collected
   std::vector<double> positions;        // [node][3]
+  std::vector<double> energies, forces;    // what the model gives: [node], [node][3]
 
   void load(const std::string &);
   void evaluate(int, int, bool);

@@ -45,7 +45,8 @@ class EvaluateParser(Parser):
         boxes = make_boxes(frames, potentials)
         done: dict[str, np.ndarray] = {}
         for key, potential in potentials.items():
-            forces = _read_forces(folder / forces_file(key), frames, boxes)
+            forces, dumped = _read_forces(folder / forces_file(key), frames, boxes)
+            log.reached[key] = min(log.reached.get(key, 0), dumped)
             stresses = np.full((len(frames), 6), np.nan)
             for i in np.flatnonzero(frames.pbc.all(axis=1)):
                 stresses[i] = boxes[i].stress(log.pressures[key][i])
@@ -82,16 +83,19 @@ class EvaluateParser(Parser):
         return None
 
 
-def _read_forces(path: Path, frames: Frames, boxes: list[Box]) -> np.ndarray:
+def _read_forces(path: Path, frames: Frames, boxes: list[Box]) -> tuple[np.ndarray, int]:
+    """Return forces (A, 3), NaN where missing, and the number of frames that were dumped."""
+    dumped = 0
     forces = np.full((len(frames.numbers), 3), np.nan)
     if not path.is_file():
-        return forces
+        return forces, dumped
     with path.open(encoding="utf-8") as handle:
         for snapshot in read_dump(handle):
             own = frames.atoms_of(snapshot.step)
+            dumped = snapshot.step + 1
             if len(snapshot.values) == own.stop - own.start:
                 forces[own] = boxes[snapshot.step].turned(snapshot.values[:, 1:])
-    return forces
+    return forces, dumped
 
 
 def _report(n: int, done: dict[str, np.ndarray], log: EvaluationLog) -> dict[str, Any]:
@@ -108,7 +112,7 @@ def _report(n: int, done: dict[str, np.ndarray], log: EvaluationLog) -> dict[str
                 continue
             if log.failed == (key, index):
                 entry.update(state="failed", reason=f"`{key}`: {log.error}")
-            elif key in log.reached and index < log.reached[key]:
+            elif index < log.reached.get(key, 0):
                 entry.update(state="failed", reason=f"`{key}`: energy or forces are not finite")
             else:
                 entry.update(state="unfinished", reason=f"`{key}`: not reached")

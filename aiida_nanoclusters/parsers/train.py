@@ -20,6 +20,7 @@ from aiida_nanoclusters.calculations.train import (
     PACKAGE_LOG,
     RESUME_LOG,
     TRAIN_LOG,
+    best_epoch,
     learning_curve_node,
 )
 from aiida_nanoclusters.data.potential import PotentialData
@@ -126,6 +127,7 @@ def _report(curve: Mapping[str, np.ndarray] | None, log: str, epochs: int) -> di
         "wall_seconds": (stamps[-1] - stamps[0]).total_seconds() if stamps else None,
         "versions": dict(_VERSION.findall(log)),
         "test": test,
+        **best_epoch({"val_loss": np.array([np.nan])}),
     }
     if curve is not None:
         bad = curve["epoch"][~np.isfinite(curve["val_loss"])]
@@ -135,19 +137,6 @@ def _report(curve: Mapping[str, np.ndarray] | None, log: str, epochs: int) -> di
         report["epochs_done"] = int(curve["epoch"][-1]) + (0 if cut else 1)
         report |= best_epoch(curve)
     return report
-
-
-def best_epoch(curve: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the epoch of the lowest validation loss, and the validation errors there."""
-    if not np.isfinite(curve["val_loss"]).any():
-        return {"best_epoch": None, "best": {}}
-    best = int(np.nanargmin(np.where(np.isfinite(curve["val_loss"]), curve["val_loss"], np.nan)))
-    errors = {
-        name.removeprefix("val_"): float(curve[name][best])
-        for name in curve
-        if name.startswith("val_") and np.isfinite(curve[name][best])
-    }
-    return {"best_epoch": int(curve["epoch"][best]), "best": errors}
 
 
 def traceback_message(text: str) -> str:

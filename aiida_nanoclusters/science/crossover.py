@@ -20,6 +20,7 @@ from scipy.stats import t as student_t
 from aiida_nanoclusters.science.crossing import Crossing, find_crossing, two_sides
 from aiida_nanoclusters.science.energy_fit import (
     ERROR_POWER,
+    TERMS,
     EnergyFit,
     FamilyFits,
     FloatArray,
@@ -345,6 +346,7 @@ class CrossoverSearch:
     ) -> list[Cluster]:
         """Sizes without which the interval is not to be believed, however narrow it looks."""
         needed: list[Cluster] = []
+        far = self._n_max / EXTRAPOLATION
         for motif in relevant:
             done, candidates = self._done(motif), self._open(motif, needed)
             above = [n for n in candidates if n > done[-1]]
@@ -354,10 +356,9 @@ class CrossoverSearch:
                 pick = min((n for n in above if n >= target), default=above[-1])
             elif done[0] > target and below:
                 pick = max((n for n in below if n <= target), default=below[0])
-            elif not crosses and target == self._n_max and above:
-                goal = min(GROWTH * done[-1], self._n_max / EXTRAPOLATION)
-                if done[-1] < self._n_max / EXTRAPOLATION:
-                    pick = min(above, key=lambda n: abs(np.log(n / goal)))
+            elif not crosses and target == self._n_max and above and done[-1] < far:
+                goal = np.log(min(GROWTH * done[-1], far))
+                pick = min(above, key=lambda n: abs(np.log(n) - goal))
             elif fits.fits[motif].dof < MIN_DOF and candidates:
                 best = self._best(fits, [motif], target, needed)
                 pick = None if best is None else best[1]
@@ -385,12 +386,13 @@ class CrossoverSearch:
 
     def _spread(self, fit: EnergyFit, sizes: Sequence[int], target: float) -> float:
         """Squared half-width (eV^2) of a fit's energy at the target, were these its sizes."""
-        columns = [i for i in range(4) if fit.covariance[i, i] > 0]
+        columns = [TERMS.index(p) for p in fit.terms if not (p == 3 and fit.fixed_bulk)]
         x, goal = design(sizes)[:, columns], design(target)[columns]
         weighted = x / (np.cbrt(np.asarray(sizes, dtype=float)) ** ERROR_POWER)[:, None]
-        inverse = np.linalg.pinv(weighted.T @ weighted, hermitian=True)
+        norm = np.linalg.norm(weighted, axis=0)
+        spread = (goal / norm) @ np.linalg.pinv(weighted / norm)
         factor = fit.scale * self._t(len(sizes) - len(columns))
-        return float(factor**2 * (goal @ inverse @ goal))
+        return float(factor**2 * (spread @ spread))
 
     def _t(self, dof: float) -> float:
         return float(student_t.ppf((1 + self._confidence) / 2, max(dof, 1)))

@@ -261,7 +261,8 @@ def fit_families(
         motif: _checked(motif, sizes, energies, n_min, (sigma or {}).get(motif))
         for motif, (sizes, energies) in families.items()
     }
-    if len({values.shape[1] for _, values, _ in data.values()}) != 1:
+    members_of = {values.shape[1] for _, values, _ in data.values()}
+    if len(members_of) != 1 or not {np.size(a) for a in bulk.values()} <= {1, *members_of}:
         raise ValueError("all families need energies from the same number of committee members")
     together = tuple(m for m in families if m in shared_bulk)
     groups = [(m,) for m in families if m not in shared_bulk] + ([together] if together else [])

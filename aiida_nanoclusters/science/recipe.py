@@ -19,8 +19,8 @@ Entries
     Crystals in their cubic (hcp: primitive) cells, repeated.
 ``{kind: slab, facets: [111, 100, 110], layers: 6, repeat: 2, vacuum: 12.0}``
     Surfaces; vacuum in Å.
-``{kind: twin, layers: 6, repeat: 2}``
-    A periodic crystal with two twin planes.
+``{kind: stacking, sequences: [AB, ABCABCBACB], repeat: 1, vacuum: 0}``
+    Close-packed layers in any order: hcp, twins, stacking faults; a slab where there is vacuum.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ from aiida_nanoclusters.science.bulk import (
     close_packed_cell,
     dimer,
     surface_slab,
-    twin_cell,
 )
 from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.science.frames import Frames
@@ -113,8 +112,22 @@ def _slab(
     ]
 
 
-def _twin(symbol: str, distance: float, seed: int, *, layers: int, repeat: int) -> list[Atoms]:
-    return [twin_cell(symbol, layers, distance, repeat=(repeat, repeat))]
+def _stacking(
+    symbol: str,
+    distance: float,
+    seed: int,
+    *,
+    sequences: Sequence[str],
+    repeat: int,
+    vacuum: float,
+) -> list[Atoms]:
+    cells = [close_packed_cell(symbol, s, distance, repeat=(repeat, repeat)) for s in sequences]
+    for cell in cells if vacuum else []:
+        # The gap replaces one layer spacing, which lies above the last layer.
+        spacing = distance * np.sqrt(2 / 3)
+        cell.set_cell(cell.cell.array + [[0, 0, 0], [0, 0, 0], [0, 0, vacuum - spacing]])
+        cell.positions[:, 2] += vacuum / 2
+    return cells
 
 
 #: Crystals of a given bond length.
@@ -132,7 +145,7 @@ _BUILDERS: dict[str, Callable[..., list[Atoms]]] = {
     "motif": _motif,
     "bulk": _bulk,
     "slab": _slab,
-    "twin": _twin,
+    "stacking": _stacking,
 }
 
 

@@ -101,18 +101,19 @@ def split_frames(frames: Frames, fractions: Sequence[float], seed: int) -> list[
         stratum = (str(frames.config_types[first]), int(frames.sizes[first]))
         strata.setdefault(stratum, []).append(members)
     filled = np.zeros(len(shares))
+    seen = 0
     for stratum in sorted(strata):
         trajectories = strata[stratum]
         local = np.zeros(len(shares))
         total = sum(len(m) for m in trajectories)
+        seen += total
         for k in rng.permutation(len(trajectories)):
             members = trajectories[k]
             if len(trajectories) < len(shares):
                 part = 0
             else:
-                # Where the class is furthest behind; the whole set's balance settles ties.
-                behind = shares * total - local
-                behind += 1e-6 * (shares * len(frames) - filled)
+                # Where both the class and the whole set so far are furthest behind.
+                behind = (shares * total - local) + (shares * seen - filled)
                 part = int(np.argmax(behind))
             part_of[members] = part
             local[part] += len(members)

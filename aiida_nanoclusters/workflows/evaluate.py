@@ -1,4 +1,4 @@
-"""EvaluateBaseWorkChain: many frames evaluated by a committee, seen through faults of the machine."""
+"""EvaluateBaseWorkChain: many frames evaluated by a committee, seen through faults."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ class EvaluateBaseWorkChain(BaseRestartWorkChain):
         ],
     )
     def handle_lammps_error(self, node: CalcJobNode) -> ProcessHandlerReport:
-        """LAMMPS does not understand its input or lacks a style: no repetition mends that."""
+        """Abort: LAMMPS does not understand its input or lacks a style; repeating is no help."""
         return ProcessHandlerReport(
             do_break=True, exit_code=self.exit_codes.ERROR_LAMMPS.format(message=node.exit_message)
         )
 
     @process_handler(priority=400)
     def handle_cut_short(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Walltime or a failed node ended the job: frames are independent, the rest go on."""
+        """Evaluate the rest: walltime or a failed node ended the job; frames are independent."""
         codes = EvaluateCalculation.exit_codes
         if node.exit_status not in (
             codes.ERROR_DIED.status,
@@ -126,7 +126,7 @@ class EvaluateBaseWorkChain(BaseRestartWorkChain):
 
     @process_handler(priority=300, exit_codes=EvaluateCalculation.exit_codes.ERROR_FRAMES_FAILED)
     def handle_failed_frames(self, node: CalcJobNode) -> ProcessHandlerReport:
-        """A frame without finite energy (overlapping atoms) has none next time either: go on."""
+        """Go on: a frame without finite energy (overlapping atoms) has none next time either."""
         return self._continue(node)
 
     def _continue(self, node: CalcJobNode) -> ProcessHandlerReport:

@@ -15,12 +15,12 @@ from aiida.engine import (
 )
 from aiida.orm import CalcJobNode, Int
 
+from aiida_nanoclusters.calculations.lammps import LammpsCalculation
 from aiida_nanoclusters.calculations.lammps_batches import (
     continue_batch,
     merge_batches,
     pending_structures,
 )
-from aiida_nanoclusters.calculations.lammps import LammpsCalculation
 
 #: Exit codes of the scheduler, as aiida-core numbers them.
 SCHEDULER_WALLTIME, SCHEDULER_NODE_FAILURE = 120, 140
@@ -108,11 +108,7 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
         if not done:
             return None
         if len(done) == 1:
-            outputs = {
-                key: done[0].outputs[key]
-                for key in OUTPUTS
-                if key in done[0].outputs
-            }
+            outputs = {key: done[0].outputs[key] for key in OUTPUTS if key in done[0].outputs}
         else:
             nodes = {"max_halvings": self.inputs.max_halvings}
             for number, child in enumerate(done):
@@ -136,12 +132,12 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
         ],
     )
     def handle_lammps_error(self, node: CalcJobNode) -> ProcessHandlerReport:
-        """LAMMPS does not understand its input or lacks a style: no repetition mends that."""
+        """Abort: LAMMPS does not understand its input or lacks a style; repeating is no help."""
         return self._give_up(self.exit_codes.ERROR_LAMMPS.format(message=node.exit_message))
 
     @process_handler(priority=400)
     def handle_out_of_walltime(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """The allotted time is up: the trajectories are sound, they only need more of it."""
+        """Continue: the allotted time is up; the trajectories are sound and need more of it."""
         if node.exit_status not in (
             LammpsCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status,
             SCHEDULER_WALLTIME,
@@ -151,7 +147,7 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
 
     @process_handler(priority=300)
     def handle_death(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """The node failed, or something killed LAMMPS: nothing is wrong with the physics."""
+        """Continue: the node failed or something killed LAMMPS, the physics is not to blame."""
         codes = LammpsCalculation.exit_codes
         if node.exit_status not in (
             codes.ERROR_DIED.status,
@@ -163,7 +159,7 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
 
     @process_handler(priority=200, exit_codes=LammpsCalculation.exit_codes.ERROR_UNSTABLE)
     def handle_unstable(self, node: CalcJobNode) -> ProcessHandlerReport:
-        """Atoms that move too far in a step gain energy from nothing: take half the time step.
+        """Halve the time step: atoms that move too far in a step gain energy from nothing.
 
         Structures that are broken from the start (overlapping atoms), or still unstable at the
         shortest step, are given up; all others are kept.
@@ -172,7 +168,7 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
 
     @process_handler(priority=100, exit_codes=LammpsCalculation.exit_codes.ERROR_NOT_CONVERGED)
     def handle_not_converged(self, node: CalcJobNode) -> ProcessHandlerReport:
-        """A minimiser that used up its steps will do so again: the user must allow it more."""
+        """Finish: a minimiser that used up its steps did not fail, but the user must allow more."""
         return self._finish()
 
     def _continue(self, node: CalcJobNode, reason: str) -> ProcessHandlerReport:

@@ -1,5 +1,7 @@
 """Trainings of a minute: what is written, what comes back, and how they go on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import yaml
@@ -28,9 +30,7 @@ EXIT = TrainCalculation.exit_codes
 def labelled(indices, level: str = "EMT", zero: float | None = None) -> FramesData:
     images = [training_frames(["Cu"])[i] for i in indices]
     atom_energies = isolated_atom_energies(["Cu"]) if zero is None else {"Cu": zero}
-    return FramesData(
-        Frames.from_atoms(images, level_of_theory=level, atom_energies=atom_energies)
-    )
+    return FramesData(Frames.from_atoms(images, level_of_theory=level, atom_energies=atom_energies))
 
 
 def tiny(**training) -> Dict:
@@ -62,14 +62,15 @@ def job(code, settings: Dict, *, walltime: int = 3600, **inputs):
 
 
 @pytest.fixture
-def written(aiida_profile, nequip_code, tmp_path):
+def written(aiida_profile, tmp_path, monkeypatch):
     """Return what a calculation writes, without running it."""
+    monkeypatch.chdir(tmp_path)
 
     def write(**inputs):
         inputs["metadata"]["dry_run"] = True
         inputs["metadata"]["store_provenance"] = False
         _, node = run_get_node(TrainCalculation, **inputs)
-        return node.dry_run_info["folder"]
+        return Path(node.dry_run_info["folder"])
 
     return write
 
@@ -92,7 +93,8 @@ def test_trains_and_packages(nequip_code):
     assert curve.get_array("stage").tolist() == [1, 2]
     best = int(np.argmin(curve.get_array("val_loss")))
     assert report["best_epoch"] == best
-    assert report["best"]["forces_rmse"] == curve.get_array("val_forces_rmse")[best]
+    rmse = curve.get_array("val_forces_rmse")[best]
+    assert report["best"]["forces_rmse"] == pytest.approx(rmse, rel=1e-12)
     assert (report["epochs"], report["epochs_done"], report["nan_from"]) == (2, 2, None)
     assert report["seed"] == 3 and report["checkpoint"] and report["packaged"]
     assert set(report["versions"]) == {"torch", "e3nn", "nequip", "allegro"}
@@ -100,6 +102,7 @@ def test_trains_and_packages(nequip_code):
     assert set(report["test"]) == {"energy_rmse", "energy_mae", "forces_rmse", "forces_mae"}
 
 
+@pytest.mark.slow
 def test_goes_on_after_walltime(nequip_code):
     """Cut short, it says so; continued, it counts its own time and remembers the best epoch."""
     settings = tiny(epochs=100000)
@@ -113,11 +116,12 @@ def test_goes_on_after_walltime(nequip_code):
     second, again = run_get_node(TrainCalculation, **inputs)
     assert again.exit_status == EXIT.ERROR_OUT_OF_WALLTIME.status, again.exit_message
     epochs = second["learning_curve"].get_array("epoch")
-    assert epochs[0] == report["epochs_done"]
+    assert epochs[0] - report["epochs_done"] in (0, 1)  # 1: cut short at the very end of an epoch
     assert len(epochs) > 3
     assert second["report"]["epochs_done"] > report["epochs_done"]
 
 
+@pytest.mark.slow
 def test_nan_is_named(nequip_code):
     outputs, node = run_get_node(TrainCalculation, **job(nequip_code, tiny(learning_rate=1e12)))
     assert node.exit_status == EXIT.ERROR_NAN_LOSS.status, node.exit_message
@@ -129,9 +133,6 @@ def test_nan_is_named(nequip_code):
 
 def test_writes_frames_and_configuration(written, nequip_code):
     folder = written(**job(nequip_code, tiny(), walltime=7200, test=labelled([6])))
-    from pathlib import Path
-
-    folder = Path(folder)
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["data"]["train_file_path"] == "training.extxyz"
     assert config["data"]["test_file_path"] == "test.extxyz"
@@ -150,10 +151,8 @@ def test_writes_frames_and_configuration(written, nequip_code):
 
 
 def test_restart_brings_the_checkpoints(written, nequip_code, localhost):
-    from pathlib import Path
-
     remote = RemoteData(remote_path="/far/away", computer=localhost).store()
-    folder = Path(written(**job(nequip_code, tiny(), restart_from=remote)))
+    folder = written(**job(nequip_code, tiny(), restart_from=remote))
     script = (folder / "_aiidasubmit.sh").read_text()
     resume, train = script.index("nequip_resume.py"), script.index("nequip.scripts.train")
     assert resume < train

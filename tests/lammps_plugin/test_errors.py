@@ -16,10 +16,10 @@ from tests.lammps_plugin.conftest import data_file, run_lmp, setup_script, stand
 def message_of(tmp_path, allegro_plugin):
     """Run a script on a dimer that must fail, and return LAMMPS' error message."""
 
-    def run(model, elements=("Cu",), ranks=1, **settings) -> str:
+    def run(model, elements=("Cu",), ranks=1, after="run 0\n", **settings) -> str:
         atoms = standard(Atoms("Cu2", [[0, 0, 0], [0, 0, 2.5]]))
         (tmp_path / "data.lmp").write_text(data_file(atoms, ["Cu"]))
-        script = setup_script(model, elements, **settings) + "run 0\n"
+        script = setup_script(model, elements, **settings) + after
         done = run_lmp(script, tmp_path, allegro_plugin, ranks)
         assert done.returncode != 0
         output = done.stdout + done.stderr
@@ -96,6 +96,21 @@ def test_compiled_for_another_instruction_set(message_of, allegro_compiled, tmp_
     message = message_of(model)
     assert "compiled for a machine with AVX512, which this one has not" in message
     assert "compile it on this machine" in message
+
+
+def test_no_room_to_unpack(message_of, allegro_compiled, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
+    assert "set TMPDIR to a folder" in message_of(allegro_compiled)
+
+
+@pytest.mark.parametrize("elements", [["Cu"], ["Ag"]])
+def test_unpacks_and_leaves_nothing(elements, message_of, allegro_compiled, monkeypatch, tmp_path):
+    """Also where LAMMPS ends with an error after the model was loaded."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    message_of(allegro_compiled, elements=elements, after="no_such_command\n")
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize(

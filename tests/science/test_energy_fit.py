@@ -215,5 +215,7 @@ def test_families_need_one_committee():
     }
     with pytest.raises(ValueError, match="same number of committee members"):
         fit_families(data)
+    with pytest.raises(ValueError, match="same number of committee members"):
+        fit_families({"Wulff": data["Wulff"]}, bulk_energy={"Wulff": [-3.5, -3.6]})
     with pytest.raises(ValueError, match="Wulff: 2 sizes are too few"):
         fit_families({"Wulff": ([201, 586], [-1.0, -2.0])})

@@ -72,6 +72,18 @@ def test_rattle_has_the_amplitude_asked_for() -> None:
     assert abs(moved.std() - 0.1) < 0.005
 
 
+def test_stackings_are_crystals_or_slabs() -> None:
+    entry = {"kind": "stacking", "sequences": ["ABCABCBACB"], "repeat": 1, "vacuum": 0}
+    (crystal,) = build(entry)
+    (slab,) = build({**entry, "vacuum": 12.0})
+    spacing = BOND * np.sqrt(2 / 3)
+    assert np.isclose(crystal.cell[2, 2], 10 * spacing)
+    assert np.isclose(slab.cell[2, 2], 9 * spacing + 12.0)
+    heights = np.sort(slab.positions[:, 2])
+    assert np.allclose(np.diff(heights), spacing)
+    assert np.isclose(heights[0], 6.0) and np.isclose(slab.cell[2, 2] - heights[-1], 6.0)
+
+
 def test_thin_keeps_small_classes_whole() -> None:
     frames = Frames.concatenate(
         [

@@ -130,8 +130,8 @@ def test_goes_on_after_a_kill(code_on, lmp_code, eam_potential, tmp_path):
     flag = tmp_path / "killed"
     script = tmp_path / "lmp_killed_once"
     script.write_text(
-        f"#!/bin/bash\nif [ -e {flag} ]; then exec {lmp_code.filepath_executable} \"$@\"; fi\n"
-        f"touch {flag}\n{lmp_code.filepath_executable} \"$@\" &\n"
+        f'#!/bin/bash\nif [ -e {flag} ]; then exec {lmp_code.filepath_executable} "$@"; fi\n'
+        f'touch {flag}\n{lmp_code.filepath_executable} "$@" &\n'
         "for i in $(seq 600); do [ -e run.b ] && break; sleep 0.02; done\nkill -9 $!\n"
     )
     script.chmod(0o755)

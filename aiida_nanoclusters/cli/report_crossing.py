@@ -1,0 +1,280 @@
+"""Pictures of a crossover: binding energies by motif, the difference curves, the two modes."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from aiida_nanoclusters.cli.report_data import ClusterEnergies, CrossoverPart, Curve, Floats, Modes
+from aiida_nanoclusters.cli.report_figures import (
+    COLOURS,
+    LEARNT,
+    MUTED,
+    REFERENCE,
+    SYMBOLS,
+    Picture,
+    picture,
+    style,
+)
+from aiida_nanoclusters.science.units import MEV_PER_EV
+
+_TICKS = (13, 20, 30, 55, 100, 150, 300, 600, 1000, 2000, 5000, 20_000, 100_000)
+
+
+def binding_by_motif(part: CrossoverPart, *, who: str, name: str) -> Picture | None:
+    """Binding energies of closed shells against N^(-1/3), and what is left beside a line."""
+    energies = part.energies
+    if energies is None or not len(energies.sizes):
+        return None
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.14)
+    x = energies.sizes ** (-1 / 3)
+    line = np.polyfit(x, energies.binding_energies, min(1, len(set(energies.sizes)) - 1))
+    motifs = sorted(set(energies.motifs))
+    for k, motif in enumerate(motifs):
+        own = np.array([m == motif for m in energies.motifs])
+        colour, n = COLOURS[k % len(COLOURS)], energies.sizes[own]
+        for column, y in (
+            (1, energies.binding_energies[own]),
+            (2, (energies.binding_energies - np.polyval(line, x))[own] * MEV_PER_EV),
+        ):
+            unit = "eV/atom" if column == 1 else "meV/atom"
+            figure.add_trace(
+                go.Scatter(
+                    x=x[own],
+                    y=y,
+                    mode="markers",
+                    name=motif,
+                    legendgroup=motif,
+                    showlegend=column == 1,
+                    marker={"color": colour, "symbol": SYMBOLS[k % len(SYMBOLS)], "size": 8},
+                    customdata=n,
+                    hovertemplate=f"{motif}, N = %{{customdata}}<br>%{{y:.4f}} {unit}"
+                    "<extra></extra>",
+                ),
+                row=1,
+                col=column,
+            )
+        _draw_fit(figure, part, energies, motif, colour, line)
+    low, high = int(energies.sizes.min()), int(energies.sizes.max())
+    ticks = [n for n in _TICKS if low * 0.95 <= n <= high * 1.05] or [low, high]
+    figure.update_xaxes(
+        tickvals=[n ** (-1 / 3) for n in ticks], ticktext=[f"{n:,}".replace(",", "\u2009")
+        for n in ticks], autorange="reversed", title_text="Number of atoms, spaced as N<sup>−1/3</sup>",
+        tickangle=0,
+    )  # fmt: skip
+    figure.update_yaxes(title_text="Binding energy (eV/atom)", row=1, col=1)
+    figure.update_yaxes(title_text="beside a common line (meV/atom)", row=1, col=2)
+    spread = energies.member_energies.std(axis=0, ddof=1) / energies.sizes * MEV_PER_EV if len(
+        energies.member_energies
+    ) > 1 else np.full(len(energies.sizes), np.nan)  # fmt: skip
+    rows = [
+        (m, int(n), b, s, z)
+        for m, n, b, s, z in zip(
+            energies.motifs, energies.sizes, energies.binding_energies, spread,
+            energies.coordination, strict=True,
+        )
+    ]  # fmt: skip
+    return picture(
+        name,
+        f"Binding energies by motif ({who})",
+        f"Binding energies of {len(rows)} relaxed closed shells against the inverse cube root of "
+        f"their size: {', '.join(motifs)}.",
+        style(figure),
+        ("motif", "N", "binding energy (eV/atom)", "spread of the committee (meV/atom)",
+         "mean coordination"),
+        rows,
+        {"energies": energies.uuid},
+    )  # fmt: skip
+
+
+def _draw_fit(
+    figure: go.Figure, part: CrossoverPart, energies: ClusterEnergies, motif: str, colour: str,
+    line: Floats,
+) -> None:  # fmt: skip
+    """Draw the fit E(N) behind the crossing as a line through the points of its motif."""
+    fit = part.answer.get("fits", {}).get(motif)
+    if fit is None or len(fit["sizes"]) < 2:
+        return
+    n = np.geomspace(min(fit["sizes"]), max(fit["sizes"]), 60)
+    powers = np.cbrt(n)[:, None] ** np.array([3, 2, 1, 0])
+    mean = energies.member_energies.mean(axis=0) / energies.sizes
+    atom = float(np.mean(energies.binding_energies + mean))  # what equation 2 subtracts from
+    binding = atom - powers @ np.array(fit["coefficients"]) / n
+    x = n ** (-1 / 3)
+    for column, y in ((1, binding), (2, (binding - np.polyval(line, x)) * MEV_PER_EV)):
+        figure.add_trace(
+            go.Scatter(
+                x=x, y=y, mode="lines", line={"color": colour, "width": 1.3}, legendgroup=motif,
+                showlegend=False, hoverinfo="skip",
+            ),
+            row=1, col=column,
+        )  # fmt: skip
+
+
+# -- difference curves ---------------------------------------------------------------------
+
+
+def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) -> Picture | None:
+    """The learnt and the reference's difference curves with their bands and crossings."""
+    sides = [
+        (who, part, part.curve, colour)
+        for who, part, colour in (("learnt", learnt, LEARNT), ("reference", reference, REFERENCE))
+        if part is not None and part.curve is not None
+    ]
+    if not sides:
+        return None
+    figure = go.Figure()
+    figure.add_hline(y=0, line={"color": MUTED, "width": 1})
+    for who, part, curve, colour in sides:
+        _band(figure, who, curve, colour)
+    for k, (who, part, curve, colour) in enumerate(sides):
+        _crossing(figure, who, part, curve, colour, k)
+    low, high = _window([(part, curve) for _, part, curve, _ in sides])
+    ends = [min(c.n.min() for _, _, c, _ in sides), max(c.n.max() for _, _, c, _ in sides)]
+    figure.update_xaxes(type="log", title_text="Number of atoms", range=np.log10(ends).tolist(),
+                        dtick="D2")  # fmt: skip
+    figure.update_yaxes(title_text="E(icosahedral) − E(crystal) (meV/atom)", range=[low, high])
+    for text, y, anchor in (("crystal lower", 0.98, "top"), ("icosahedral lower", 0.02, "bottom")):
+        figure.add_annotation(
+            text=text, xref="paper", yref="paper", x=0.99, y=y, xanchor="right", yanchor=anchor,
+            showarrow=False, font={"color": MUTED},
+        )  # fmt: skip
+    grid = np.unique(np.geomspace(*ends, 24).round())
+    columns, values = ["N"], [grid]
+    for who, _, curve, _ in sides:
+        for title, column in (
+            ("", curve.median), (", low", curve.low), (", high", curve.high)
+        ):  # fmt: skip
+            columns.append(f"{who}{title} (meV/atom)")
+            values.append(np.interp(np.log(grid), np.log(curve.n), column) * MEV_PER_EV)
+    return picture(
+        "difference",
+        "Where crystals become lower",
+        "Energy difference per atom between the best icosahedral and the best crystalline closed "
+        f"shell against size, with confidence bands: {' and '.join(s[0] for s in sides)}.",
+        style(figure, 460),
+        columns,
+        [(int(row[0]), *(float(v) for v in row[1:])) for row in np.transpose(values)],
+        {f"curves ({who})": curve.uuid for who, _, curve, _ in sides},
+    )
+
+
+def _band(figure: go.Figure, who: str, curve: Curve, colour: str) -> None:
+    name = "learnt potentials" if who == "learnt" else "reference itself"
+    edge = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    figure.add_trace(go.Scatter(x=curve.n, y=curve.low * MEV_PER_EV, legendgroup=who, **edge))
+    figure.add_trace(
+        go.Scatter(
+            x=curve.n, y=curve.high * MEV_PER_EV, legendgroup=who, fill="tonexty",
+            fillcolor=_faint(colour, 0.2), **edge,
+        )
+    )  # fmt: skip
+    figure.add_trace(
+        go.Scatter(
+            x=curve.n,
+            y=curve.median * MEV_PER_EV,
+            mode="lines",
+            name=name,
+            legendgroup=who,
+            line={"color": colour, "width": 2.5, "dash": "solid" if who == "learnt" else "dash"},
+            hovertemplate=f"{name}<br>N = %{{x:.0f}}: %{{y:.2f}} meV/atom<extra></extra>",
+        )
+    )
+
+
+def _crossing(
+    figure: go.Figure, who: str, part: CrossoverPart, curve: Curve, colour: str, k: int
+) -> None:
+    """Mark the crossing on the zero line, and its interval as a bar."""
+    found = part.crossing
+    if found is None or found.size is None:
+        return
+    low = found.low if found.low is not None else float(curve.n.min())
+    high = found.high if found.high is not None else float(curve.n.max())
+    figure.add_vrect(x0=low, x1=high, fillcolor=colour, opacity=0.09, line_width=0, layer="below")
+    figure.add_trace(
+        go.Scatter(
+            x=[found.size], y=[0], mode="markers+text", showlegend=False, legendgroup=who,
+            text=[f"<b>{found.size:.0f}</b>"],
+            textposition="top left" if k == 0 else "bottom right",
+            textfont={"color": colour},
+            marker={"size": 11, "color": colour, "symbol": SYMBOLS[k]},
+            error_x={"type": "data", "symmetric": False, "array": [high - found.size],
+                     "arrayminus": [found.size - low], "thickness": 3, "width": 8,
+                     "color": colour},
+            hovertemplate=f"{who}: N = {found.size:.0f}, {100 * found.confidence:.0f} % interval "
+            f"{low:.0f} to {high:.0f}<extra></extra>",
+        )
+    )  # fmt: skip
+
+
+def _window(sides: list[tuple[CrossoverPart, Curve]]) -> tuple[float, float]:
+    """Part of the ordinate worth a look (meV/atom): about zero, where the crossing is decided."""
+    top, bottom = [0.0], [0.0]
+    for part, curve in sides:
+        size = part.crossing.size if part.crossing is not None else None
+        near = curve.n >= (size / 6 if size else curve.n.max() / 40)
+        top.append(float(curve.high[near].max()))
+        bottom.append(float(curve.median[near].min()))
+    room = 0.12 * (max(top) - min(bottom) or 0.001)
+    return (min(bottom) - room) * MEV_PER_EV, (max(top) + room) * MEV_PER_EV
+
+
+def _faint(colour: str, opacity: float) -> str:
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{opacity})"
+
+
+# -- modes at equal size -------------------------------------------------------------------
+
+
+def modes(part: Modes, *, who: str, name: str) -> Picture | None:
+    """Energy and coordination of cluster mode against Wulff mode (equations 3 and 4)."""
+    if not len(part.sizes):
+        return None
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.07)
+    for row, (y, colour, title) in enumerate(
+        (
+            (part.delta_e * MEV_PER_EV, LEARNT, "ΔE (meV/atom)"),
+            (part.delta_z, COLOURS[2], "ΔZ (neighbours/atom)"),
+        ),
+        start=1,
+    ):
+        figure.add_hline(y=0, line={"color": MUTED, "width": 1}, row=row, col=1)  # type: ignore[arg-type]
+        figure.add_trace(
+            go.Scatter(
+                x=part.sizes, y=y, mode="lines+markers", showlegend=False,
+                line={"color": colour, "width": 2},
+                marker={"size": 8, "symbol": SYMBOLS[row - 1]},
+                hovertemplate=f"N = %{{x}}: %{{y:.4g}} {title}<extra></extra>",
+            ),
+            row=row, col=1,
+        )  # fmt: skip
+        reach = max(float(np.max(y)), 0.0) - min(float(np.min(y)), 0.0) or 1.0
+        figure.update_yaxes(
+            title_text=title, row=row, col=1,
+            range=[min(float(np.min(y)), 0.0) - 0.15 * reach, max(float(np.max(y)), 0.0)
+                   + 0.15 * reach],
+        )  # fmt: skip
+    figure.update_yaxes(title_text="ΔZ (neighbours/atom)", row=2, col=1)
+    figure.add_hrect(y0=0, y1=1e4, fillcolor="#d9b310", opacity=0.1, line_width=0, layer="below",
+                     row=1, col=1)  # type: ignore[arg-type]  # fmt: skip
+    figure.add_hrect(y0=-1e4, y1=0, fillcolor="#1a9a76", opacity=0.1, line_width=0,
+                     layer="below", row=1, col=1)  # type: ignore[arg-type]  # fmt: skip
+    for text, y, anchor in (("Wulff mode lower", 0.98, "top"), ("cluster mode lower", 0.02, "bottom")):
+        figure.add_annotation(
+            text=text, xref="x domain", yref="y domain", x=0.99, y=y, xanchor="right",
+            yanchor=anchor, showarrow=False, font={"color": MUTED},
+        )  # fmt: skip
+    figure.update_xaxes(type="log", dtick="D2")
+    figure.update_xaxes(title_text="Number of atoms", row=2, col=1)
+    return picture(
+        name,
+        f"Cluster mode against Wulff mode at equal size ({who})",
+        f"Energy difference and coordination difference per atom at {len(part.sizes)} sizes.",
+        style(figure, 480),
+        ("N", "ΔE (meV/atom)", "ΔZ (neighbours/atom)"),
+        list(zip(part.sizes.tolist(), part.delta_e * MEV_PER_EV, part.delta_z, strict=True)),
+        {"modes": part.uuid},
+    )

@@ -1,0 +1,207 @@
+"""Pictures of a size scan: binding energies, second differences, and which sizes are magic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from aiida_nanoclusters.cli.report_data import Ints, ScanPart
+from aiida_nanoclusters.cli.report_figures import (
+    COLOURS,
+    MUTED,
+    REFERENCE,
+    Picture,
+    picture,
+    style,
+)
+
+#: Sizes farther apart than this begin a panel of their own; so many panels are told apart.
+_GAP, _MOST_PANELS = 20, 4
+#: Marks of the two sequences: colour, plotly's symbol, words.
+_SEQUENCES = (
+    ("electronic", COLOURS[3], "diamond-open", "electronic shell closing"),
+    ("geometric", COLOURS[2], "hexagon2-open", "closed icosahedral shell"),
+)
+
+
+def binding_energies(scan: ScanPart) -> Picture:
+    """Binding energy per atom against the number of atoms (equation 2)."""
+    figure, panels = _panels(scan.sizes)
+    for column, (low, high) in enumerate(panels, start=1):
+        own = (scan.sizes >= low) & (scan.sizes <= high)
+        figure.add_trace(
+            go.Scatter(
+                x=scan.sizes[own],
+                y=scan.binding_energies[own],
+                mode="lines+markers",
+                line={"color": COLOURS[0], "width": 1.5},
+                marker={"size": 5},
+                showlegend=False,
+                hovertemplate="N = %{x}<br>%{y:.4f} eV/atom<extra></extra>",
+            ),
+            row=1,
+            col=column,
+        )
+        _mark(figure, column, scan, scan.sizes[own], scan.binding_energies[own])
+    figure.update_yaxes(title_text="Binding energy (eV/atom)", row=1, col=1)
+    by_size = {s.size: s for s in scan.structures}
+    rows = [
+        (int(n), e, b, *_words(by_size.get(int(n))))
+        for n, e, b in zip(scan.sizes, scan.energies, scan.binding_energies, strict=True)
+    ]
+    return picture(
+        "binding-energies",
+        "Binding energy per size",
+        f"Binding energy per atom of the lowest structures of {len(scan.sizes)} sizes, from "
+        f"{int(scan.sizes.min())} to {int(scan.sizes.max())} atoms.",
+        style(figure),
+        ("N", "energy (eV)", "binding energy (eV/atom)", "point group", "motif", "runs that agree"),
+        rows,
+        {name: scan.uuids[name] for name in ("energies", "table") if name in scan.uuids},
+    )
+
+
+def _words(structure: Any) -> tuple[str, str, str]:
+    if structure is None:
+        return ("", "", "")
+    hits = "" if structure.hits is None else f"{structure.hits} of {structure.runs}"
+    return (structure.point_group, structure.motif, hits)
+
+
+def second_differences(scan: ScanPart) -> Picture | None:
+    """Second difference of the energy (equation 1), magic sizes and closings marked."""
+    at, values, spreads = scan.difference_sizes, scan.differences, scan.spreads
+    if not len(at):
+        return None
+    figure, panels = _panels(at)
+    known = bool(np.isfinite(spreads).any())
+    magic = {m.size for m in scan.magic}
+    for column, (low, high) in enumerate(panels, start=1):
+        own = (at >= low) & (at <= high)
+        n, y = at[own], values[own]
+        figure.add_hline(y=0, line={"color": MUTED, "width": 1}, row=1, col=column)  # type: ignore[arg-type]
+        figure.add_trace(
+            go.Scatter(
+                x=_broken(n)[0],
+                y=_broken(n, y)[1],
+                mode="lines+markers",
+                line={"color": COLOURS[0], "width": 1.5},
+                marker={"size": 5},
+                error_y=_bars(_broken(n, spreads[own])[1]) if known else None,
+                showlegend=False,
+                hovertemplate="N = %{x}<br>%{y:.3f} eV<extra></extra>",
+            ),
+            row=1,
+            col=column,
+        )
+        _mark(figure, column, scan, n, y)
+        for size, value, spread in zip(n, y, spreads[own], strict=True):
+            if int(size) in magic:
+                top = value + (spread if np.isfinite(spread) else 0.0)
+                figure.add_annotation(
+                    x=int(size), y=float(top), text=f"<b>{int(size)}</b>", showarrow=False,
+                    yshift=13, row=1, col=column, font={"color": REFERENCE},
+                )  # fmt: skip
+    low, high = float(np.min(values)), float(np.max(values + np.nan_to_num(spreads)))
+    room = 0.14 * (high - low or 1.0)
+    figure.update_yaxes(range=[low - room, high + 1.4 * room])
+    figure.update_yaxes(title_text="Δ<sub>2</sub>E (eV)", row=1, col=1)
+    found = {m.size: m for m in scan.magic}
+    rows = [
+        (int(n), v, s if np.isfinite(s) else None, "magic" if int(n) in found else "",
+         scan.kind(int(n)))
+        for n, v, s in zip(at, values, spreads, strict=True)
+    ]  # fmt: skip
+    sizes = ", ".join(str(n) for n in sorted(magic)) or "none"
+    return picture(
+        "second-differences",
+        "Second differences and magic sizes",
+        f"Second difference of the energy of {len(at)} sizes; those that stand out: {sizes}.",
+        style(figure, 430),
+        ("N", "second difference (eV)", "spread of the committee (eV)", "magic", "shell closing"),
+        rows,
+        {name: scan.uuids[name] for name in ("energies", "magic") if name in scan.uuids},
+    )
+
+
+def _panels(sizes: Ints) -> tuple[go.Figure, list[tuple[int, int]]]:
+    """One panel for each range of sizes, side by side on one scale where there are few."""
+    ordered = np.sort(sizes)
+    breaks = np.flatnonzero(np.diff(ordered) > _GAP) + 1
+    parts = np.split(ordered, breaks)
+    if len(parts) > _MOST_PANELS:
+        parts = [ordered]
+    ranges = [(int(p[0]), int(p[-1])) for p in parts]
+    shares = [max(high - low + 2, 8) for low, high in ranges]
+    floor = 0.16 * sum(shares)
+    widths = [max(share, floor) for share in shares]
+    figure = make_subplots(
+        rows=1,
+        cols=len(ranges),
+        shared_yaxes=True,
+        horizontal_spacing=0.02,
+        column_widths=[w / sum(widths) for w in widths],
+    )
+    for column, (low, high) in enumerate(ranges, start=1):
+        figure.update_xaxes(
+            range=[low - 1.5, high + 1.5], row=1, col=column, tickformat="d",
+            **({"dtick": max(1, (high - low) // 4)} if high - low < 5 else {"nticks": 9}),
+        )  # fmt: skip
+    figure.update_xaxes(title_text="Number of atoms", row=1, col=(len(ranges) + 1) // 2)
+    return figure, ranges
+
+
+def _mark(figure: go.Figure, column: int, scan: ScanPart, n: Ints, y: Any) -> None:
+    """Ring the sizes at which a shell closes."""
+    for name, colour, symbol, words in _SEQUENCES:
+        closed = np.isin(n, getattr(scan, name))
+        seen = any(trace.legendgroup == name for trace in figure.data)
+        if not closed.any():
+            continue
+        figure.add_trace(
+            go.Scatter(
+                x=n[closed],
+                y=np.asarray(y)[closed],
+                mode="markers",
+                name=words,
+                legendgroup=name,
+                showlegend=not seen,
+                marker={
+                    "symbol": symbol,
+                    "size": 14 if name == "geometric" else 11,
+                    "color": colour,
+                    "line": {"width": 2, "color": colour},
+                },
+                hovertemplate=f"N = %{{x}}: {words}<extra></extra>",
+            ),
+            row=1,
+            col=column,
+        )
+
+
+def _broken(n: Ints, *columns: Any) -> tuple[list[Any], ...]:
+    """Columns with an empty point wherever sizes are not consecutive, so that lines break."""
+    breaks = np.flatnonzero(np.diff(n) > 1) + 1
+    lists = [
+        [None if isinstance(v, float) and not np.isfinite(v) else v for v in part.tolist()]
+        for part in (np.asarray(n), *(np.asarray(c, float) for c in columns))
+    ]
+    for at in breaks[::-1]:
+        for part in lists:
+            part.insert(int(at), None)
+    return tuple(lists)
+
+
+def _bars(spreads: Sequence[float | None]) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "array": [s or 0.0 for s in spreads],
+        "visible": True,
+        "thickness": 1.2,
+        "width": 3,
+        "color": MUTED,
+    }

@@ -1,0 +1,58 @@
+"""Structures of a report as a script can draw them: coordinates packed small."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from aiida_nanoclusters.cli.report_data import Structure
+
+#: Integer steps of a coordinate in one Å: a hundredth is less than a pixel.
+STEPS = 100
+
+
+def pack(structures: Sequence[Structure]) -> str:
+    """Return JSON for the viewer's script; positions are 16-bit, in units of 1/STEPS Å."""
+    packed = [
+        {
+            "title": s.label,
+            "size": s.size,
+            "positions": base64.b64encode(
+                np.round(s.positions * STEPS).astype("<i2").tobytes()
+            ).decode(),
+            "coordination": base64.b64encode(s.coordination.astype("<u1").tobytes()).decode(),
+            "text": describe(s),
+            "uuid": s.uuid,
+        }
+        for s in structures
+    ]
+    return json.dumps({"steps": STEPS, "structures": packed}).replace("</", "<\\/")
+
+
+def describe(structure: Structure) -> str:
+    """One line about a cluster: symmetry, motif, coordination, energy."""
+    parts = []
+    if structure.point_group:
+        parts.append(f"point group {structure.point_group}")
+    if structure.motif:
+        reason = f" ({structure.reason})" if structure.reason else ""
+        parts.append(f"{structure.motif}{reason}")
+    parts.append(
+        f"{structure.twelvefold} of {structure.size} atoms have 12 neighbours, "
+        f"{structure.coordination.mean():.2f} on average"
+    )
+    if structure.energy is not None:
+        parts.append(f"energy {structure.energy:.4f} eV".replace("-", "−"))
+    if structure.hits is not None and structure.runs:
+        parts.append(f"found in {structure.hits} of {structure.runs} runs")
+    return "; ".join(parts) + "."
+
+
+def histogram(structure: Structure) -> str:
+    """Atoms by number of neighbours, e.g. ``12: 13, 8: 30, 6: 12``."""
+    numbers, counts = np.unique(structure.coordination, return_counts=True)
+    pairs = list(zip(numbers.tolist(), counts.tolist(), strict=True))[::-1]
+    return ", ".join(f"{z}: {n}" for z, n in pairs)

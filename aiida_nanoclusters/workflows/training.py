@@ -1,0 +1,142 @@
+"""TrainBaseWorkChain: one training to its last epoch, through whatever befalls its jobs."""
+
+from __future__ import annotations
+
+from aiida.engine import (
+    BaseRestartWorkChain,
+    CalcJob,
+    ExitCode,
+    ProcessHandlerReport,
+    ProcessSpec,
+    process_handler,
+    while_,
+)
+from aiida.orm import ArrayData, CalcJobNode, Dict, Int
+
+from aiida_nanoclusters.calculations.train import (
+    TrainCalculation,
+    frames_problem,
+    halve_learning_rate,
+    join_learning_curves,
+    join_reports,
+)
+
+_EXIT = TrainCalculation.exit_codes
+_SCHEDULER = CalcJob.exit_codes
+_FROM_CHECKPOINT = (
+    _EXIT.ERROR_OUT_OF_WALLTIME.status,
+    _SCHEDULER.ERROR_SCHEDULER_OUT_OF_WALLTIME.status,
+)
+_LOST = (_SCHEDULER.ERROR_SCHEDULER_NODE_FAILURE.status, _EXIT.ERROR_DIED.status)
+#: A learning rate that has been halved more often is not what is wrong.
+MAX_HALVINGS = 3
+#: A job that dies more often without getting further is not unlucky.
+MAX_LOSSES = 2
+
+
+def validate_inputs(value, _) -> str | None:
+    """Refuse frames that cannot be trained on, before anything is submitted."""
+    inputs = value.get("train", {})
+    return frames_problem(inputs) if "training" in inputs and "validation" in inputs else None
+
+
+class TrainBaseWorkChain(BaseRestartWorkChain):
+    """Train one model; continue from checkpoints, tame a diverging loss, outlive a lost node."""
+
+    _process_class = TrainCalculation
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare ports and outline."""
+        super().define(spec)
+        spec.expose_inputs(TrainCalculation, namespace="train", exclude=("restart_from",))
+        spec.inputs["max_iterations"].default = lambda: Int(20)
+        spec.inputs.validator = validate_inputs
+        spec.expose_outputs(TrainCalculation, exclude=("learning_curve", "report"))
+        spec.output(
+            "learning_curve", valid_type=ArrayData, help="Of all jobs of the training together."
+        )
+        spec.output("report", valid_type=Dict, help="Of all jobs of the training together.")
+        spec.outline(
+            cls.setup,
+            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
+            cls.results,
+        )
+        spec.exit_code(403, "ERROR_TRAINING_FAILED", message="The training failed: {message}")
+
+    def setup(self) -> None:
+        """Start from the inputs."""
+        super().setup()
+        self.ctx.inputs = self.exposed_inputs(TrainCalculation, "train")
+        self.ctx.parts = []  # jobs that belong to one training, in order of time
+        self.ctx.halvings = 0
+        self.ctx.losses = 0
+
+    def results(self) -> ExitCode | None:
+        """Attach the last package, and the learning curve from the first epoch to the last."""
+        self.ctx.parts.append(self.ctx.children[self.ctx.iteration - 1])
+        return super().results()
+
+    def get_outputs(self, node):
+        """Join what the jobs of the training logged."""
+        parts = [part for part in self.ctx.parts if "learning_curve" in part.outputs]
+        keyed = {f"part_{k:03d}": part for k, part in enumerate(parts)}
+        outputs = dict(super().get_outputs(node))
+        curve = join_learning_curves(**{k: p.outputs.retrieved for k, p in keyed.items()})
+        reports = {k: p.outputs.report for k, p in keyed.items()}
+        return outputs | {
+            "learning_curve": curve,
+            "report": join_reports(learning_curve=curve, **reports),
+        }
+
+    @process_handler(priority=500)
+    def handle_out_of_walltime(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Epochs are left: go on from the checkpoint, which holds weights and optimiser."""
+        if node.exit_status not in _FROM_CHECKPOINT:
+            return None
+        if not _has_checkpoint(node):
+            return None
+        return self._continue(node, "out of walltime")
+
+    @process_handler(priority=490)
+    def handle_nan_loss(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Too large a step has thrown the weights out of reach: start anew with half the rate."""
+        if node.exit_status != _EXIT.ERROR_NAN_LOSS.status or self.ctx.halvings >= MAX_HALVINGS:
+            return None
+        self.ctx.halvings += 1
+        self.ctx.parts = []
+        self.ctx.inputs.settings = halve_learning_rate(self.ctx.inputs.settings)
+        self.ctx.inputs.pop("restart_from", None)
+        rate = self.ctx.inputs.settings["training"]["learning_rate"]
+        self.report(f"the loss became no number: starting anew with a learning rate of {rate:g}")
+        return ProcessHandlerReport(do_break=True)
+
+    @process_handler(priority=480)
+    def handle_lost_job(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Resubmit what a failed node or a kill ended: nothing is wrong with the training."""
+        if node.exit_status not in _LOST or self.ctx.losses >= MAX_LOSSES:
+            return None
+        self.ctx.losses += 1
+        if _has_checkpoint(node):
+            return self._continue(node, "the job was lost")
+        self.report("the job was lost before its first checkpoint: submitting it again")
+        return ProcessHandlerReport(do_break=True)
+
+    @process_handler(priority=0)
+    def handle_the_rest(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Nothing a restart could cure: stop, and hand the message on."""
+        if node.is_finished_ok:
+            return None
+        exit_code = self.exit_codes.ERROR_TRAINING_FAILED.format(message=node.exit_message)
+        return ProcessHandlerReport(do_break=True, exit_code=exit_code)
+
+    def _continue(self, node: CalcJobNode, why: str) -> ProcessHandlerReport:
+        self.ctx.parts.append(node)
+        self.ctx.inputs.restart_from = node.outputs.remote_folder
+        report = node.outputs.report
+        self.report(f"{why} in epoch {report['epochs_done']} of {report['epochs']}: going on")
+        return ProcessHandlerReport(do_break=True)
+
+
+def _has_checkpoint(node: CalcJobNode) -> bool:
+    return "report" in node.outputs and bool(node.outputs.report["checkpoint"])

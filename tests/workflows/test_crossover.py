@@ -1,0 +1,118 @@
+"""The crossover of a potential whose answer is known from the full grid of closed shells."""
+
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import Dict
+
+from aiida_nanoclusters.science import keys
+from aiida_nanoclusters.workflows.crossover import (
+    CrossoverWorkChain,
+    validate_potentials,
+    validate_settings,
+)
+from aiida_nanoclusters.workflows.protocol import load_protocol
+
+#: All Mackay icosahedra and regular truncated octahedra up to 17885 atoms, four-term fits.
+FULL_GRID_CROSSING = 1003
+#: Atoms in those of them that have more than 100.
+FULL_GRID_ATOMS = sum(
+    [147, 309, 561, 923, 1415, 2057, 2869, 3871, 5083, 6525, 8217, 10179, 12431, 14993, 17885]
+    + [201, 586, 1289, 2406, 4033, 6266, 9201, 12934, 17561]
+)
+
+
+def builder(code, potential, **settings):
+    return CrossoverWorkChain.get_builder_from_protocol(
+        code,
+        {"eam": potential},
+        "Cu",
+        "moderate",
+        overrides={
+            "settings": {
+                "families": ["icosahedron", "truncated octahedron"],
+                "mode_sizes": [],
+                **settings,
+            }
+        },
+    )
+
+
+def test_mishin_copper_crosses_at_1003(lmp_code, eam_potential) -> None:
+    _, node = run_get_node(builder(lmp_code, eam_potential))
+    assert node.is_finished_ok, node.exit_message
+    answer = node.outputs.answer.get_dict()
+    assert answer["verdict"] == "crossing"
+    assert answer["size"] == pytest.approx(FULL_GRID_CROSSING, rel=0.03)
+    assert answer["low"] <= FULL_GRID_CROSSING <= answer["high"]
+    assert answer["atoms_relaxed"] <= FULL_GRID_ATOMS / 3
+    # Mishin et al., Phys. Rev. B 63, 224106 (2001): lattice constant, cohesive energy and
+    # unreconstructed surfaces (1239, 1345, 1475 mJ/m^2; meV/Å^2 by 1/16.0218).
+    bulk = node.outputs.bulk.get_dict()
+    assert bulk["lattice_constant"] == pytest.approx(3.615, abs=1e-3)
+    assert bulk["cohesive_energy"] == pytest.approx(3.54, abs=1e-3)
+    surfaces = {k: 16021.8 * v for k, v in bulk["surface_energies"].items()}
+    assert surfaces == pytest.approx({"111": 1239, "100": 1345, "110": 1475}, rel=0.01)
+
+    energies = node.outputs.energies
+    assert len(energies.get_array(keys.SIZES)) == answer["clusters_relaxed"]
+    assert energies.get_array(keys.MEMBER_ENERGIES).shape == (1, answer["clusters_relaxed"])
+    grid = node.outputs.curves.get_array(keys.GRID)
+    difference = node.outputs.curves.get_array(keys.DIFFERENCE)
+    assert (difference[grid < 900] < 0).all() and (difference[grid > 1100] > 0).all()
+
+
+def test_modes_at_equal_size(lmp_code, eam_potential) -> None:
+    inputs = builder(lmp_code, eam_potential, n_max=2500, width=0.5, mode_sizes=[140, 201])
+    _, node = run_get_node(inputs)
+    assert node.is_finished_ok, node.exit_message
+    modes = node.outputs.modes
+    assert len(modes.get_array(keys.MODE_SIZES)) == 2
+    # Small clusters in cluster mode are lower in energy and more compact (figure 8).
+    assert (modes.get_array(keys.DELTA_E) < 0).all()
+    assert (modes.get_array(keys.DELTA_Z) < 0).all()
+
+
+def test_no_crossing_is_said_and_not_invented(lmp_code, eam_potential) -> None:
+    _, node = run_get_node(builder(lmp_code, eam_potential, n_max=600))
+    assert node.is_finished_ok, node.exit_message
+    answer = node.outputs.answer
+    assert answer["verdict"] in ("no crossing below n_max", "undecided")
+    assert answer["size"] is None
+    assert "N = 600" in answer["sentence"]
+
+
+def test_a_failing_potential_is_told(lmp_code, eam_potential, tmp_path) -> None:
+    from aiida_nanoclusters.data.potential import PotentialData
+
+    broken = tmp_path / "broken.eam.alloy"
+    text = eam_potential.base.repository.get_object_content("potential.eam.alloy")
+    broken.write_text(text[: len(text) // 3])
+    potential = PotentialData.from_file(broken, "eam/alloy", level_of_theory="broken").store()
+    _, node = run_get_node(builder(lmp_code, potential))
+    assert node.exit_status == 400
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"families": ["icosahedron", "dodecahedron"]}, "unknown motif 'dodecahedron'"),
+        ({"fit_from": 20}, "n_min <= fit_from < n_max"),
+        ({"relax_stages": [{"kind": "boil"}]}, "boil"),
+        ({"colour": "red"}, "unknown ['colour']"),
+    ],
+)
+def test_settings_are_checked(aiida_profile, change, message) -> None:
+    settings = load_protocol("crossover", "moderate", {"settings": change})["settings"]
+    assert message in validate_settings(Dict(settings), None)
+    assert validate_settings(Dict(load_protocol("crossover")["settings"]), None) is None
+
+
+def test_packages_must_be_compiled(aiida_profile, eam_potential) -> None:
+    assert validate_potentials({"a": eam_potential}, None) is None
+    assert "at least one" in validate_potentials({}, None)
+
+
+@pytest.mark.parametrize("protocol", ["tutorial", "moderate", "liu2025"])
+def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
+    settings = load_protocol("crossover", protocol)["settings"]
+    assert validate_settings(Dict(settings), None) is None

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import Dict, List
+from ase.calculators.emt import EMT
+
+from aiida_nanoclusters.calculations.dataset import split_dataset
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science.clusters import mackay_icosahedron
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.workflows.dataset import (
+    DatasetWorkChain,
+    validate_inputs,
+    validate_recipe,
+    validate_settings,
+)
+from aiida_nanoclusters.workflows.protocol import load_protocol
+
+RECIPE = [
+    {"kind": "atom"},
+    {"kind": "dimer", "nearest": 0.9, "farthest": 1.8, "count": 6},
+    {"kind": "motif", "motif": "icosahedron", "sizes": [13], "relax": True,
+     "distort": {"rattles": [0.05], "copies": 2}},
+    {"kind": "cluster", "sizes": [13, 14], "structures": 6,
+     "sample": {"temperatures": [300, 600]}},
+]
+
+
+def dataset(lmp_code, eam_potential, **overrides):
+    builder = DatasetWorkChain.get_builder_from_protocol(
+        lmp_code, "Cu", eam_potential, overrides={"recipe": RECIPE, **overrides}
+    )
+    return run_get_node(builder)[1]
+
+
+def test_recipe_is_built_sampled_labelled_and_split(lmp_code, eam_potential) -> None:
+    node = dataset(lmp_code, eam_potential)
+    assert node.is_finished_ok, node.exit_message
+    parts = [node.outputs[name].frames for name in ("training", "validation", "test")]
+    whole: Frames = node.outputs.frames.frames
+    assert sum(map(len, parts)) <= len(whole)
+    for k, part in enumerate(parts):
+        assert part.labelled.all()
+        assert part.atom_energies == {"Cu": 0.0}
+        for other in parts[:k]:
+            assert not set(part.parents) & set(other.parents)
+    # Single atoms and the dimer curve, which is one trajectory, can only be learnt from.
+    assert {"atom", "dimer", "icosahedron"} <= set(parts[0].config_types)
+    sampled = whole.select(whole.config_types == "cluster")
+    assert set(sampled.sizes) == {13, 14}
+    assert {p.rsplit(" ", 2)[1] for p in sampled.parents} == {"300", "600"}
+    assert np.isfinite(sampled.energies).all()
+
+    again = dataset(lmp_code, eam_potential)
+    assert again.outputs.frames.frames.content_hashes() == whole.content_hashes()
+
+
+def test_own_labels_are_checked_and_split(lmp_code) -> None:
+    rng = np.random.default_rng(1)
+    images = []
+    for k in range(30):
+        atoms = mackay_icosahedron("Cu", 1, 2.5)
+        atoms.positions += rng.normal(scale=0.1, size=(13, 3))
+        atoms.info["config_type"] = "own"
+        atoms.calc = EMT()
+        atoms.get_forces()
+        images.append(atoms)
+    own = FramesData(Frames.from_atoms(images, level_of_theory="EMT", atom_energies={"Cu": 3.51}))
+    builder = DatasetWorkChain.get_builder_from_protocol(lmp_code, "Cu", labelled=own)
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    assert [len(node.outputs[n]) for n in ("training", "validation", "test")] == [24, 3, 3]
+    assert node.outputs.frames.uuid == own.uuid
+    assert not node.called_descendants[1:]  # the split alone
+
+
+def test_too_few_trajectories_are_told(lmp_code) -> None:
+    atoms = mackay_icosahedron("Cu", 1, 2.5)
+    atoms.calc = EMT()
+    atoms.get_forces()
+    own = FramesData(Frames.from_atoms([atoms], level_of_theory="EMT", atom_energies={"Cu": 3.51}))
+    builder = DatasetWorkChain.get_builder_from_protocol(lmp_code, "Cu", labelled=own)
+    _, node = run_get_node(builder)
+    assert node.exit_status == 402
+    assert "sample more trajectories" in node.exit_message
+
+
+def test_frames_beyond_the_largest_force_are_left_out(aiida_profile) -> None:
+    from aiida.orm import Float, Int
+
+    images = []
+    for k in range(20):
+        atoms = mackay_icosahedron("Cu", 1, 2.5 - 0.03 * k)
+        atoms.calc = EMT()
+        atoms.get_forces()
+        images.append(atoms)
+    frames = Frames.from_atoms(images, level_of_theory="EMT", atom_energies={"Cu": 3.51})
+    limit = 4.0
+    parts = split_dataset(FramesData(frames), List([0.6, 0.2, 0.2]), Int(1), Float(limit))
+    kept = [np.linalg.norm(a.get_forces(), axis=1).max() for p in parts.values() for a in p.frames]
+    largest = [np.linalg.norm(a.get_forces(), axis=1).max() for a in frames]
+    assert max(kept) <= limit < max(largest)
+    assert len(kept) == sum(force <= limit for force in largest)
+
+
+@pytest.mark.parametrize("protocol", ["tutorial", "liu2025"])
+def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
+    values = load_protocol("dataset", protocol)
+    assert validate_settings(Dict(values["settings"]), None) is None
+    assert validate_recipe(List(values["recipe"]), None) is None
+
+
+def test_what_is_missing_is_named(aiida_profile) -> None:
+    assert "sampler, label missing" in validate_inputs({"recipe": List(RECIPE)}, None)
+    assert "missing ['total']" in validate_settings(
+        Dict({k: v for k, v in load_protocol("dataset")["settings"].items() if k != "total"}), None
+    )
