@@ -1,6 +1,6 @@
 """The lowest structures of given sizes, by simulated annealing.
 
-    verdi run workchains/anneal.py --sizes 13,55 --potential-file Cu_mishin1.eam.alloy
+verdi run workchains/anneal.py --sizes 13,55 --potential-file Cu_mishin1.eam.alloy
 """
 
 import click
@@ -23,8 +23,14 @@ def main(element, sizes, potentials, potential_file, kind, level, protocol, lamm
     from aiida_nanoclusters.workflows.anneal import AnnealWorkChain
 
     committee = cli.get_potentials(potentials, potential_file, kind, level)
+    code = cli.get_code(lammps)
     builder = AnnealWorkChain.get_builder_from_protocol(
-        cli.get_code(lammps), committee[min(committee)], element, cli.parse_sizes(sizes), protocol
+        code,
+        committee[min(committee)],
+        element,
+        cli.parse_sizes(sizes),
+        protocol,
+        options=cli.options_of(code),
     )
     builder.seed = Int(seed)
     node = cli.launch(builder, here=here)

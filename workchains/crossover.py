@@ -1,6 +1,6 @@
 """At what size does a cluster become a crystal?
 
-    verdi run workchains/crossover.py --potential-file Cu_mishin1.eam.alloy --protocol moderate
+verdi run workchains/crossover.py --potential-file Cu_mishin1.eam.alloy --protocol moderate
 """
 
 import click
@@ -13,12 +13,27 @@ from aiida_nanoclusters.cli import launch as cli
 @cli.potential_options
 @cli.protocol_option("moderate")
 @cli.lammps_option
-@click.option("--family", "families", multiple=True, help="Motif; several, instead of the protocol's.")
+@click.option(
+    "--family", "families", multiple=True, help="Motif; several, instead of the protocol's."
+)
 @click.option("--width", type=float, help="Relative half-width of the interval to stop at.")
-@click.option("--no-modes", is_flag=True, help="Leave out cluster against Wulff mode at equal size.")
+@click.option(
+    "--no-modes", is_flag=True, help="Leave out cluster against Wulff mode at equal size."
+)
 @cli.here_option
-def main(element, potentials, potential_file, kind, level, protocol, lammps, families, width,
-         no_modes, here):
+def main(
+    element,
+    potentials,
+    potential_file,
+    kind,
+    level,
+    protocol,
+    lammps,
+    families,
+    width,
+    no_modes,
+    here,
+):
     """Relax closed shells at sizes chosen as it goes, until the crossing is known."""
     from aiida_nanoclusters.workflows.crossover import CrossoverWorkChain
 
@@ -29,12 +44,14 @@ def main(element, potentials, potential_file, kind, level, protocol, lammps, fam
         settings["width"] = width
     if no_modes:
         settings["mode_sizes"] = []
+    code = cli.get_code(lammps)
     builder = CrossoverWorkChain.get_builder_from_protocol(
-        cli.get_code(lammps),
+        code,
         cli.get_potentials(potentials, potential_file, kind, level),
         element,
         protocol,
         overrides={"settings": settings},
+        options=cli.options_of(code),
     )
     node = cli.launch(builder, here=here)
     if "answer" in node.outputs:

@@ -1,7 +1,7 @@
 """Make a training set by a recipe, or check and split one of your own.
 
-    verdi run workchains/dataset.py --potential-file Cu_mishin1.eam.alloy --protocol tutorial
-    verdi run workchains/dataset.py --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
+verdi run workchains/dataset.py --potential-file Cu_mishin1.eam.alloy --protocol tutorial
+verdi run workchains/dataset.py --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
 """
 
 import click
@@ -17,8 +17,9 @@ from aiida_nanoclusters.cli import launch as cli
 @cli.protocol_option("tutorial")
 @cli.lammps_option
 @cli.here_option
-def main(element, potentials, potential_file, kind, level, dataset, atom_energy, protocol, lammps,
-         here):
+def main(
+    element, potentials, potential_file, kind, level, dataset, atom_energy, protocol, lammps, here
+):
     """Build, relax, vary, sample, label and split."""
     from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
 
@@ -27,8 +28,14 @@ def main(element, potentials, potential_file, kind, level, dataset, atom_energy,
         labelled = cli.get_frames(dataset, level or "", atom_energy)
     else:
         (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+    code = cli.get_code(lammps)
     builder = DatasetWorkChain.get_builder_from_protocol(
-        cli.get_code(lammps), element, reference, labelled, protocol
+        code,
+        element,
+        reference,
+        labelled,
+        protocol,
+        options=cli.options_of(code),
     )
     node = cli.launch(builder, here=here)
     for name in ("training", "validation", "test"):

@@ -1,6 +1,6 @@
 """Label frames by a reference engine.
 
-    verdi run workchains/label.py frames.extxyz --potential-file Cu_mishin1.eam.alloy
+verdi run workchains/label.py frames.extxyz --potential-file Cu_mishin1.eam.alloy
 """
 
 import click
@@ -21,8 +21,12 @@ def main(frames, potentials, potential_file, kind, level, lammps, batch_size, he
     from aiida_nanoclusters.workflows.label import LabelWorkChain
 
     (potential,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+    code = cli.get_code(lammps)
     builder = LabelWorkChain.get_builder_for_potential(
-        cli.get_code(lammps), cli.get_frames(frames, ""), potential
+        code,
+        cli.get_frames(frames, ""),
+        potential,
+        options=cli.options_of(code),
     )
     builder.batch_size = Int(batch_size)
     node = cli.launch(builder, here=here)

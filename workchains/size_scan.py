@@ -1,6 +1,6 @@
 """Which sizes are magic?
 
-    verdi run workchains/size_scan.py --sizes 7-20 --potential-file Cu_mishin1.eam.alloy
+verdi run workchains/size_scan.py --sizes 7-20 --potential-file Cu_mishin1.eam.alloy
 """
 
 import click
@@ -22,11 +22,13 @@ def main(element, sizes, potentials, potential_file, kind, level, protocol, lamm
 
     from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain
 
+    code = cli.get_code(lammps)
     builder = SizeScanWorkChain.get_builder_from_protocol(
-        cli.get_code(lammps),
+        code,
         cli.get_potentials(potentials, potential_file, kind, level),
         element,
         protocol,
+        options=cli.options_of(code),
     )
     builder.max_concurrent = Int(jobs)
     if sizes:

@@ -1,7 +1,7 @@
 """Which cluster sizes are magic, and at what size does a cluster become a crystal?
 
-    verdi run workchains/study.py --protocol tutorial
-    verdi run workchains/study.py --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
+verdi run workchains/study.py --protocol tutorial
+verdi run workchains/study.py --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
 """
 
 import click
@@ -26,26 +26,42 @@ from aiida_nanoclusters.cli import launch as cli
 @click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
 @click.option("--report", "report_file", default="reports/study.html", show_default=True)
 @cli.here_option
-def main(element, reference, kind, dataset, level, atom_energy, protocol, lammps, nequip, jobs,
-         report_file, here):
+def main(
+    element,
+    reference,
+    kind,
+    dataset,
+    level,
+    atom_energy,
+    protocol,
+    lammps,
+    nequip,
+    jobs,
+    report_file,
+    here,
+):
     """Labels, committee of potentials, magic sizes and crossover, with a report at the end."""
-    from aiida_nanoclusters.cli.report import write_report
     from aiida_nanoclusters.workflows.study import StudyWorkChain
 
     labelled = cli.get_frames(dataset, level or "", atom_energy) if dataset else None
     if reference is None and labelled is None:
         reference = "Cu_mishin1.eam.alloy"
+    lammps_code, nequip_code = cli.get_code(lammps), cli.get_code(nequip)
     builder = StudyWorkChain.get_builder_from_protocol(
-        cli.get_code(lammps),
-        cli.get_code(nequip),
+        lammps_code,
+        nequip_code,
         element,
         reference=cli.find_potential(reference, kind) if reference else None,
         labelled=labelled,
         protocol=protocol,
+        lammps_options=cli.options_of(lammps_code),
+        nequip_options=cli.options_of(nequip_code),
         max_concurrent=jobs,
     )
     node = cli.launch(builder, here=here)
     cli.print_study(node)
+    from aiida_nanoclusters.cli.report import write_report
+
     written = write_report(node, report_file)
     cli.finish(node, [f"open {written}", f"verdi process show {node.uuid}"])
 

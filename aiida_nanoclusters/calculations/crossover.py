@@ -48,7 +48,7 @@ def build_slabs(element: Str, relaxed: FramesData) -> FramesData:
 
 @calcfunction
 def bulk_properties(element: Str, relaxed: FramesData, slabs: FramesData) -> Dict:
-    """Lattice constant (Å), cohesive energy (eV), atomic volume (Å^3), surface energies (eV/Å^2)."""
+    """Lattice constant (Å), energies (eV), atomic volume (Å^3), surface energies (eV/Å^2)."""
     crystal = relaxed.frames[0]
     energy = crystal.get_potential_energy() / len(crystal)
     surfaces = {}
@@ -211,9 +211,12 @@ def compare_modes(cluster: FramesData, wulff: FramesData) -> ArrayData:
     """Equations 3 and 4 at every size that both modes have."""
     sides = []
     for node in (cluster, wulff):
-        frames = node.frames
-        z = [int(coordination_numbers(atoms).sum()) for atoms in frames]
-        sides.append({int(n): (e, s) for n, e, s in zip(frames.sizes, frames.energies, z, strict=True)})
+        sides.append(
+            {
+                len(atoms): (atoms.get_potential_energy(), coordination_numbers(atoms).sum())
+                for atoms in node.frames
+            }
+        )
     sizes = sorted(set(sides[0]) & set(sides[1]))
     e, z = (np.array([[side[n][k] for n in sizes] for side in sides]) for k in (0, 1))
     return _arrays(

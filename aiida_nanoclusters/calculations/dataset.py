@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiida.engine import calcfunction
-from aiida.orm import Dict, Float, Int, List, Str
+from aiida.orm import Float, Int, List, Str
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import recipe as science

@@ -1,4 +1,4 @@
-"""What can be done with sets of frames, each step a calcfunction so that provenance never breaks."""
+"""What is done with sets of frames: each a calcfunction, so that provenance never breaks."""
 
 from __future__ import annotations
 

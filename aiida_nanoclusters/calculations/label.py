@@ -45,7 +45,7 @@ def merge_labels(batches: List, **parts) -> dict:
             frames = parts[f"frames_{k:05d}"].frames
             frames = frames.select(frames.labelled)
             labelled += [(i, frames.select([n])) for n, i in enumerate(good)]
-    result = {"report": Dict(_summary(rows))}
+    result: dict = {"report": Dict(_summary(rows))}
     if labelled:
         labelled.sort(key=lambda pair: pair[0])
         result["frames"] = FramesData(Frames.concatenate([frame for _, frame in labelled]))

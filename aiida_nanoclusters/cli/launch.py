@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from aiida_nanoclusters.cli.machine import options_of
+from aiida_nanoclusters.cli.machine import options_of as options_of
 from aiida_nanoclusters.cli.terminal import Fixable, make_console
 
 if TYPE_CHECKING:
     from aiida.engine import ProcessBuilder
-    from aiida.orm import InstalledCode, ProcessNode
+    from aiida.orm import AbstractCode, ProcessNode
 
     from aiida_nanoclusters.data.frames import FramesData
     from aiida_nanoclusters.data.potential import PotentialData
@@ -82,7 +82,7 @@ def potential_options(command: Command) -> Command:
     return command
 
 
-def get_code(label: str) -> InstalledCode:
+def get_code(label: str) -> AbstractCode:
     """Load a code.
 
     Raises
@@ -94,7 +94,7 @@ def get_code(label: str) -> InstalledCode:
     from aiida.orm import load_code
 
     try:
-        code: InstalledCode = load_code(label)
+        code: AbstractCode = load_code(label)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
         raise Fixable(
             f"no code `{label}`: run `aiida-nanoclusters setup`, or name one of `verdi code list`"

@@ -262,7 +262,10 @@ def modes(part: Modes, *, who: str, name: str) -> Picture | None:
                      row=1, col=1)  # type: ignore[arg-type]  # fmt: skip
     figure.add_hrect(y0=-1e4, y1=0, fillcolor="#1a9a76", opacity=0.1, line_width=0,
                      layer="below", row=1, col=1)  # type: ignore[arg-type]  # fmt: skip
-    for text, y, anchor in (("Wulff mode lower", 0.98, "top"), ("cluster mode lower", 0.02, "bottom")):
+    for text, y, anchor in (
+        ("Wulff mode lower", 0.98, "top"),
+        ("cluster mode lower", 0.02, "bottom"),
+    ):
         figure.add_annotation(
             text=text, xref="x domain", yref="y domain", x=0.99, y=y, xanchor="right",
             yanchor=anchor, showarrow=False, font={"color": MUTED},

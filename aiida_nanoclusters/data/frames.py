@@ -33,7 +33,8 @@ class FramesData(Data):
         buffer = io.BytesIO()
         write_frames(frames, buffer)
         buffer.seek(0)
-        self.base.repository.put_object_from_filelike(buffer, FILENAME)
+        # Annotated as a file on disk, but any binary stream will do.
+        self.base.repository.put_object_from_filelike(buffer, FILENAME)  # type: ignore[arg-type]
         self.base.attributes.set_many(
             {
                 "n_frames": len(frames),

@@ -71,7 +71,7 @@ class PotentialData(Data):
         elif kind == "allegro-compiled":
             meta = read_compiled_metadata(path)
             symbols, cutoff = list(meta["type_names"]), float(meta["r_max"])
-            machine = {"device": meta["device"], "isa": meta["isa"]}
+            machine = {"device": meta["device"], "isa": meta["cpu_isa"]}
         else:
             symbols, cutoff = read_eam_metadata(path, kind)
             symbols = list(elements or symbols)

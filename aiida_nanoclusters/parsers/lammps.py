@@ -242,9 +242,9 @@ def _trajectory(
         picked.append((index, energy, positions, forces, cell, json.dumps(info, sort_keys=True)))
     if not picked:
         return None
-    index = np.array([p[0] for p in picked])
-    origin = frames.select(index)
-    parents = [str(frames.parents[i]) or f"structure-{hashes[i][:12]}" for i in index]
+    owners = np.array([p[0] for p in picked])
+    origin = frames.select(owners)
+    parents = [str(frames.parents[i]) or f"structure-{hashes[i][:12]}" for i in owners]
     return replace(
         origin,
         positions=np.concatenate([p[2] for p in picked]),
@@ -253,7 +253,7 @@ def _trajectory(
         energies=np.array([p[1] for p in picked]),
         stresses=np.full((len(picked), 6), np.nan),
         parents=np.array(parents),
-        seeds=np.array([job.seeds[i] for i in index], dtype=np.int64),
+        seeds=np.array([job.seeds[i] for i in owners], dtype=np.int64),
         info=np.array([p[5] for p in picked]),
     )
 

@@ -27,8 +27,8 @@ def describe(atoms: Atoms) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``point_group`` (Schoenflies; None beyond 1500 atoms), ``coordination`` (number of atoms by coordination number),
-        ``n_twelvefold`` (atoms with 12 neighbours), ``motif`` and ``motif_reason``.
+        ``point_group`` (Schoenflies; None beyond 1500 atoms), ``coordination`` (atoms by their
+        number of neighbours), ``n_twelvefold`` (atoms with 12), ``motif`` and ``motif_reason``.
     """
     histogram = coordination_histogram(atoms)
     found = motif(atoms)

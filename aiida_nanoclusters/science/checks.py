@@ -132,7 +132,7 @@ def _label_problem(frames: Frames, index: int, need_labels: bool) -> str | None:
         return "has an infinite energy or force: label it again, or remove it"
     has_energy, finite = bool(np.isfinite(energy)), np.isfinite(forces).all(axis=1)
     if has_energy and finite.any() and not finite.all():
-        return f"has forces on {finite.sum()} of {len(finite)} atoms: label it again"
+        return f"has forces on {finite.sum()} of {finite.size} atoms: label it again"
     if need_labels and not has_energy:
         return "has no energy: label it first"
     if need_labels and not finite.all():

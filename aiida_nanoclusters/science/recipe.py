@@ -125,7 +125,7 @@ def _stacking(
     for cell in cells if vacuum else []:
         # The gap replaces one layer spacing, which lies above the last layer.
         spacing = distance * np.sqrt(2 / 3)
-        cell.set_cell(cell.cell.array + [[0, 0, 0], [0, 0, 0], [0, 0, vacuum - spacing]])
+        cell.set_cell(cell.cell.array + np.diag([0.0, 0.0, vacuum - spacing]))
         cell.positions[:, 2] += vacuum / 2
     return cells
 

@@ -53,7 +53,9 @@ def filter_frames(
         keep &= np.logical_and.reduceat(allowed, frames.offsets[:-1])
     if max_force is not None:
         norms = np.linalg.norm(frames.forces, axis=1)
-        keep &= np.maximum.reduceat(np.nan_to_num(norms, nan=-1.0), frames.offsets[:-1]) <= max_force
+        keep &= (
+            np.maximum.reduceat(np.nan_to_num(norms, nan=-1.0), frames.offsets[:-1]) <= max_force
+        )
     return frames.select(keep)
 
 

@@ -106,5 +106,3 @@ def starting_clusters(
             atoms = random_cluster(symbol, size, distance, own)
         starts.append(atoms)
     return starts
-
-

@@ -16,7 +16,6 @@ from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.validators import validate_element, validate_sizes
 
-
 _SETTINGS = {"starts", "keep", "stages", "relax_stages", "structures_per_job"}
 
 
@@ -61,8 +60,11 @@ class AnnealWorkChain(BatchedWorkChain):
             exclude=("lammps.frames", "lammps.stages", "lammps.seeds"),
             namespace_options={"required": False, "populate_defaults": False},
         )
-        spec.output("structures", valid_type=FramesData,
-                    help="The lowest unlike structures, sizes ascending, the lowest first.")
+        spec.output(
+            "structures",
+            valid_type=FramesData,
+            help="The lowest unlike structures, sizes ascending, the lowest first.",
+        )
         spec.output("table", valid_type=Dict, help="What they are.")
         spec.outline(
             cls.start,

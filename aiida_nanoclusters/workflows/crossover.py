@@ -16,8 +16,20 @@ from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.validators import validate_element
 
 _SETTINGS = {
-    "families", "shape", "n_min", "n_max", "fit_from", "width", "confidence", "budget", "batch",
-    "seed", "relax_stages", "bulk_stages", "mode_sizes", "mode_stages",
+    "families",
+    "shape",
+    "n_min",
+    "n_max",
+    "fit_from",
+    "width",
+    "confidence",
+    "budget",
+    "batch",
+    "seed",
+    "relax_stages",
+    "bulk_stages",
+    "mode_sizes",
+    "mode_stages",
 }
 
 
@@ -34,12 +46,17 @@ class CrossoverWorkChain(WorkChain):
         """Declare ports and outline."""
         super().define(spec)
         spec.input("element", valid_type=Str, validator=validate_element)
-        spec.input_namespace("potentials", valid_type=PotentialData, dynamic=True,
-                             validator=validate_potentials)
+        spec.input_namespace(
+            "potentials", valid_type=PotentialData, dynamic=True, validator=validate_potentials
+        )
         spec.input("settings", valid_type=Dict, validator=validate_settings)
-        spec.input("systematic_mev", valid_type=Float, default=lambda: Float(0.0),
-                   help="Standard deviation of the potentials' error in the energy difference "
-                        "between the motifs, meV/atom.")
+        spec.input(
+            "systematic_mev",
+            valid_type=Float,
+            default=lambda: Float(0.0),
+            help="Standard deviation of the potentials' error in the energy difference "
+            "between the motifs, meV/atom.",
+        )
         spec.expose_inputs(
             LammpsBaseWorkChain,
             exclude=("lammps.frames", "lammps.stages", "lammps.seeds", "lammps.potential"),
@@ -49,8 +66,12 @@ class CrossoverWorkChain(WorkChain):
         spec.output("energies", valid_type=ArrayData, help="Of every relaxed cluster.")
         spec.output("structures", valid_type=FramesData, help="Relaxed by the first member.")
         spec.output("bulk", valid_type=Dict, help="Of the first member.")
-        spec.output("modes", valid_type=ArrayData, required=False,
-                    help="Cluster mode against Wulff mode at equal size, equations 3 and 4.")
+        spec.output(
+            "modes",
+            valid_type=ArrayData,
+            required=False,
+            help="Cluster mode against Wulff mode at equal size, equations 3 and 4.",
+        )
         spec.outline(
             cls.relax_bulk,
             cls.relax_slabs,
@@ -60,8 +81,11 @@ class CrossoverWorkChain(WorkChain):
             cls.answer,
         )
         spec.exit_code(400, "ERROR_BULK_FAILED", message="The crystal or a slab did not relax.")
-        spec.exit_code(401, "ERROR_TOO_FEW_CLUSTERS",
-                       message="Too few clusters relaxed for an answer: {reason}")
+        spec.exit_code(
+            401,
+            "ERROR_TOO_FEW_CLUSTERS",
+            message="Too few clusters relaxed for an answer: {reason}",
+        )
 
     @classmethod
     def get_builder_from_protocol(
@@ -83,7 +107,8 @@ class CrossoverWorkChain(WorkChain):
         builder = cls.get_builder()
         builder.element = Str(element)
         builder.settings = Dict(load_protocol("crossover", protocol, overrides)["settings"])
-        builder.lammps = job(code, options)
+        for port, value in job(code, options).items():
+            builder.lammps[port] = value
         if potentials:
             builder.potentials = dict(potentials)
         return builder

@@ -54,10 +54,19 @@ class DatasetWorkChain(BatchedWorkChain):
         super().define(spec)
         spec.input("element", valid_type=Str, validator=validate_element)
         spec.input("recipe", valid_type=List, required=False, validator=validate_recipe)
-        spec.input("labelled", valid_type=FramesData, required=False, validator=validate_labelled,
-                   help="A labelled set of the user's own; nothing is then built or labelled.")
-        spec.input("settings", valid_type=Dict, validator=validate_settings,
-                   help="`relax_stages`, `sample_stages`, `total`, `fractions`, `max_force`.")
+        spec.input(
+            "labelled",
+            valid_type=FramesData,
+            required=False,
+            validator=validate_labelled,
+            help="A labelled set of the user's own; nothing is then built or labelled.",
+        )
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            validator=validate_settings,
+            help="`relax_stages`, `sample_stages`, `total`, `fractions`, `max_force`.",
+        )
         spec.input("seed", valid_type=Int, default=lambda: Int(1))
         spec.expose_inputs(
             LammpsBaseWorkChain,
@@ -94,7 +103,13 @@ class DatasetWorkChain(BatchedWorkChain):
 
     @classmethod
     def get_builder_from_protocol(
-        cls, code, element, reference=None, labelled=None, protocol=None, overrides=None,
+        cls,
+        code,
+        element,
+        reference=None,
+        labelled=None,
+        protocol=None,
+        overrides=None,
         options=None,
     ):
         """Return a builder; numbers and recipe from `protocols/dataset.yaml`.
@@ -194,7 +209,9 @@ class DatasetWorkChain(BatchedWorkChain):
     def split(self) -> ExitCode | None:
         """Split by trajectory into training, validation and test."""
         settings = self.inputs.settings
-        frames = self.inputs.labelled if "labelled" in self.inputs else self.ctx.labels.outputs.frames
+        frames = (
+            self.inputs.labelled if "labelled" in self.inputs else self.ctx.labels.outputs.frames
+        )
         self.out("frames", frames)
         try:
             parts = split_dataset(

@@ -11,11 +11,11 @@ from aiida.orm import AbstractCode
 def job(code: AbstractCode, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return `code` and `metadata.options` for a job: one process unless `options` say more.
 
-    Whether it runs under MPI is the code's own affair, as its profile says.
+    A code that says itself whether it runs under MPI has the last word: AiiDA would refuse the job.
     The options are always spelt out, so that a job can be rebuilt from its UUID alone.
     """
-    defaults = {
-        "resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1},
-        "withmpi": bool(code.with_mpi),
-    }
-    return {"code": code, "metadata": {"options": {**defaults, **(options or {})}}}
+    resources = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+    merged = {"resources": resources, "withmpi": False, **(options or {})}
+    if code.with_mpi is not None:
+        merged["withmpi"] = code.with_mpi
+    return {"code": code, "metadata": {"options": merged}}

@@ -41,10 +41,15 @@ class LabelWorkChain(BatchedWorkChain):
         """Declare ports and outline."""
         super().define(spec)
         spec.input("frames", valid_type=FramesData, validator=validate_frames)
-        spec.input("engine", valid_type=Str, default=lambda: Str("potential"),
-                   validator=validate_engine)
-        spec.input("batch_size", valid_type=Int, default=lambda: Int(500),
-                   help="Most frames a job may carry.")
+        spec.input(
+            "engine", valid_type=Str, default=lambda: Str("potential"), validator=validate_engine
+        )
+        spec.input(
+            "batch_size",
+            valid_type=Int,
+            default=lambda: Int(500),
+            help="Most frames a job may carry.",
+        )
         for name, engine in ENGINES.items():
             spec.expose_inputs(
                 engine,
@@ -53,18 +58,26 @@ class LabelWorkChain(BatchedWorkChain):
                 namespace_options={"required": False, "populate_defaults": False},
             )
         spec.inputs.validator = validate_inputs
-        spec.output("frames", valid_type=FramesData, required=False,
-                    help="The labelled frames, in input order.")
-        spec.output("report", valid_type=Dict,
-                    help="For every frame whether it was labelled, and why not.")
+        spec.output(
+            "frames",
+            valid_type=FramesData,
+            required=False,
+            help="The labelled frames, in input order.",
+        )
+        spec.output(
+            "report", valid_type=Dict, help="For every frame whether it was labelled, and why not."
+        )
         spec.outline(
             cls.split,
             while_(cls.has_batches)(cls.submit_batches),
             cls.gather,
         )
         spec.exit_code(400, "ERROR_NOTHING_LABELLED", message="No frame could be labelled.")
-        spec.exit_code(401, "ERROR_SOME_FRAMES_FAILED",
-                       message="{n_failed} frames could not be labelled; `report` says why.")
+        spec.exit_code(
+            401,
+            "ERROR_SOME_FRAMES_FAILED",
+            message="{n_failed} frames could not be labelled; `report` says why.",
+        )
 
     @classmethod
     def get_builder_for_potential(cls, code, frames, potential, options=None):

@@ -30,8 +30,13 @@ class SizeScanWorkChain(BatchedWorkChain):
         spec.input("sizes", valid_type=List, validator=validate_sizes)
         spec.input("sizes_per_child", valid_type=Int, default=lambda: Int(1))
         spec.expose_inputs(AnnealWorkChain, exclude=("sizes", "max_concurrent"))
-        spec.input_namespace("committee", valid_type=PotentialData, dynamic=True, required=False,
-                             help="Potentials whose spread is the uncertainty.")
+        spec.input_namespace(
+            "committee",
+            valid_type=PotentialData,
+            dynamic=True,
+            required=False,
+            help="Potentials whose spread is the uncertainty.",
+        )
         spec.expose_inputs(
             EvaluateBaseWorkChain,
             namespace="evaluation",
@@ -76,8 +81,8 @@ class SizeScanWorkChain(BatchedWorkChain):
         builder.settings = Dict(load_protocol("anneal", values["anneal"])["settings"])
         builder.sizes = List([n for a, b in values["ranges"] for n in range(a, b + 1)])
         builder.sizes_per_child = Int(values["sizes_per_child"])
-        builder.lammps = job(code, options)
-        builder.evaluation = {"evaluate": job(code, options)}
+        for port, value in job(code, options).items():
+            builder.lammps[port] = builder.evaluation.evaluate[port] = value
         if potentials:
             builder.lammps.potential = potentials[min(potentials)]
             builder.committee = dict(potentials)

@@ -40,9 +40,13 @@ class StudyWorkChain(WorkChain):
                 "help": "A potential cheap enough for large clusters, and how it relaxes them.",
             },
         )
-        spec.input("probes", valid_type=Dict, validator=validate_probes,
-                   default=lambda: Dict({"motifs": {}, "unseen": []}),
-                   help="Sizes at which the committee is compared with the reference.")
+        spec.input(
+            "probes",
+            valid_type=Dict,
+            validator=validate_probes,
+            default=lambda: Dict({"motifs": {}, "unseen": []}),
+            help="Sizes at which the committee is compared with the reference.",
+        )
         spec.expose_inputs(DatasetWorkChain, namespace="dataset", exclude=("element",))
         spec.expose_inputs(
             TrainWorkChain,
@@ -89,7 +93,8 @@ class StudyWorkChain(WorkChain):
         labelled=None,
         protocol=None,
         overrides=None,
-        options=None,
+        lammps_options=None,
+        nequip_options=None,
         max_concurrent=2,
     ):
         """Return a builder; numbers from `protocols/study.yaml` and those it names.
@@ -106,8 +111,8 @@ class StudyWorkChain(WorkChain):
             FramesData the user already has, instead of a data set made by a recipe.
         protocol, overrides
             Name of a protocol, and what to change in it.
-        options
-            `metadata.options` of all jobs.
+        lammps_options, nequip_options
+            `metadata.options` of the jobs of either code.
         max_concurrent
             Jobs of one part that may run at once.
         """
@@ -115,25 +120,27 @@ class StudyWorkChain(WorkChain):
         builder = cls.get_builder()
         builder.element = Str(element)
         builder.dataset = DatasetWorkChain.get_builder_from_protocol(
-            lammps, element, reference, labelled, values["dataset"], options=options
+            lammps, element, reference, labelled, values["dataset"], options=lammps_options
         )._inputs(prune=True)
-        builder.train = TrainWorkChain.get_builder_from_protocol(
-            nequip_code=nequip, lammps_code=lammps, protocol=values["train"], options=options
-        )._inputs(prune=True)
+        train = TrainWorkChain.get_builder_from_protocol(
+            nequip, lammps, protocol=values["train"], options=nequip_options
+        )
+        train.options["evaluate"] = dict(lammps_options or {})
+        builder.train = train._inputs(prune=True)
         builder.size_scan = SizeScanWorkChain.get_builder_from_protocol(
-            lammps, {}, element, values["size_scan"], options=options
+            lammps, {}, element, values["size_scan"], options=lammps_options
         )._inputs(prune=True)
         builder.crossover = CrossoverWorkChain.get_builder_from_protocol(
-            lammps, {}, element, values["crossover"], options=options
+            lammps, {}, element, values["crossover"], options=lammps_options
         )._inputs(prune=True)
         for part in (builder.dataset, builder.train, builder.size_scan):
             part["max_concurrent"] = Int(max_concurrent)
         if reference is not None:
             builder.probes = Dict(values["probes"])
             stages = List(values["probe_stages"])
-            builder.reference.lammps = {
-                **job(lammps, options), "potential": reference, "stages": stages,
-            }
+            jobs = {**job(lammps, lammps_options), "potential": reference, "stages": stages}
+            for port, value in jobs.items():
+                builder.reference.lammps[port] = value
         return builder
 
     # -- labels ----------------------------------------------------------------------------

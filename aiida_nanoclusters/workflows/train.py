@@ -245,7 +245,8 @@ class TrainWorkChain(BatchedWorkChain):
         for (_, part), child in zip(self.ctx.batches, self.finished_batches(), strict=True):
             if not child.is_finished_ok:  # frames that could be evaluated still count
                 self._note(f"evaluation of {part}", child)
-            for key, labelled in dict(child.outputs.get("labelled", {})).items():
+            done = dict(child.outputs.labelled) if "labelled" in child.outputs else {}
+            for key, labelled in done.items():
                 nodes[f"{PREDICTED}_{part}_{key}"] = labelled
                 nodes[f"{REFERENCE}_{part}"] = self.inputs[part]
         if not nodes:

@@ -135,7 +135,7 @@ def test_seeds_reproduce(lmp_code, eam_potential):
 
 
 def test_walltime_stops_gracefully(lmp_code, eam_potential):
-    stages = [{**ANNEAL[0], "duration": 100.0}, ANNEAL[2]]
+    stages = [{**ANNEAL[0], "duration": 3000.0, "sample_every": 1.0}, ANNEAL[2]]
     outputs, node = run_stages(
         lmp_code,
         [icosahedron(2), icosahedron(3)],

@@ -24,8 +24,13 @@ def test_one_structure_counts_once_however_it_is_turned() -> None:
     rng = np.random.default_rng(0)
     worse = Atoms(ball.numbers, ball.positions + rng.normal(scale=0.4, size=(13, 3)))
     other = regular_truncated_octahedron("Cu", 1, 2.55)
-    images = [at(worse, -40.0), at(ball, -43.0), at(ball, -43.0, seed=1), at(other, -120.0),
-              at(ball, -43.0, seed=2)]
+    images = [
+        at(worse, -40.0),
+        at(ball, -43.0),
+        at(ball, -43.0, seed=1),
+        at(other, -120.0),
+        at(ball, -43.0, seed=2),
+    ]
     frames = Frames.from_atoms(images)
     ranked = lowest_structures(frames, keep=3)
     assert [frames.sizes[r[0]] for r in ranked] == [13, 38]

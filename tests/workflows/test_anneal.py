@@ -34,7 +34,10 @@ def lj_minima(shared_data) -> dict[int, float]:
 def test_finds_the_known_minima(lmp_code, lennard_jones, shared_data) -> None:
     sizes = [7, 13, 55]
     settings = {
-        "starts": 4, "keep": 2, "structures_per_job": 12, "stages": STAGES,
+        "starts": 4,
+        "keep": 2,
+        "structures_per_job": 12,
+        "stages": STAGES,
         "relax_stages": STAGES[-1:],
     }
     builder = AnnealWorkChain.get_builder_from_protocol(
@@ -57,14 +60,24 @@ def test_finds_the_known_minima(lmp_code, lennard_jones, shared_data) -> None:
 
 def test_reference_ranks_again(lmp_code, lennard_jones) -> None:
     """With a reference of twice the depth, energies are the reference's."""
-    deeper = PotentialData.lennard_jones("Ar", epsilon=2 * EPSILON, sigma=SIGMA, cutoff=60.0).store()
-    settings = {"starts": 2, "keep": 1, "structures_per_job": 1, "stages": STAGES[2:],
-                "relax_stages": STAGES[-1:]}
+    deeper = PotentialData.lennard_jones(
+        "Ar", epsilon=2 * EPSILON, sigma=SIGMA, cutoff=60.0
+    ).store()
+    settings = {
+        "starts": 2,
+        "keep": 1,
+        "structures_per_job": 1,
+        "stages": STAGES[2:],
+        "relax_stages": STAGES[-1:],
+    }
     builder = AnnealWorkChain.get_builder_from_protocol(
         lmp_code, lennard_jones, "Ar", [13], overrides={"settings": settings}
     )
-    builder.reference.lammps = {"code": lmp_code, "potential": deeper,
-                                "metadata": {"options": builder.lammps.metadata.options}}
+    builder.reference.lammps = {
+        "code": lmp_code,
+        "potential": deeper,
+        "metadata": {"options": builder.lammps.metadata.options},
+    }
     _, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
     assert node.outputs.structures.frames.energies[0] / EPSILON == pytest.approx(

@@ -19,10 +19,14 @@ from aiida_nanoclusters.workflows.protocol import load_protocol
 RECIPE = [
     {"kind": "atom"},
     {"kind": "dimer", "nearest": 0.9, "farthest": 1.8, "count": 6},
-    {"kind": "motif", "motif": "icosahedron", "sizes": [13], "relax": True,
-     "distort": {"rattles": [0.05], "copies": 2}},
-    {"kind": "cluster", "sizes": [13, 14], "structures": 6,
-     "sample": {"temperatures": [300, 600]}},
+    {
+        "kind": "motif",
+        "motif": "icosahedron",
+        "sizes": [13],
+        "relax": True,
+        "distort": {"rattles": [0.05], "copies": 2},
+    },
+    {"kind": "cluster", "sizes": [13, 14], "structures": 6, "sample": {"temperatures": [300, 600]}},
 ]
 
 
@@ -58,7 +62,7 @@ def test_recipe_is_built_sampled_labelled_and_split(lmp_code, eam_potential) -> 
 def test_own_labels_are_checked_and_split(lmp_code) -> None:
     rng = np.random.default_rng(1)
     images = []
-    for k in range(30):
+    for _ in range(30):
         atoms = mackay_icosahedron("Cu", 1, 2.5)
         atoms.positions += rng.normal(scale=0.1, size=(13, 3))
         atoms.info["config_type"] = "own"

@@ -1,0 +1,67 @@
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from aiida_nanoclusters.formats.extxyz import read_extxyz, write_extxyz
+from aiida_nanoclusters.science.frames import Frames
+
+
+def test_round_trip(tmp_path) -> None:
+    crystal = bulk("Cu", cubic=True) * 2
+    crystal.rattle(0.05, seed=1)
+    cluster = Atoms("Cu3", positions=[[0, 0, 0], [2.4, 0, 0], [1.2, 2.1, 0.3]])
+    cluster.info.update(config_type="trimer", parent="run 1", seed=3, charge=-1, note="kept")
+    for atoms in (crystal, cluster):
+        atoms.calc = EMT()
+        atoms.get_forces()
+    crystal.get_stress()
+    frames = Frames.from_atoms([crystal, cluster], level_of_theory="EMT")
+    write_extxyz(frames, tmp_path / "frames.extxyz")
+    back = read_extxyz(tmp_path / "frames.extxyz")
+    assert back.level_of_theory == "EMT"
+    for name in ("positions", "energies", "forces", "stresses", "cells"):
+        assert np.allclose(
+            getattr(back, name), getattr(frames, name), atol=1e-7, rtol=0, equal_nan=True
+        )
+    for name in ("numbers", "pbc", "charges", "config_types", "parents", "seeds"):
+        assert np.array_equal(getattr(back, name), getattr(frames, name))
+    assert back[1].info["note"] == "kept"
+    assert back.content_hashes() == frames.content_hashes()
+
+
+def test_labels_under_other_names(tmp_path) -> None:
+    atoms = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.3]])
+    atoms.info["REF_energy"] = -3.5
+    atoms.arrays["REF_forces"] = np.array([[0, 0, 0.5], [0, 0, -0.5]])
+    ase.io.write(tmp_path / "a.xyz", atoms, format="extxyz")
+    frames = read_extxyz(tmp_path / "a.xyz", level_of_theory="PBE", atom_energies={"Cu": -0.2})
+    assert frames.labelled.all() and frames.energies[0] == -3.5
+    assert frames.atom_energies == {"Cu": -0.2}
+
+
+def test_other_formats_through_ase(tmp_path) -> None:
+    ase.io.write(tmp_path / "POSCAR", bulk("Cu"), format="vasp")
+    assert read_extxyz(tmp_path / "POSCAR").elements == ["Cu"]
+
+
+def test_unreadable_files_are_named(tmp_path) -> None:
+    with pytest.raises(ValueError, match="no file of frames"):
+        read_extxyz(tmp_path / "missing.xyz")
+    (tmp_path / "bad.xyz").write_text("3\ncomment\nCu 0 0\n")
+    with pytest.raises(ValueError, match=r"bad\.xyz cannot be read"):
+        read_extxyz(tmp_path / "bad.xyz")
+
+
+def test_published_labels(shared_data) -> None:
+    """955 FHI-aims frames; fcc copper is bound by 3.700 eV/atom against the free atom."""
+    frames = read_extxyz(
+        shared_data / "cu_pbe_fhi_aims" / "frames.extxyz",
+        level_of_theory="FHI-aims/PBE",
+        atom_energies={"Cu": 0.0},
+    )
+    assert len(frames) == 955
+    single = frames.energies[(frames.sizes == 1) & frames.pbc.all(axis=1)]
+    assert single.min() == pytest.approx(-3.700, abs=2e-3)

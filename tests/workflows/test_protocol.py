@@ -1,0 +1,49 @@
+"""Protocols of every file, and how overrides are laid over them."""
+
+from importlib.resources import files
+
+import pytest
+
+from aiida_nanoclusters.workflows.protocol import load_protocol, merge, protocol_names
+
+NAMES = sorted(
+    entry.name.removesuffix(".yaml")
+    for entry in (files("aiida_nanoclusters.workflows") / "protocols").iterdir()
+    if entry.name.endswith(".yaml")
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_protocol_loads(name):
+    assert {"tutorial", "liu2025"} <= set(protocol_names(name))
+    for protocol in (None, *protocol_names(name)):
+        values = load_protocol(name, protocol)
+        assert values
+        assert "description" not in values
+
+
+def test_overrides_come_last():
+    plain = load_protocol("train", "tutorial")
+    changed = load_protocol("train", "tutorial", {"training": {"epochs": 7}})
+    assert changed["training"].pop("epochs") == 7
+    plain["training"].pop("epochs")
+    assert changed == plain
+
+
+def test_loaded_values_are_the_callers_own():
+    load_protocol("train")["training"]["epochs"] = -1
+    assert load_protocol("train")["training"]["epochs"] > 0
+
+
+def test_merge():
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+    changes = {"a": {"c": [3]}, "d": {"e": 2}}
+    assert merge(base, changes) == {"a": {"b": 1, "c": [3]}, "d": {"e": 2}}
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+
+
+def test_unknown_names_list_the_known():
+    with pytest.raises(ValueError, match=r"unknown protocol `quick`.*tutorial.*moderate.*liu2025"):
+        load_protocol("train", "quick")
+    with pytest.raises(ValueError, match=r"no protocols for `../x`.*anneal.*train"):
+        load_protocol("../x")

@@ -1,0 +1,159 @@
+"""A committee: trained by a stand-in and evaluated by LAMMPS; once all of it for real."""
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import ArrayData, Dict, Int, List
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.cluster import Icosahedron, Octahedron
+
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science.errors import parity_name
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.workflows.train import TrainWorkChain, validate_inputs, validate_seeds
+from tests.allegro_model import isolated_atom_energies
+from tests.calculations.test_train import labelled, tiny
+
+EXIT = TrainWorkChain.exit_codes
+OPTIONS = {"max_wallclock_seconds": 600}
+
+
+def motifs() -> FramesData:
+    """Closed shells with EMT labels, on the training set's zero of energy."""
+    images = []
+    for kind, atoms in (
+        ("icosahedron", Icosahedron("Cu", 2)),
+        ("icosahedron", Icosahedron("Cu", 3)),
+        ("truncated octahedron", Octahedron("Cu", 4, 1)),
+    ):
+        atoms.set_tags(0)
+        atoms.calc = EMT()
+        energy = atoms.get_potential_energy() + 0.5 * len(atoms)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=atoms.get_forces())
+        atoms.info["config_type"] = kind
+        images.append(atoms)
+    zero = isolated_atom_energies(["Cu"])
+    return FramesData(Frames.from_atoms(images, level_of_theory="EMT", atom_energies=zero))
+
+
+def builder_for(nequip, lammps, seeds, **inputs):
+    builder = TrainWorkChain.get_builder_from_protocol(
+        nequip,
+        lammps,
+        labelled([0, 1, 2, 3]),
+        labelled([4, 5]),
+        labelled([6, 7]),
+        protocol="tutorial",
+        options=OPTIONS,
+        seeds=seeds,
+    )
+    builder.settings = tiny()
+    for name, value in inputs.items():
+        setattr(builder, name, value)
+    return builder
+
+
+def test_lost_member_costs_only_itself(stand_in, lmp_code, allegro_plugin, allegro_compiled):
+    """One of three trainings fails: two members are compiled, evaluated and compared."""
+    code = stand_in(BROKEN_SEEDS="2", COMPILED=allegro_compiled)
+    shells = motifs()
+    builder = builder_for(code, lmp_code, [10, 2, 3], motifs=shells, unseen=labelled([1]))
+    outputs, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    for name in ("potentials", "compiled", "learning_curves"):
+        assert sorted(outputs[name]) == ["seed_10", "seed_3"]
+    assert outputs["compiled"]["seed_3"].runs_in_lammps
+    assert isinstance(outputs["learning_curves"]["seed_3"], ArrayData)
+
+    errors = outputs["errors"].get_dict()
+    assert errors["members"] == ["seed_10", "seed_3"]
+    assert sorted(errors["sets"]) == ["motifs", "test", "unseen"]
+    test = errors["sets"]["test"]
+    assert test["n_frames"] == 2
+    # the stand-in hands out one and the same model: members agree, and with their mean
+    assert test["committee"]["max_force_deviation"]["max"] == pytest.approx(0, abs=1e-9)
+    rows = [test["members"][key]["overall"] for key in errors["members"]]
+    assert rows[0] == rows[1] == pytest.approx(test["committee"]["overall"])
+    difference = errors["motif_difference"]
+    assert difference["spread"] == pytest.approx(0, abs=1e-9)
+    assert difference["mean"] == difference["members"]["seed_3"]["difference"]
+
+    parity = outputs["parity"]
+    energies = parity.get_array(parity_name("motifs", "energies"))
+    frames = shells.frames
+    assert energies == pytest.approx(frames.energies / frames.sizes - 0.5)
+    errors_here = parity.get_array(parity_name("motifs", "energies", "seed_3")) - energies
+    expected = 1000 * (errors_here[:2].mean() - errors_here[2])
+    assert difference["mean"] == pytest.approx(expected)
+    assert parity.base.attributes.get("config_types")["motifs"][2] == "truncated octahedron"
+
+    labels = [link.link_label for link in node.base.links.get_outgoing().all()]
+    assert {"seed_10", "seed_2", "seed_3", "compile_seed_3", "evaluate_test"} <= set(labels)
+    assert "compile_seed_2" not in labels
+    again = node.get_builder_restart()
+    assert again.options["train"]["max_wallclock_seconds"] == 600
+
+
+def test_nothing_is_left(stand_in, lmp_code):
+    builder = builder_for(stand_in(BROKEN_SEEDS="1 2"), lmp_code, [1, 2])
+    outputs, node = run_get_node(builder)
+    assert node.exit_status == EXIT.ERROR_NO_MEMBER.status
+    assert "training of seed_1" in node.exit_message and "no such thing" in node.exit_message
+    assert "potentials" not in outputs
+
+
+def test_nothing_compiles(stand_in, lmp_code, tmp_path):
+    builder = builder_for(stand_in(COMPILED=tmp_path / "none"), lmp_code, [1])
+    outputs, node = run_get_node(builder)
+    assert node.exit_status == EXIT.ERROR_NOT_COMPILED.status
+    assert list(outputs["potentials"]) == ["seed_1"]
+
+
+@pytest.mark.slow
+def test_for_real(nequip_code, lmp_code, allegro_plugin):
+    """Two members trained, compiled and evaluated differ, and say by how much."""
+    builder = builder_for(nequip_code, lmp_code, [1, 2], motifs=motifs(), max_concurrent=Int(1))
+    outputs, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    errors = outputs["errors"].get_dict()
+    committee = errors["sets"]["test"]["committee"]
+    assert committee["overall"]["n_frames"] == 2
+    assert committee["max_force_deviation"]["max"] > 0
+    assert np.isfinite(errors["motif_difference"]["spread"])
+    # what LAMMPS finds by the compiled model is what nequip found by its own in validation
+    for key, curve in outputs["learning_curves"].items():
+        row = errors["sets"]["test"]["members"][key]["overall"]
+        last = curve.get_array("val_forces_rmse")[-1]
+        assert 0.5 < row["forces_rmse"] / last < 2.0
+
+
+def test_builder(nequip_code, lmp_code):
+    builder = TrainWorkChain.get_builder_from_protocol(nequip_code, lmp_code, protocol="tutorial")
+    assert builder.seeds.get_list() == [1, 2, 3, 4]
+    changed = TrainWorkChain.get_builder_from_protocol(
+        nequip_code, lmp_code, overrides={"training": {"epochs": 3}}, seeds=[7]
+    )
+    assert changed.settings["training"]["epochs"] == 3
+    assert changed.seeds.get_list() == [7]
+    assert set(changed.settings.get_dict()) == {"model", "training"}
+
+
+def test_validators(aiida_profile):
+    assert validate_seeds(List([0, 5]), None) is None
+    assert "whole numbers" in validate_seeds(List([]), None)
+    assert "whole numbers" in validate_seeds(List([1, -1]), None)
+    assert "twice" in validate_seeds(List([1, 1]), None)
+    frames = labelled([0])
+    good = {"training": frames, "validation": frames, "test": frames, "motifs": motifs()}
+    assert validate_inputs(good, None) is None
+    strange = labelled([1], level="PBE")
+    assert "`motifs` is labelled by `PBE`" in validate_inputs({**good, "motifs": strange}, None)
+    bare = FramesData([Icosahedron("Cu", 2)])
+    assert "`unseen`: frame 0 has no energy" in validate_inputs({**good, "unseen": bare}, None)
+
+
+def test_settings_are_checked(nequip_code, lmp_code):
+    builder = TrainWorkChain.get_builder_from_protocol(nequip_code, lmp_code)
+    with pytest.raises(ValueError, match="settings"):
+        builder.settings = Dict({"model": {}})

@@ -1,0 +1,91 @@
+"""Each fault of a training and its cure, played through with a stand-in for nequip."""
+
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import Int
+
+from aiida_nanoclusters.workflows.jobs import job
+from aiida_nanoclusters.workflows.training import MAX_HALVINGS, TrainBaseWorkChain, validate_inputs
+from tests.calculations.test_train import labelled, tiny
+
+EXIT = TrainBaseWorkChain.exit_codes
+
+
+def run_training(code, seed: int = 3, **training):
+    inputs = {
+        **job(code),
+        "training": labelled([0, 1]),
+        "validation": labelled([2]),
+        "settings": tiny(**training),
+        "seed": Int(seed),
+    }
+    return run_get_node(TrainBaseWorkChain, train=inputs)
+
+
+def rates(node) -> list[float]:
+    return [
+        child.inputs.settings["training"]["learning_rate"]
+        for child in node.called
+        if "settings" in child.inputs and child.process_label == "TrainCalculation"
+    ]
+
+
+def jobs(node) -> list:
+    return [child for child in node.called if child.process_label == "TrainCalculation"]
+
+
+def test_goes_on_from_checkpoints(stand_in):
+    """Nine epochs at four a job take three jobs; curve and times are joined."""
+    outputs, node = run_training(stand_in(EPOCHS_PER_JOB=4), epochs=9)
+    assert node.is_finished_ok, node.exit_message
+    assert [child.exit_status for child in jobs(node)] == [400, 400, 0]
+    first, second, _ = jobs(node)
+    assert "restart_from" not in first.inputs
+    assert second.inputs.restart_from.uuid == first.outputs.remote_folder.uuid
+    curve = outputs["learning_curve"]
+    assert curve.get_array("epoch").tolist() == list(range(9))
+    assert curve.get_array("val_energy_rmse") == pytest.approx([1000 / (1 + e) for e in range(9)])
+    report = outputs["report"].get_dict()
+    assert (report["jobs"], report["epochs_done"], report["best_epoch"]) == (3, 9, 8)
+    assert report["wall_seconds"] == pytest.approx(30)
+    assert outputs["potential"].kind == "allegro"
+
+
+def test_nan_loss_halves_the_learning_rate(stand_in):
+    outputs, node = run_training(stand_in(NAN_ABOVE=0.003), epochs=2, learning_rate=0.008)
+    assert node.is_finished_ok, node.exit_message
+    assert [child.exit_status for child in jobs(node)] == [410, 410, 0]
+    assert rates(node) == [0.008, 0.004, 0.002]
+    assert not any("restart_from" in child.inputs for child in jobs(node))
+    assert outputs["report"]["jobs"] == 1  # what diverged is no part of the curve
+
+
+def test_nan_loss_is_given_up(stand_in):
+    _, node = run_training(stand_in(NAN_ABOVE=0), epochs=2)
+    assert node.exit_status == EXIT.ERROR_TRAINING_FAILED.status
+    assert len(jobs(node)) == MAX_HALVINGS + 1
+    assert "lower the learning rate" in node.exit_message
+
+
+def test_lost_job_goes_on(stand_in, tmp_path):
+    """A job killed from outside leaves a checkpoint: nothing is computed twice."""
+    code = stand_in(EPOCHS_PER_JOB=2, LOST_ONCE=tmp_path / "lost")
+    outputs, node = run_training(code, epochs=4)
+    assert node.is_finished_ok, node.exit_message
+    assert [child.exit_status for child in jobs(node)] == [311, 0]
+    assert outputs["learning_curve"].get_array("epoch").tolist() == [0, 1, 2, 3]
+
+
+def test_error_of_nequip_is_handed_on(stand_in):
+    _, node = run_training(stand_in(BROKEN_SEEDS="3"))
+    assert node.exit_status == EXIT.ERROR_TRAINING_FAILED.status
+    assert node.exit_message.endswith("nequip stopped: RuntimeError: no such thing")
+    assert len(jobs(node)) == 1
+
+
+def test_inputs_are_checked(aiida_profile):
+    frames = labelled([0])
+    good = {"train": {"training": frames, "validation": frames}}
+    assert validate_inputs(good, None) is None
+    other = {"train": {"training": frames, "validation": labelled([1], level="PBE")}}
+    assert "`validation` is labelled by `PBE`" in validate_inputs(other, None)

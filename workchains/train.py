@@ -1,0 +1,106 @@
+"""Train a committee of Allegro models and say how far it is from its labels.
+
+verdi run workchains/train.py --dataset UUID --protocol tutorial
+verdi run workchains/train.py --training UUID --validation UUID --test UUID --seeds 1-4
+"""
+
+import click
+
+from aiida_nanoclusters.cli import launch as cli
+from aiida_nanoclusters.cli.terminal import Fixable
+
+SETS = ("training", "validation", "test")
+
+
+@click.command()
+@click.option("--dataset", metavar="UUID", help="A DatasetWorkChain, whose three sets are taken.")
+@click.option("--training", metavar="UUID", help="FramesData, instead of the data set's.")
+@click.option("--validation", metavar="UUID", help="FramesData, instead of the data set's.")
+@click.option("--test", metavar="UUID", help="FramesData, instead of the data set's.")
+@click.option("--unseen", metavar="UUID", help="Labelled FramesData of sizes not learnt.")
+@click.option(
+    "--motifs",
+    metavar="UUID",
+    help="FramesData: relaxed icosahedra and truncated octahedra, labelled by the reference.",
+)
+@click.option("--seeds", default="1-4", show_default=True, help="One for each member.")
+@click.option("--epochs", type=int, help="Instead of the protocol's.")
+@cli.protocol_option("moderate")
+@cli.nequip_option
+@cli.lammps_option
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
+@cli.here_option
+def main(dataset, unseen, motifs, seeds, epochs, protocol, nequip, lammps, device, jobs, here,
+         **sets):  # fmt: skip
+    """Train, package, compile and compare with labels that were not learnt."""
+    from aiida.orm import Int, Str
+
+    from aiida_nanoclusters.data.frames import FramesData
+    from aiida_nanoclusters.workflows.train import TrainWorkChain
+
+    nequip_code, lammps_code = cli.get_code(nequip), cli.get_code(lammps)
+    builder = TrainWorkChain.get_builder_from_protocol(
+        nequip_code,
+        lammps_code,
+        protocol=protocol,
+        overrides={"training": {"epochs": epochs}} if epochs else None,
+        options=cli.options_of(nequip_code),
+        seeds=cli.parse_sizes(seeds),
+    )
+    builder.options.evaluate = cli.options_of(lammps_code)
+    builder.max_concurrent, builder.device = Int(jobs), Str(device)
+    for name, frames in {**_from_dataset(dataset), **_given(sets)}.items():
+        builder[name] = frames
+    for name, uuid in (("unseen", unseen), ("motifs", motifs)):
+        if uuid:
+            builder[name] = cli.get_node(uuid, FramesData)
+    missing = [name for name in SETS if name not in builder._inputs(prune=True)]
+    if missing:
+        raise Fixable(f"no {' or '.join(missing)} set: give --dataset UUID, or name each set")
+    node = cli.launch(builder, here=here)
+    _print_results(node)
+    cli.finish(node, [f"aiida-nanoclusters report {node.uuid}", f"verdi node show {node.uuid}"])
+
+
+def _from_dataset(uuid):
+    from aiida.orm import WorkChainNode
+
+    if not uuid:
+        return {}
+    outputs = cli.get_node(uuid, WorkChainNode).outputs
+    outputs = outputs.dataset if "dataset" in outputs else outputs  # a study's
+    absent = [name for name in SETS if name not in outputs]
+    if absent:
+        raise Fixable(f"{uuid} has no output {', '.join(absent)}: give a finished data set")
+    return {name: outputs[name] for name in SETS}
+
+
+def _given(sets):
+    from aiida_nanoclusters.data.frames import FramesData
+
+    return {name: cli.get_node(uuid, FramesData) for name, uuid in sets.items() if uuid}
+
+
+def _print_results(node):
+    if "errors" in node.outputs:
+        errors = node.outputs.errors.get_dict()
+        for part, found in errors["sets"].items():
+            row = found["committee"]["overall"]
+            click.echo(
+                f"  {part:8} {row['n_frames']:6} frames, RMSE of the mean "
+                f"{row['energy_rmse']:.2f} meV/atom, {row['forces_rmse']:.2f} meV/Å"
+            )
+        if "motif_difference" in errors:
+            found = errors["motif_difference"]
+            click.echo(f"  icosahedron - truncated octahedron off by {found['mean']:.2f} meV/atom")
+        click.echo(f"  errors {node.outputs.errors.uuid}")
+        click.echo(f"  parity {node.outputs.parity.uuid}")
+    for name in ("potentials", "compiled"):
+        if name in node.outputs:
+            for key, potential in sorted(dict(node.outputs[name]).items()):
+                click.echo(f"  {name:10} {key:8} {potential.uuid}")
+
+
+if __name__ == "__main__":
+    main()
