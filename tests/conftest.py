@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["aiida.tools.pytest_fixtures", "tests.allegro_model"]
+pytest_plugins = ["aiida.tools.pytest_fixtures", "tests.allegro_model", "tests.laptop"]
 
 
 @pytest.fixture(scope="session")

@@ -24,14 +24,15 @@ def main(element, sizes, potentials, potential_file, kind, level, protocol, lamm
 
     committee = cli.get_potentials(potentials, potential_file, kind, level)
     code = cli.get_code(lammps)
-    builder = AnnealWorkChain.get_builder_from_protocol(
-        code,
-        committee[min(committee)],
-        element,
-        cli.parse_sizes(sizes),
-        protocol,
-        options=cli.options_of(code),
-    )
+    with cli.fixable():
+        builder = AnnealWorkChain.get_builder_from_protocol(
+            code,
+            committee[min(committee)],
+            element,
+            cli.parse_sizes(sizes),
+            protocol,
+            options=cli.options_of(code),
+        )
     builder.seed = Int(seed)
     node = cli.launch(builder, here=here)
     if "table" in node.outputs:

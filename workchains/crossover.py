@@ -45,14 +45,15 @@ def main(
     if no_modes:
         settings["mode_sizes"] = []
     code = cli.get_code(lammps)
-    builder = CrossoverWorkChain.get_builder_from_protocol(
-        code,
-        cli.get_potentials(potentials, potential_file, kind, level),
-        element,
-        protocol,
-        overrides={"settings": settings},
-        options=cli.options_of(code),
-    )
+    with cli.fixable():
+        builder = CrossoverWorkChain.get_builder_from_protocol(
+            code,
+            cli.get_potentials(potentials, potential_file, kind, level),
+            element,
+            protocol,
+            overrides={"settings": settings},
+            options=cli.options_of(code),
+        )
     node = cli.launch(builder, here=here)
     if "answer" in node.outputs:
         answer = node.outputs.answer

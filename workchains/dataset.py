@@ -29,14 +29,15 @@ def main(
     else:
         (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
     code = cli.get_code(lammps)
-    builder = DatasetWorkChain.get_builder_from_protocol(
-        code,
-        element,
-        reference,
-        labelled,
-        protocol,
-        options=cli.options_of(code),
-    )
+    with cli.fixable():
+        builder = DatasetWorkChain.get_builder_from_protocol(
+            code,
+            element,
+            reference,
+            labelled,
+            protocol,
+            options=cli.options_of(code),
+        )
     node = cli.launch(builder, here=here)
     for name in ("training", "validation", "test"):
         if name in node.outputs:

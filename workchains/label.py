@@ -22,13 +22,14 @@ def main(frames, potentials, potential_file, kind, level, lammps, batch_size, he
 
     (potential,) = cli.get_potentials(potentials, potential_file, kind, level).values()
     code = cli.get_code(lammps)
-    builder = LabelWorkChain.get_builder_for_potential(
-        code,
-        cli.get_frames(frames, ""),
-        potential,
-        options=cli.options_of(code),
-    )
-    builder.batch_size = Int(batch_size)
+    with cli.fixable():
+        builder = LabelWorkChain.get_builder_for_potential(
+            code,
+            cli.get_frames(frames, ""),
+            potential,
+            options=cli.options_of(code),
+        )
+        builder.batch_size = Int(batch_size)
     node = cli.launch(builder, here=here)
     if "report" in node.outputs:
         report = node.outputs.report

@@ -23,16 +23,17 @@ def main(element, sizes, potentials, potential_file, kind, level, protocol, lamm
     from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain
 
     code = cli.get_code(lammps)
-    builder = SizeScanWorkChain.get_builder_from_protocol(
-        code,
-        cli.get_potentials(potentials, potential_file, kind, level),
-        element,
-        protocol,
-        options=cli.options_of(code),
-    )
-    builder.max_concurrent = Int(jobs)
-    if sizes:
-        builder.sizes = List(cli.parse_sizes(sizes))
+    with cli.fixable():
+        builder = SizeScanWorkChain.get_builder_from_protocol(
+            code,
+            cli.get_potentials(potentials, potential_file, kind, level),
+            element,
+            protocol,
+            options=cli.options_of(code),
+        )
+        builder.max_concurrent = Int(jobs)
+        if sizes:
+            builder.sizes = List(cli.parse_sizes(sizes))
     node = cli.launch(builder, here=here)
     if "magic" in node.outputs:
         magic = node.outputs.magic

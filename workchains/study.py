@@ -47,17 +47,18 @@ def main(
     if reference is None and labelled is None:
         reference = "Cu_mishin1.eam.alloy"
     lammps_code, nequip_code = cli.get_code(lammps), cli.get_code(nequip)
-    builder = StudyWorkChain.get_builder_from_protocol(
-        lammps_code,
-        nequip_code,
-        element,
-        reference=cli.find_potential(reference, kind) if reference else None,
-        labelled=labelled,
-        protocol=protocol,
-        lammps_options=cli.options_of(lammps_code),
-        nequip_options=cli.options_of(nequip_code),
-        max_concurrent=jobs,
-    )
+    with cli.fixable():
+        builder = StudyWorkChain.get_builder_from_protocol(
+            lammps_code,
+            nequip_code,
+            element,
+            reference=cli.find_potential(reference, kind) if reference else None,
+            labelled=labelled,
+            protocol=protocol,
+            lammps_options=cli.options_of(lammps_code),
+            nequip_options=cli.options_of(nequip_code),
+            max_concurrent=jobs,
+        )
     node = cli.launch(builder, here=here)
     cli.print_study(node)
     from aiida_nanoclusters.cli.report import write_report

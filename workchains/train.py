@@ -40,14 +40,15 @@ def main(dataset, unseen, motifs, seeds, epochs, protocol, nequip, lammps, devic
     from aiida_nanoclusters.workflows.train import TrainWorkChain
 
     nequip_code, lammps_code = cli.get_code(nequip), cli.get_code(lammps)
-    builder = TrainWorkChain.get_builder_from_protocol(
-        nequip_code,
-        lammps_code,
-        protocol=protocol,
-        overrides={"training": {"epochs": epochs}} if epochs else None,
-        options=cli.options_of(nequip_code),
-        seeds=cli.parse_sizes(seeds),
-    )
+    with cli.fixable():
+        builder = TrainWorkChain.get_builder_from_protocol(
+            nequip_code,
+            lammps_code,
+            protocol=protocol,
+            overrides={"training": {"epochs": epochs}} if epochs else None,
+            options=cli.options_of(nequip_code),
+            seeds=cli.parse_sizes(seeds),
+        )
     builder.options.evaluate = cli.options_of(lammps_code)
     builder.max_concurrent, builder.device = Int(jobs), Str(device)
     for name, frames in {**_from_dataset(dataset), **_given(sets)}.items():
@@ -87,6 +88,9 @@ def _print_results(node):
         errors = node.outputs.errors.get_dict()
         for part, found in errors["sets"].items():
             row = found["committee"]["overall"]
+            if not row["n_frames"]:
+                click.echo(f"  {part:8} no frame was evaluated by every member")
+                continue
             click.echo(
                 f"  {part:8} {row['n_frames']:6} frames, RMSE of the mean "
                 f"{row['energy_rmse']:.2f} meV/atom, {row['forces_rmse']:.2f} meV/Å"

@@ -66,17 +66,23 @@ class CompileCalculation(CalcJob):
 
         spec.output("potential", valid_type=PotentialData)
 
-        spec.exit_code(310, "ERROR_NOT_COMPILED", message="nequip-compile stopped: {message}")
+        # What may go well once the machine is mended must not be taken from the cache.
+        again = {"invalidates_cache": True}
+        spec.exit_code(
+            310, "ERROR_NOT_COMPILED", message="nequip-compile stopped: {message}", **again
+        )
         spec.exit_code(
             311,
             "ERROR_NO_COMPILER",
             message="No working C++ compiler: install one on {computer} (`apt install g++`, or "
             "load a module in the code's prepend text).",
+            **again,
         )
         spec.exit_code(
             312,
             "ERROR_NO_DEVICE",
             message="No GPU that torch can use: give the job one, or compile for `cpu`.",
+            **again,
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:

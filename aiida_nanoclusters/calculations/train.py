@@ -26,6 +26,13 @@ from aiida_nanoclusters.formats.nequip import (
     read_metrics,
     render_config,
 )
+from aiida_nanoclusters.formats.nequip_alignment import (
+    ALIGNED_CHECKPOINT,
+    ALIGNMENT_FILE,
+    ALIGNMENT_REPORT,
+    ALIGNMENT_SCRIPT,
+    render_alignment,
+)
 
 CONFIG_FILE = "config.yaml"
 #: Key of a port -> key of the split in nequip's configuration.
@@ -35,7 +42,7 @@ RESUME_SCRIPT = "nequip_resume.py"
 PREVIOUS_CHECKPOINT = "previous.ckpt"
 START_CHECKPOINT = "start.ckpt"
 #: What each step of the job prints, `.out` and `.err`.
-RESUME_LOG, TRAIN_LOG, PACKAGE_LOG = "resume", "train", "package"
+RESUME_LOG, TRAIN_LOG, ALIGN_LOG, PACKAGE_LOG = "resume", "train", "align", "package"
 
 _METRICS = Path(METRICS_FILE).name  # as retrieved
 
@@ -102,6 +109,7 @@ def validate_settings(value: Dict, _: Any) -> str | None:
             files={"train": "train", "val": "val"},
             seed=0,
         )
+        render_alignment(value.get_dict(), seed=0)
     except ValueError as error:
         return f"settings: {error}"
     return None
@@ -140,16 +148,21 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     return frames_problem(value)
 
 
-def max_time(walltime: int | None) -> str | None:
-    """Return ``DD:HH:MM:SS`` that a training may take in a job of `walltime` seconds.
+def time_kept_back(walltime: float, aligned: bool = False) -> float:
+    """Return the seconds of a job of `walltime` seconds that are not for training.
 
-    A tenth is kept back to start, to test and to package, from 2 to 30 minutes, but never more
-    than half.
+    A tenth is kept back to start, to test and to package, from 2 to 30 minutes, and as much again
+    to align; but never more than half.
     """
+    reserve = min(max(0.1 * walltime, 120.0), 1800.0)
+    return min(2 * reserve if aligned else reserve, walltime / 2)
+
+
+def max_time(walltime: int | None, aligned: bool = False) -> str | None:
+    """Return ``DD:HH:MM:SS`` that a training may take in a job of `walltime` seconds."""
     if walltime is None:
         return None
-    reserve = min(max(0.1 * walltime, 120.0), 1800.0)
-    seconds = max(1, int(max(walltime - reserve, walltime / 2)))
+    seconds = max(1, int(walltime - time_kept_back(walltime, aligned)))
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
@@ -157,7 +170,7 @@ def max_time(walltime: int | None) -> str | None:
 
 
 class TrainCalculation(CalcJob):
-    """Train one Allegro model and package its best epoch."""
+    """Train one Allegro model, align its best epoch where asked to, and package it."""
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
@@ -173,7 +186,7 @@ class TrainCalculation(CalcJob):
             "settings",
             valid_type=Dict,
             validator=validate_settings,
-            help="`model` and `training`, as in protocols/train.yaml.",
+            help="`model`, `training` and, optionally, `alignment`, as in protocols/train.yaml.",
         )
         spec.input("seed", valid_type=Int, validator=validate_seed, help="Of weights and batches.")
         spec.input(
@@ -201,12 +214,17 @@ class TrainCalculation(CalcJob):
         spec.output("report", valid_type=Dict)
         spec.default_output_node = "report"
 
-        spec.exit_code(310, "ERROR_NO_LOG", message="nequip did not start: {message}")
+        # What may go well the next time must not be taken from the cache as a failure.
+        again = {"invalidates_cache": True}
+        spec.exit_code(310, "ERROR_NO_LOG", message="nequip did not start: {message}", **again)
         spec.exit_code(
-            311, "ERROR_DIED", message="nequip ended without a word: it was killed or crashed."
+            311,
+            "ERROR_DIED",
+            message="nequip ended without a word: it was killed or crashed.",
+            **again,
         )
-        spec.exit_code(312, "ERROR_NO_PACKAGE", message="No packaged model: {message}")
-        spec.exit_code(313, "ERROR_NEQUIP", message="nequip stopped: {message}")
+        spec.exit_code(312, "ERROR_NO_PACKAGE", message="No packaged model: {message}", **again)
+        spec.exit_code(313, "ERROR_NEQUIP", message="nequip stopped: {message}", **again)
         spec.exit_code(
             400,
             "ERROR_OUT_OF_WALLTIME",
@@ -217,6 +235,7 @@ class TrainCalculation(CalcJob):
             401,
             "ERROR_OUT_OF_WALLTIME_NO_CHECKPOINT",
             message="Out of walltime before the first epoch was done: raise max_wallclock_seconds.",
+            **again,
         )
         spec.exit_code(
             410,
@@ -225,19 +244,24 @@ class TrainCalculation(CalcJob):
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
-        """Write frames and configuration; train, then package."""
+        """Write frames and configuration; train, align where asked to, then package."""
         inputs, names = self.inputs, {}
+        settings, walltime = (
+            inputs.settings.get_dict(),
+            self.node.get_option("max_wallclock_seconds"),
+        )
+        aligned = settings.get("alignment") is not None
         for port, split in SPLITS.items():
             if port in inputs:
                 names[split] = f"{port}.extxyz"
                 write_extxyz(inputs[port].frames, str(folder.get_abs_path(names[split])))
         config = render_config(
-            inputs.settings.get_dict(),
+            settings,
             symbols=inputs.training.elements,
             atom_energies=inputs.training.atom_energies,
             files=names,
             seed=inputs.seed.value,
-            max_time=max_time(self.node.get_option("max_wallclock_seconds")),
+            max_time=max_time(walltime, aligned),
         )
         with folder.open(CONFIG_FILE, "w", encoding="utf-8") as handle:
             handle.write(config_yaml(config))
@@ -246,10 +270,13 @@ class TrainCalculation(CalcJob):
         train = ["-m", "nequip.scripts.train", "-cn", CONFIG_FILE]
         package = ["-m", "nequip.scripts.package", "build", BEST_CHECKPOINT, PACKAGE_FILE]
         steps = [(TRAIN_LOG, train), (PACKAGE_LOG, package)]
+        if aligned:
+            package[3] = ALIGNED_CHECKPOINT
+            steps.insert(
+                1, (ALIGN_LOG, _write_alignment(folder, settings, names, inputs.seed, walltime))
+            )
         if "restart_from" in inputs:
-            script = files("aiida_nanoclusters.formats") / RESUME_SCRIPT
-            with folder.open(RESUME_SCRIPT, "w", encoding="utf-8") as handle:
-                handle.write(script.read_text("utf-8"))
+            _carry(folder, "aiida_nanoclusters.formats", RESUME_SCRIPT)
             steps.insert(0, (RESUME_LOG, [RESUME_SCRIPT, PREVIOUS_CHECKPOINT, START_CHECKPOINT]))
             train.append(f"++ckpt_path={START_CHECKPOINT}")
             remote, path = inputs.restart_from, inputs.restart_from.get_remote_path()
@@ -260,9 +287,29 @@ class TrainCalculation(CalcJob):
         info.codes_info = [_step(inputs.code.uuid, log, params) for log, params in steps]
         info.codes_run_mode = CodeRunMode.SERIAL
         logs = [f"{log}.{end}" for log, _ in steps for end in ("out", "err")]
-        info.retrieve_list = [METRICS_FILE, *logs]
+        info.retrieve_list = [METRICS_FILE, *logs, *([ALIGNMENT_REPORT] if aligned else [])]
         info.retrieve_temporary_list = [PACKAGE_FILE, LAST_CHECKPOINT]
         return info
+
+
+def _carry(folder: Folder, package: str, name: str) -> None:
+    """Write a script of ours that runs where this package is not installed."""
+    with folder.open(name, "w", encoding="utf-8") as handle:
+        handle.write((files(package) / name).read_text("utf-8"))
+
+
+def _write_alignment(
+    folder: Folder, settings: dict[str, Any], names: dict[str, str], seed: Int, walltime: int | None
+) -> list[str]:
+    """Write what the alignment needs and return its command line."""
+    # the rest of the time kept back is for testing and packaging
+    seconds = None if walltime is None else time_kept_back(walltime, aligned=True) / 2
+    _carry(folder, "aiida_nanoclusters.science", ALIGNMENT_SCRIPT)
+    with folder.open(ALIGNMENT_FILE, "w", encoding="utf-8") as handle:
+        handle.write(render_alignment(settings, seed=seed.value, max_seconds=seconds) or "")
+    checkpoints = [BEST_CHECKPOINT, ALIGNED_CHECKPOINT, names["train"]]
+    options = ["--validation", names["val"], "--settings", ALIGNMENT_FILE]
+    return [ALIGNMENT_SCRIPT, *checkpoints, *options, "--report", ALIGNMENT_REPORT]
 
 
 def _step(code: str, log: str, params: list[str]) -> CodeInfo:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from aiida_nanoclusters.cli.machine import options_of as options_of
+from aiida_nanoclusters.cli.machine import options_of as options_of  # for the scripts
 from aiida_nanoclusters.cli.terminal import Fixable, make_console
 
 if TYPE_CHECKING:
@@ -230,6 +231,15 @@ def get_frames(source: str, level: str, atom_energy: tuple[str, ...] = ()) -> Fr
     return imported
 
 
+@contextmanager
+def fixable() -> Iterator[None]:
+    """Tell what is wrong with an input in one line, where a protocol or a port refuses it."""
+    try:
+        yield
+    except ValueError as error:
+        raise Fixable(" ".join(str(error).split())) from error
+
+
 def launch(builder: ProcessBuilder, *, here: bool) -> ProcessNode:
     """Run a builder here, or hand it to the daemon and show how it gets on.
 
@@ -240,13 +250,8 @@ def launch(builder: ProcessBuilder, *, here: bool) -> ProcessNode:
     from aiida_nanoclusters.cli.progress import watch
 
     console = make_console()
-    try:
-        if here:
-            node: ProcessNode = run_get_node(builder)[1]
-        else:
-            node = submit(builder)
-    except ValueError as error:
-        raise Fixable(_first_lines(error)) from error
+    with fixable():
+        node: ProcessNode = run_get_node(builder)[1] if here else submit(builder)
     console.print(f"{node.process_label} {node.uuid}")
     if not here and not watch(node, console):
         sys.exit(0)
@@ -272,10 +277,6 @@ def _atom_energy(text: str) -> tuple[str, float]:
         return symbol, float(value)
     except ValueError as error:
         raise Fixable(f"--atom-energy {text}: write it as Cu=-0.2 (eV)") from error
-
-
-def _first_lines(error: ValueError) -> str:
-    return " ".join(str(error).split())
 
 
 def parse_sizes(text: str) -> list[int]:

@@ -6,6 +6,7 @@ import click
 
 from aiida_nanoclusters import __version__
 from aiida_nanoclusters.cli.doctor import doctor
+from aiida_nanoclusters.cli.report import report
 from aiida_nanoclusters.cli.setup import setup
 from aiida_nanoclusters.cli.status import status
 from aiida_nanoclusters.cli.terminal import prepare_environment
@@ -22,7 +23,7 @@ def cli() -> None:
     prepare_environment()
 
 
-for command in (setup, doctor, status):
+for command in (setup, doctor, status, report):
     cli.add_command(command)
 
 

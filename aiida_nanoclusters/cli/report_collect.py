@@ -247,7 +247,8 @@ def _crossover(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.Cr
     if not nodes:
         return None
     answer = nodes["answer"].get_dict() if "answer" in nodes else {}
-    structures, too_large = (), ()
+    structures: tuple[data.Structure, ...] = ()
+    too_large: tuple[int, ...] = ()
     if "structures" in nodes:
         frames = nodes["structures"].frames
         structures, too_large = _structures(
@@ -280,8 +281,13 @@ def _crossing(answer: Mapping[str, Any]) -> Crossing:
 
 def _curve(node: Any) -> data.Curve:
     a = _arrays(node)
-    names = (keys.GRID, keys.DIFFERENCE, keys.DIFFERENCE_LOW, keys.DIFFERENCE_HIGH)
-    return data.Curve(*(a[name] for name in names), uuid=node.uuid)
+    return data.Curve(
+        n=a[keys.GRID],
+        median=a[keys.DIFFERENCE],
+        low=a[keys.DIFFERENCE_LOW],
+        high=a[keys.DIFFERENCE_HIGH],
+        uuid=node.uuid,
+    )
 
 
 def _cluster_energies(node: Any) -> data.ClusterEnergies:

@@ -59,39 +59,56 @@ def binding_by_motif(part: CrossoverPart, *, who: str, name: str) -> Picture | N
     low, high = int(energies.sizes.min()), int(energies.sizes.max())
     ticks = [n for n in _TICKS if low * 0.95 <= n <= high * 1.05] or [low, high]
     figure.update_xaxes(
-        tickvals=[n ** (-1 / 3) for n in ticks], ticktext=[f"{n:,}".replace(",", "\u2009")
-        for n in ticks], autorange="reversed", title_text="Number of atoms, spaced as N<sup>−1/3</sup>",
+        tickvals=[n ** (-1 / 3) for n in ticks],
+        ticktext=[f"{n:,}".replace(",", "\u2009") for n in ticks],
+        autorange="reversed",
+        title_text="Number of atoms, spaced as N<sup>−1/3</sup>",
         tickangle=0,
-    )  # fmt: skip
+    )
     figure.update_yaxes(title_text="Binding energy (eV/atom)", row=1, col=1)
     figure.update_yaxes(title_text="beside a common line (meV/atom)", row=1, col=2)
-    spread = energies.member_energies.std(axis=0, ddof=1) / energies.sizes * MEV_PER_EV if len(
-        energies.member_energies
-    ) > 1 else np.full(len(energies.sizes), np.nan)  # fmt: skip
+    spread = (
+        energies.member_energies.std(axis=0, ddof=1) / energies.sizes * MEV_PER_EV
+        if len(energies.member_energies) > 1
+        else np.full(len(energies.sizes), np.nan)
+    )
     rows = [
         (m, int(n), b, s, z)
         for m, n, b, s, z in zip(
-            energies.motifs, energies.sizes, energies.binding_energies, spread,
-            energies.coordination, strict=True,
+            energies.motifs,
+            energies.sizes,
+            energies.binding_energies,
+            spread,
+            energies.coordination,
+            strict=True,
         )
-    ]  # fmt: skip
+    ]
     return picture(
         name,
         f"Binding energies by motif ({who})",
         f"Binding energies of {len(rows)} relaxed closed shells against the inverse cube root of "
         f"their size: {', '.join(motifs)}.",
         style(figure),
-        ("motif", "N", "binding energy (eV/atom)", "spread of the committee (meV/atom)",
-         "mean coordination"),
+        (
+            "motif",
+            "N",
+            "binding energy (eV/atom)",
+            "spread of the committee (meV/atom)",
+            "mean coordination",
+        ),
         rows,
         {"energies": energies.uuid},
-    )  # fmt: skip
+    )
 
 
 def _draw_fit(
-    figure: go.Figure, part: CrossoverPart, energies: ClusterEnergies, motif: str, colour: str,
+    figure: go.Figure,
+    part: CrossoverPart,
+    energies: ClusterEnergies,
+    motif: str,
+    colour: str,
     line: Floats,
-) -> None:  # fmt: skip
+) -> None:
     """Draw the fit E(N) behind the crossing as a line through the points of its motif."""
     fit = part.answer.get("fits", {}).get(motif)
     if fit is None or len(fit["sizes"]) < 2:
@@ -105,11 +122,17 @@ def _draw_fit(
     for column, y in ((1, binding), (2, (binding - np.polyval(line, x)) * MEV_PER_EV)):
         figure.add_trace(
             go.Scatter(
-                x=x, y=y, mode="lines", line={"color": colour, "width": 1.3}, legendgroup=motif,
-                showlegend=False, hoverinfo="skip",
+                x=x,
+                y=y,
+                mode="lines",
+                line={"color": colour, "width": 1.3},
+                legendgroup=motif,
+                showlegend=False,
+                hoverinfo="skip",
             ),
-            row=1, col=column,
-        )  # fmt: skip
+            row=1,
+            col=column,
+        )
 
 
 # -- difference curves ---------------------------------------------------------------------
@@ -126,26 +149,35 @@ def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) ->
         return None
     figure = go.Figure()
     figure.add_hline(y=0, line={"color": MUTED, "width": 1})
-    for who, part, curve, colour in sides:
+    for who, _, curve, colour in sides:
         _band(figure, who, curve, colour)
     for k, (who, part, curve, colour) in enumerate(sides):
         _crossing(figure, who, part, curve, colour, k)
     low, high = _window([(part, curve) for _, part, curve, _ in sides])
-    ends = [min(c.n.min() for _, _, c, _ in sides), max(c.n.max() for _, _, c, _ in sides)]
-    figure.update_xaxes(type="log", title_text="Number of atoms", range=np.log10(ends).tolist(),
-                        dtick="D2")  # fmt: skip
+    ends = (
+        float(min(c.n.min() for _, _, c, _ in sides)),
+        float(max(c.n.max() for _, _, c, _ in sides)),
+    )
+    figure.update_xaxes(
+        type="log", title_text="Number of atoms", range=np.log10(ends).tolist(), dtick="D2"
+    )
     figure.update_yaxes(title_text="E(icosahedral) − E(crystal) (meV/atom)", range=[low, high])
     for text, y, anchor in (("crystal lower", 0.98, "top"), ("icosahedral lower", 0.02, "bottom")):
         figure.add_annotation(
-            text=text, xref="paper", yref="paper", x=0.99, y=y, xanchor="right", yanchor=anchor,
-            showarrow=False, font={"color": MUTED},
-        )  # fmt: skip
-    grid = np.unique(np.geomspace(*ends, 24).round())
+            text=text,
+            xref="paper",
+            yref="paper",
+            x=0.99,
+            y=y,
+            xanchor="right",
+            yanchor=anchor,
+            showarrow=False,
+            font={"color": MUTED},
+        )
+    grid = np.unique(np.geomspace(ends[0], ends[1], 24).round())
     columns, values = ["N"], [grid]
     for who, _, curve, _ in sides:
-        for title, column in (
-            ("", curve.median), (", low", curve.low), (", high", curve.high)
-        ):  # fmt: skip
+        for title, column in (("", curve.median), (", low", curve.low), (", high", curve.high)):
             columns.append(f"{who}{title} (meV/atom)")
             values.append(np.interp(np.log(grid), np.log(curve.n), column) * MEV_PER_EV)
     return picture(
@@ -166,10 +198,14 @@ def _band(figure: go.Figure, who: str, curve: Curve, colour: str) -> None:
     figure.add_trace(go.Scatter(x=curve.n, y=curve.low * MEV_PER_EV, legendgroup=who, **edge))
     figure.add_trace(
         go.Scatter(
-            x=curve.n, y=curve.high * MEV_PER_EV, legendgroup=who, fill="tonexty",
-            fillcolor=_faint(colour, 0.2), **edge,
+            x=curve.n,
+            y=curve.high * MEV_PER_EV,
+            legendgroup=who,
+            fill="tonexty",
+            fillcolor=_faint(colour, 0.2),
+            **edge,
         )
-    )  # fmt: skip
+    )
     figure.add_trace(
         go.Scatter(
             x=curve.n,
@@ -195,18 +231,28 @@ def _crossing(
     figure.add_vrect(x0=low, x1=high, fillcolor=colour, opacity=0.09, line_width=0, layer="below")
     figure.add_trace(
         go.Scatter(
-            x=[found.size], y=[0], mode="markers+text", showlegend=False, legendgroup=who,
+            x=[found.size],
+            y=[0],
+            mode="markers+text",
+            showlegend=False,
+            legendgroup=who,
             text=[f"<b>{found.size:.0f}</b>"],
             textposition="top left" if k == 0 else "bottom right",
             textfont={"color": colour},
             marker={"size": 11, "color": colour, "symbol": SYMBOLS[k]},
-            error_x={"type": "data", "symmetric": False, "array": [high - found.size],
-                     "arrayminus": [found.size - low], "thickness": 3, "width": 8,
-                     "color": colour},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [high - found.size],
+                "arrayminus": [found.size - low],
+                "thickness": 3,
+                "width": 8,
+                "color": colour,
+            },
             hovertemplate=f"{who}: N = {found.size:.0f}, {100 * found.confidence:.0f} % interval "
             f"{low:.0f} to {high:.0f}<extra></extra>",
         )
-    )  # fmt: skip
+    )
 
 
 def _window(sides: list[tuple[CrossoverPart, Curve]]) -> tuple[float, float]:
@@ -241,35 +287,52 @@ def modes(part: Modes, *, who: str, name: str) -> Picture | None:
         ),
         start=1,
     ):
-        figure.add_hline(y=0, line={"color": MUTED, "width": 1}, row=row, col=1)  # type: ignore[arg-type]
+        figure.add_hline(y=0, line={"color": MUTED, "width": 1}, row=row, col=1)
         figure.add_trace(
             go.Scatter(
-                x=part.sizes, y=y, mode="lines+markers", showlegend=False,
+                x=part.sizes,
+                y=y,
+                mode="lines+markers",
+                showlegend=False,
                 line={"color": colour, "width": 2},
                 marker={"size": 8, "symbol": SYMBOLS[row - 1]},
                 hovertemplate=f"N = %{{x}}: %{{y:.4g}} {title}<extra></extra>",
             ),
-            row=row, col=1,
-        )  # fmt: skip
+            row=row,
+            col=1,
+        )
         reach = max(float(np.max(y)), 0.0) - min(float(np.min(y)), 0.0) or 1.0
         figure.update_yaxes(
-            title_text=title, row=row, col=1,
-            range=[min(float(np.min(y)), 0.0) - 0.15 * reach, max(float(np.max(y)), 0.0)
-                   + 0.15 * reach],
-        )  # fmt: skip
+            title_text=title,
+            row=row,
+            col=1,
+            range=[
+                min(float(np.min(y)), 0.0) - 0.15 * reach,
+                max(float(np.max(y)), 0.0) + 0.15 * reach,
+            ],
+        )
     figure.update_yaxes(title_text="ΔZ (neighbours/atom)", row=2, col=1)
-    figure.add_hrect(y0=0, y1=1e4, fillcolor="#d9b310", opacity=0.1, line_width=0, layer="below",
-                     row=1, col=1)  # type: ignore[arg-type]  # fmt: skip
-    figure.add_hrect(y0=-1e4, y1=0, fillcolor="#1a9a76", opacity=0.1, line_width=0,
-                     layer="below", row=1, col=1)  # type: ignore[arg-type]  # fmt: skip
-    for text, y, anchor in (
+    figure.add_hrect(
+        y0=0, y1=1e4, fillcolor="#d9b310", opacity=0.1, line_width=0, layer="below", row=1, col=1
+    )
+    figure.add_hrect(
+        y0=-1e4, y1=0, fillcolor="#1a9a76", opacity=0.1, line_width=0, layer="below", row=1, col=1
+    )
+    for text, at, anchor in (
         ("Wulff mode lower", 0.98, "top"),
         ("cluster mode lower", 0.02, "bottom"),
     ):
         figure.add_annotation(
-            text=text, xref="x domain", yref="y domain", x=0.99, y=y, xanchor="right",
-            yanchor=anchor, showarrow=False, font={"color": MUTED},
-        )  # fmt: skip
+            text=text,
+            xref="x domain",
+            yref="y domain",
+            x=0.99,
+            y=at,
+            xanchor="right",
+            yanchor=anchor,
+            showarrow=False,
+            font={"color": MUTED},
+        )
     figure.update_xaxes(type="log", dtick="D2")
     figure.update_xaxes(title_text="Number of atoms", row=2, col=1)
     return picture(

@@ -129,9 +129,15 @@ def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
                 )
                 best = int(np.argmin(values))
                 rows.append(
-                    (curve.member, metric, int(epochs[best]), values[best], int(epochs[-1]),
-                     values[-1])
-                )  # fmt: skip
+                    (
+                        curve.member,
+                        metric,
+                        int(epochs[best]),
+                        values[best],
+                        int(epochs[-1]),
+                        values[-1],
+                    )
+                )
     for column, (title, _) in enumerate(panels, start=1):
         figure.update_xaxes(title_text="Epoch", row=1, col=column)
         figure.update_yaxes(title_text=title, type="log", row=1, col=column, dtick="D2")
@@ -174,8 +180,13 @@ def _parity(p: Parity, training: TrainingPart) -> Picture:
                 text=f"RMSE {rmse:.1f} {unit}<br>MAE {mae:.1f} {unit}",
                 xref=f"x{column if column > 1 else ''} domain",
                 yref=f"y{column if column > 1 else ''} domain",
-                x=0.04, y=0.96, xanchor="left", yanchor="top", align="left", showarrow=False,
-            )  # fmt: skip
+                x=0.04,
+                y=0.96,
+                xanchor="left",
+                yanchor="top",
+                align="left",
+                showarrow=False,
+            )
     types = p.config_types or ("",) * len(p.energy[0])
     rows = [
         (kind, reference, learnt, (learnt - reference) * MEV_PER_EV)
@@ -206,11 +217,16 @@ def _cloud(
     ends = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
     figure.add_trace(
         go.Scatter(
-            x=ends, y=ends, mode="lines", showlegend=False, hoverinfo="skip",
+            x=ends,
+            y=ends,
+            mode="lines",
+            showlegend=False,
+            hoverinfo="skip",
             line={"color": MUTED, "dash": "dash", "width": 1},
         ),
-        row=1, col=column,
-    )  # fmt: skip
+        row=1,
+        col=column,
+    )
     groups = sorted(set(kinds)) or [""]
     named = np.array(kinds if kinds else [""] * len(x))
     for k, kind in enumerate(groups):

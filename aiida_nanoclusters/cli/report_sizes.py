@@ -83,7 +83,7 @@ def second_differences(scan: ScanPart) -> Picture | None:
     for column, (low, high) in enumerate(panels, start=1):
         own = (at >= low) & (at <= high)
         n, y = at[own], values[own]
-        figure.add_hline(y=0, line={"color": MUTED, "width": 1}, row=1, col=column)  # type: ignore[arg-type]
+        figure.add_hline(y=0, line={"color": MUTED, "width": 1}, row=1, col=column)
         figure.add_trace(
             go.Scatter(
                 x=_broken(n)[0],
@@ -101,21 +101,32 @@ def second_differences(scan: ScanPart) -> Picture | None:
         _mark(figure, column, scan, n, y)
         for size, value, spread in zip(n, y, spreads[own], strict=True):
             if int(size) in magic:
-                top = value + (spread if np.isfinite(spread) else 0.0)
+                above = value + (spread if np.isfinite(spread) else 0.0)
                 figure.add_annotation(
-                    x=int(size), y=float(top), text=f"<b>{int(size)}</b>", showarrow=False,
-                    yshift=13, row=1, col=column, font={"color": REFERENCE},
-                )  # fmt: skip
-    low, high = float(np.min(values)), float(np.max(values + np.nan_to_num(spreads)))
-    room = 0.14 * (high - low or 1.0)
-    figure.update_yaxes(range=[low - room, high + 1.4 * room])
+                    x=int(size),
+                    y=float(above),
+                    text=f"<b>{int(size)}</b>",
+                    showarrow=False,
+                    yshift=13,
+                    row=1,
+                    col=column,
+                    font={"color": REFERENCE},
+                )
+    bottom, top = float(np.min(values)), float(np.max(values + np.nan_to_num(spreads)))
+    room = 0.14 * (top - bottom or 1.0)
+    figure.update_yaxes(range=[bottom - room, top + 1.4 * room])
     figure.update_yaxes(title_text="Δ<sub>2</sub>E (eV)", row=1, col=1)
     found = {m.size: m for m in scan.magic}
     rows = [
-        (int(n), v, s if np.isfinite(s) else None, "magic" if int(n) in found else "",
-         scan.kind(int(n)))
+        (
+            int(n),
+            v,
+            s if np.isfinite(s) else None,
+            "magic" if int(n) in found else "",
+            scan.kind(int(n)),
+        )
         for n, v, s in zip(at, values, spreads, strict=True)
-    ]  # fmt: skip
+    ]
     sizes = ", ".join(str(n) for n in sorted(magic)) or "none"
     return picture(
         "second-differences",
@@ -148,9 +159,12 @@ def _panels(sizes: Ints) -> tuple[go.Figure, list[tuple[int, int]]]:
     )
     for column, (low, high) in enumerate(ranges, start=1):
         figure.update_xaxes(
-            range=[low - 1.5, high + 1.5], row=1, col=column, tickformat="d",
+            range=[low - 1.5, high + 1.5],
+            row=1,
+            col=column,
+            tickformat="d",
             **({"dtick": max(1, (high - low) // 4)} if high - low < 5 else {"nticks": 9}),
-        )  # fmt: skip
+        )
     figure.update_xaxes(title_text="Number of atoms", row=1, col=(len(ranges) + 1) // 2)
     return figure, ranges
 

@@ -53,10 +53,12 @@ def headlines(report: StudyReport) -> list[Headline]:
         if part is not None and part.crossing is not None:
             cards.append(
                 Headline(
-                    question, answer_of(part.crossing), part.crossing.describe(),
+                    question,
+                    answer_of(part.crossing),
+                    part.crossing.describe(),
                     part.uuids.get("answer", ""),
                 )
-            )  # fmt: skip
+            )
     return cards
 
 
@@ -153,8 +155,8 @@ def _at(curve: Curve, n: float) -> float:
 def _measured(learnt: Crossing, error: MotifDifference | None) -> str:
     if error is None:
         return (
-            f"The interval includes a systematic error of {show(learnt.systematic_mev, 2)} meV/atom; "
-            "none was measured on closed shells the reference has labelled."
+            f"The interval includes a systematic error of {show(learnt.systematic_mev, 2)} "
+            "meV/atom; none was measured on closed shells the reference has labelled."
             if learnt.systematic_mev
             else "No motif-difference error was measured, and the interval includes none: read it "
             "as the least the uncertainty can be."
@@ -176,7 +178,7 @@ def _measured(learnt: Crossing, error: MotifDifference | None) -> str:
 
 
 def _signed(value: float) -> str:
-    text = show(abs(value), 2)
+    text = f"{abs(value):.{1 if abs(value) >= 0.1 else 2}f}"
     return f"−{text}" if value < 0 else f"+{text}"
 
 
@@ -239,8 +241,8 @@ def search_sentence(part: CrossoverPart) -> str:
     failed = part.answer.get("failed") or []
     text = (
         f"{part.answer.get('clusters_relaxed')} closed shells with "
-        f"{part.answer.get('atoms_relaxed')} atoms together were relaxed; the search ended because: "
-        f"{part.answer.get('reason')}."
+        f"{part.answer.get('atoms_relaxed')} atoms together were relaxed; the search "
+        f"ended because: {part.answer.get('reason')}."
     )
     return text + (f" Not relaxed: {', '.join(failed)}." if failed else "")
 

@@ -10,7 +10,7 @@ from aiida.common.exceptions import ValidationError
 from aiida.orm import Data
 from ase.data import atomic_numbers
 
-from aiida_nanoclusters.formats.nequip import read_compiled_metadata, read_package_metadata
+from aiida_nanoclusters.formats.nequip_model import read_compiled_metadata, read_package_metadata
 from aiida_nanoclusters.formats.potentials import read_eam_metadata
 from aiida_nanoclusters.science.interactions import FILENAMES, KINDS, Interaction
 

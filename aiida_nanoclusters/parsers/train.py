@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from aiida.orm import Dict
 from aiida.parsers import Parser
 
 from aiida_nanoclusters.calculations.train import (
+    ALIGN_LOG,
     PACKAGE_FILE,
     PACKAGE_LOG,
     RESUME_LOG,
@@ -25,6 +27,7 @@ from aiida_nanoclusters.calculations.train import (
 )
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.formats.nequip import LAST_CHECKPOINT, METRICS_FILE, read_metrics
+from aiida_nanoclusters.formats.nequip_alignment import ALIGNMENT_REPORT
 
 _STAMP = re.compile(r"^\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\].*", re.MULTILINE)
 _VERSION = re.compile(r"\[rank: 0\] (torch|e3nn|nequip|allegro) (\S+)$", re.MULTILINE)
@@ -45,8 +48,10 @@ class TrainParser(Parser):
         """Read the learning curve, the logs and the package."""
         folder = Path(kwargs["retrieved_temporary_folder"])
         curve, log = self._curve(), self._text(f"{TRAIN_LOG}.out")
-        settings = self.node.inputs.settings["training"]
-        report = _report(curve, log, settings["epochs"])
+        settings = self.node.inputs.settings.get_dict()
+        report = _report(curve, log, settings["training"]["epochs"])
+        if settings.get("alignment") is not None:
+            report["alignment"] = self._alignment()
         report["seed"] = self.node.inputs.seed.value
         report["checkpoint"] = zipfile.is_zipfile(folder / LAST_CHECKPOINT)
         package = folder / PACKAGE_FILE
@@ -83,6 +88,14 @@ class TrainParser(Parser):
             said = traceback_message(self._text(f"{PACKAGE_LOG}.err")) or "the job was cut short"
             return codes.ERROR_NO_PACKAGE.format(message=said)
         return None
+
+    def _alignment(self) -> dict[str, Any]:
+        """Return what the alignment reports, or why it reports nothing."""
+        try:
+            return dict(json.loads(self._text(ALIGNMENT_REPORT)))
+        except ValueError:  # absent, or cut short with the job
+            said = traceback_message(self._text(f"{ALIGN_LOG}.err")) or "the job was cut short"
+            return {"applied": False, "reason": said}
 
     def _text(self, name: str) -> str:
         repository = self.retrieved.base.repository

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-CLI = "aiida_nanoclusters.cli.main"
+from tests.laptop import CLI, Home, states
+
 MINIMAL = {
     "computers": {
         "here": {
@@ -35,47 +36,11 @@ MINIMAL = {
 }
 
 
-class Home:
-    """An AIIDA_PATH and a profile folder, and commands run with them."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.folder = path / "machine"
-        self.folder.mkdir(parents=True)
-        self.write(MINIMAL)
-
-    def write(self, content: dict) -> None:
-        (self.folder / "profile.yaml").write_text(yaml.safe_dump(content))
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        environment = {**os.environ, "AIIDA_PATH": str(self.path), "OMP_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
-        )
-        return subprocess.run(
-            [sys.executable, "-m", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-        )
-
-    def setup(self, *arguments: str) -> dict[str, str]:
-        """Run setup, which must succeed; the state of each item."""
-        done = self.run(CLI, "setup", str(self.folder), *arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return states(done.stdout)
-
-
-def states(table: str) -> dict[str, str]:
-    header, *lines = table.splitlines()
-    columns = header.index("state"), header.index("note")
-    return {line[: columns[0]].strip(): line[slice(*columns)].strip() for line in lines}
-
-
 @pytest.fixture
 def home(tmp_path):
-    return Home(tmp_path)
+    home = Home(tmp_path)
+    home.write(MINIMAL)
+    return home
 
 
 def test_setup_twice_makes_everything_once(home):

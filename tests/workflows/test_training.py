@@ -2,6 +2,7 @@
 
 import pytest
 from aiida.engine import run_get_node
+from aiida.manage.caching import enable_caching
 from aiida.orm import Int
 
 from aiida_nanoclusters.workflows.jobs import job
@@ -89,3 +90,23 @@ def test_inputs_are_checked(aiida_profile):
     assert validate_inputs(good, None) is None
     other = {"train": {"training": frames, "validation": labelled([1], level="PBE")}}
     assert "`validation` is labelled by `PBE`" in validate_inputs(other, None)
+
+
+def test_a_training_comes_from_the_cache(stand_in):
+    """Equal inputs take every job from the cache, those that ended early included."""
+    code = stand_in(EPOCHS_PER_JOB=2)
+    with enable_caching():
+        first, _ = run_training(code, epochs=4)
+        again, node = run_training(code, epochs=4)
+    assert [child.exit_status for child in jobs(node)] == [400, 0]
+    assert all(child.base.caching.is_created_from_cache for child in jobs(node))
+    assert again["report"].get_dict() == first["report"].get_dict()
+
+
+def test_a_failure_does_not_come_from_the_cache(stand_in):
+    """What was mended since is tried again."""
+    code = stand_in(BROKEN_SEEDS="3")
+    with enable_caching():
+        run_training(code)
+        _, node = run_training(code)
+    assert not jobs(node)[0].base.caching.is_created_from_cache

@@ -1,0 +1,343 @@
+"""aiida-nanoclusters report: a study as one HTML file that opens offline."""
+
+from __future__ import annotations
+
+import re
+import webbrowser
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
+
+if TYPE_CHECKING:
+    from aiida_nanoclusters.cli.report_data import CrossoverPart, Structure, StudyReport
+
+#: Most processes a report lists one by one.
+MOST_PROCESSES = 1500
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NUMBER = re.compile(r"[−+]?\d[\d.e−]*|–")
+
+
+@click.command()
+@click.argument("uuid")
+@profile_option
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("study.html"),
+    show_default=True,
+    help="File to write.",
+)
+@click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
+def report(uuid: str, profile_name: str | None, out: Path, open_it: bool) -> None:
+    """Write one HTML file that tells a study: answers, pictures, structures, provenance.
+
+    UUID (or pk) is that of a study, or of one part of it: data set, training, size scan or
+    crossover. It may still run, or have stopped half-way. The file needs no network.
+    """
+    open_profile(profile_name)
+    from aiida.common.exceptions import MultipleObjectsError, NotExistent
+    from aiida.orm import ProcessNode, load_node
+
+    from aiida_nanoclusters.cli.report_collect import collect
+
+    try:
+        node = load_node(uuid)
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise Fixable(f"no process `{uuid}`: `verdi process list -a` shows all") from error
+    if not isinstance(node, ProcessNode):
+        raise Fixable(f"`{uuid}` is no process but data: `verdi node show {uuid}` shows it")
+    try:
+        found = collect(node)
+    except ValueError as error:
+        raise Fixable(str(error)) from error
+    try:
+        out.write_text(render(found), encoding="utf-8")
+    except OSError as error:
+        raise Fixable(f"cannot write {out}: {error.strerror}; choose another --out") from error
+    make_console().print(f"{out.resolve()}  (of {node.uuid})", soft_wrap=True)
+    if open_it:
+        webbrowser.open(out.resolve().as_uri())
+
+
+def render(report: StudyReport) -> str:
+    """Return a report as one HTML page with everything in it, plotly's library included.
+
+    A section is there only where the report has something to say in it.
+    """
+    import plotly.offline
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from aiida_nanoclusters import __version__
+    from aiida_nanoclusters.cli.progress import duration
+    from aiida_nanoclusters.cli.report_figures import show
+    from aiida_nanoclusters.cli.report_words import search_sentence
+
+    environment = Environment(
+        loader=PackageLoader("aiida_nanoclusters.cli", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(show=show, duration=duration, search=search_sentence, bulk=_bulk)
+    environment.tests.update(
+        uuid=lambda cell: isinstance(cell, str) and _UUID.fullmatch(cell) is not None,
+        numeric=lambda cell: isinstance(cell, int | float) or bool(_NUMBER.fullmatch(str(cell))),
+    )
+    context = {
+        **_pictures(report),
+        **_texts(report),
+        **_structures(report),
+        **_tables(report),
+        "css": _source(environment, "report.css"),
+        "script": _source(environment, "report.js"),
+        "plotly": plotly.offline.get_plotlyjs(),
+        "version": __version__,
+        "written": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    context["contents"] = _contents(context)
+    return environment.get_template("report.html.j2").render(context)
+
+
+def _source(environment: Any, name: str) -> str:
+    return str(environment.loader.get_source(environment, name)[0])
+
+
+def _pictures(report: StudyReport) -> dict[str, Any]:
+    from aiida_nanoclusters.cli import report_crossing, report_figures, report_sizes
+
+    training, scan = report.training, report.scan
+    crossovers = []
+    both = report.crossover is not None and report.reference is not None
+    for who, part in (("learnt", report.crossover), ("reference", report.reference)):
+        if part is None:
+            continue
+        binding = report_crossing.binding_by_motif(part, who=who, name=f"motifs-{who}")
+        modes = None
+        if part.modes is not None:
+            modes = report_crossing.modes(part.modes, who=who, name=f"modes-{who}")
+        label = {"learnt": "learnt potentials", "reference": "reference itself"}[who]
+        crossovers.append((label if both else "", part, {"binding": binding, "modes": modes}))
+    return {
+        "difference": report_crossing.difference(report.crossover, report.reference),
+        "crossovers": crossovers,
+        "second": report_sizes.second_differences(scan) if scan else None,
+        "binding": report_sizes.binding_energies(scan) if scan else None,
+        "curves": report_figures.learning_curves(training.curves) if training else None,
+        "parities": report_figures.parity(training) if training else [],
+    }
+
+
+def _texts(report: StudyReport) -> dict[str, Any]:
+    from aiida_nanoclusters.cli import report_words as words
+
+    topic = {
+        "StudyWorkChain": "from cluster to crystal",
+        "DatasetWorkChain": "data set",
+        "TrainWorkChain": "learnt potentials",
+        "SizeScanWorkChain": "magic sizes",
+        "CrossoverWorkChain": "from cluster to crystal",
+    }[report.kind]
+    exit_status = f", exit status {report.exit_status}" if report.exit_status else ""
+    return {
+        "report": report,
+        "title": f"{report.element}: {topic}" if report.element else topic.capitalize(),
+        "state": report.state + exit_status,
+        "cards": words.headlines(report),
+        "gap": words.gap(report),
+        "accuracy": words.accuracy(report.training) if report.training else "",
+        "scan_words": words.scan_sentence(report.scan) if report.scan else "",
+        "magic_words": words.magic_probability(report.scan) if report.scan else "",
+    }
+
+
+def _structures(report: StudyReport) -> dict[str, Any]:
+    from aiida_nanoclusters.cli import report_viewer as viewer
+
+    groups: list[tuple[str, list[tuple[int, Structure]]]] = []
+    members: list[Structure] = []
+    for name, part in (
+        ("Lowest of each size", report.scan),
+        ("Closed shells, learnt potentials", report.crossover),
+        ("Closed shells, reference", report.reference),
+    ):
+        own = list(part.structures) if part is not None else []
+        if own:
+            groups.append((name, list(enumerate(own, start=len(members)))))
+            members += own
+    too_large = sorted(
+        {n for p in (report.scan, report.crossover, report.reference) if p for n in p.too_large}
+    )
+    return {
+        "structures": members,
+        "structure_groups": groups,
+        "structure_rows": [
+            (s.label, s.size, s.energy, s.point_group, s.motif, viewer.histogram(s), s.uuid)
+            for s in members
+        ],
+        "packed": viewer.pack(members),
+        "too_large": too_large,
+    }
+
+
+def _tables(report: StudyReport) -> dict[str, Any]:
+    from aiida_nanoclusters.cli.progress import duration
+
+    scan, training, dataset = report.scan, report.training, report.dataset
+    parts = [
+        p
+        for p in ("training", "validation", "test", "frames")
+        if dataset and any(p in g.parts for g in dataset.groups)
+    ]
+    processes = [(stage, p) for stage in report.stages for p in stage.processes]
+    return {
+        "magic_rows": [
+            (
+                m.size,
+                m.second_difference,
+                m.uncertainty,
+                None if m.probability is None else f"{100 * m.probability:.0f} %",
+                scan.kind(m.size),
+                scan.uuids.get("magic", ""),
+            )
+            for m in scan.magic
+        ]
+        if scan
+        else [],
+        "error_rows": [
+            (
+                e.part,
+                e.group,
+                e.member,
+                e.frames,
+                *(
+                    _three(x)
+                    for x in (
+                        e.energy_rmse,
+                        e.energy_mae,
+                        e.energy_mean,
+                        e.forces_rmse,
+                        e.forces_mae,
+                    )
+                ),
+            )
+            for e in training.errors
+        ]
+        if training
+        else [],
+        "motif_rows": list(training.motif_difference.members.items())
+        if training and training.motif_difference
+        else [],
+        "deviation_rows": [
+            (d.part, _three(d.mean), _three(d.largest), _three(d.correlation))
+            for d in training.deviations
+        ]
+        if training
+        else [],
+        "potential_rows": [
+            (p.member, p.kind, p.cutoff, p.level_of_theory, p.uuid, p.compiled_uuid)
+            for p in training.potentials
+        ]
+        if training
+        else [],
+        "dataset_columns": ["configuration type", "sizes", *parts],
+        "dataset_rows": list(_dataset_rows(report, parts)),
+        "stage_rows": [
+            (
+                "  " * s.depth + s.label,
+                s.done,
+                s.failed,
+                s.active,
+                s.cached,
+                duration(s.duration),
+                s.processes[0].uuid,
+            )
+            for s in report.stages
+        ],
+        "process_rows": [
+            (
+                "  " * p.depth + p.label,
+                p.state,
+                p.exit_status,
+                duration(p.duration),
+                "yes" if p.cached else "",
+                p.message,
+                p.uuid,
+            )
+            for _, p in processes[:MOST_PROCESSES]
+        ],
+        "process_count": len(processes),
+        "processes_left_out": max(0, len(processes) - MOST_PROCESSES),
+        "code_rows": [(c.label, c.computer, c.executable, c.jobs, c.uuid) for c in report.codes],
+        "version_rows": [(v.package, v.version, v.source) for v in report.versions],
+    }
+
+
+def _three(value: float | None) -> str:
+    from aiida_nanoclusters.cli.report_figures import show
+
+    return show(value, 3)
+
+
+def _dataset_rows(report: StudyReport, parts: list[str]) -> Iterator[tuple[Any, ...]]:
+    if report.dataset is None:
+        return
+    for group in report.dataset.groups:
+        yield (group.config_type, ranges(group.sizes), *(group.parts.get(p, 0) for p in parts))
+    totals = (sum(g.parts.get(p, 0) for g in report.dataset.groups) for p in parts)
+    yield ("all", "", *totals)
+
+
+def ranges(sizes: tuple[int, ...]) -> str:
+    """Sizes in a few characters: runs of three or more consecutive ones are drawn together."""
+    runs: list[list[int]] = []
+    for n in sizes:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ", ".join(
+        f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs
+    )
+
+
+_BULK = {
+    "lattice_constant": "lattice constant (Å)",
+    "energy": "energy (eV/atom)",
+    "cohesive_energy": "cohesive energy (eV/atom)",
+    "atomic_volume": "atomic volume (Å³)",
+}
+
+
+def _bulk(part: CrossoverPart) -> list[tuple[str, Any]]:
+    rows = [(_BULK[name], part.bulk[name]) for name in _BULK if name in part.bulk]
+    surfaces = part.bulk.get("surface_energies", {})
+    return rows + [(f"surface energy ({facet}) (eV/Å²)", e) for facet, e in surfaces.items()]
+
+
+def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
+    """Sections that there are, in their order: anchor and name."""
+    report = context["report"]
+    both = len(context["crossovers"]) > 1
+    return [
+        entry
+        for present, entry in (
+            (context["cards"], ("answer", "Answer")),
+            (context["difference"], ("crossing", "From cluster to crystal")),
+            *(
+                (True, (f"closed-shells-{k}", f"Closed shells{', ' + who if both else ''}"))
+                for k, (who, _, _) in enumerate(context["crossovers"], start=1)
+            ),
+            (report.scan, ("sizes", "Magic sizes")),
+            (context["structures"], ("structures", "Structures")),
+            (report.training, ("potentials", "Learnt potentials")),
+            (report.dataset, ("dataset", "Data set")),
+            (True, ("provenance", "Where every number comes from")),
+        )
+        if present
+    ]

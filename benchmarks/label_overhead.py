@@ -1,0 +1,73 @@
+"""What the workflow costs per labelled frame, against one process for each frame.
+
+verdi run benchmarks/label_overhead.py --frames 1000 --single 5
+
+Both sides run in this process on the code `lammps@localhost` (`aiida-nanoclusters setup` makes it).
+The time LAMMPS itself takes is subtracted, so that what is left is the workflow's.
+"""
+
+import time
+
+import click
+import numpy as np
+from aiida.engine import run_get_node
+from aiida.orm import CalcJobNode, Int, load_code
+from ase import Atoms
+
+from aiida_nanoclusters.cli.launch import get_potential
+from aiida_nanoclusters.cli.machine import options_of
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.workflows.label import LabelWorkChain
+
+
+def make_frames(count: int, seed: int) -> FramesData:
+    rng = np.random.default_rng(seed)
+    grid = np.stack(np.meshgrid(*[np.arange(3)] * 3), -1).reshape(-1, 3)[:13] * 2.5
+    return FramesData(
+        [Atoms("Cu13", positions=grid + rng.normal(scale=0.1, size=(13, 3))) for _ in range(count)]
+    )
+
+
+def label(frames: FramesData, batch_size: int) -> tuple[float, float, int]:
+    """Seconds in all, seconds from submission to end of the LAMMPS runs, number of jobs."""
+    code = load_code("lammps@localhost")
+    potential = get_potential("Cu_mishin1.eam.alloy", "eam/alloy", None)
+    builder = LabelWorkChain.get_builder_for_potential(code, frames, potential, options_of(code))
+    builder.batch_size = Int(batch_size)
+    start = time.perf_counter()
+    _, node = run_get_node(builder)
+    seconds = time.perf_counter() - start
+    assert node.is_finished_ok, node.exit_message
+    jobs = [child for child in node.called_descendants if isinstance(child, CalcJobNode)]
+    lammps = 0.0
+    for job in jobs:
+        text = job.outputs.retrieved.get_object_content("log.lammps")
+        clock = text.rsplit("Total wall time:", 1)[1].split()[0]
+        hours, minutes, rest = (float(x) for x in clock.split(":"))
+        lammps += 3600 * hours + 60 * minutes + rest
+    return seconds, lammps, len(jobs)
+
+
+@click.command()
+@click.option("--frames", default=1000, show_default=True)
+@click.option("--single", default=5, show_default=True, help="Frames labelled one by one.")
+def main(frames: int, single: int) -> None:
+    """Time both."""
+    seed = int(time.time())  # frames no cache has seen
+    many = label(make_frames(frames, seed), frames)
+    few = label(make_frames(single, seed + 1), 1)
+    for name, count, (seconds, lammps, jobs) in (
+        ("one job", frames, many),
+        ("a job each", single, few),
+    ):
+        each = 1000 * (seconds - lammps) / count
+        print(
+            f"{name:12} {count:6} frames {jobs:4} jobs {seconds:8.2f} s, LAMMPS {lammps:.0f} s, "
+            f"workflow {each:8.2f} ms a frame"
+        )
+    ratio = (few[0] - few[1]) / single / ((many[0] - many[1]) / frames)
+    print(f"ratio {ratio:.0f}")
+
+
+if __name__ == "__main__":
+    main()

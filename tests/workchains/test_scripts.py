@@ -1,0 +1,132 @@
+"""The launch scripts as users run them: `verdi run workchains/<name>.py`, with a real daemon."""
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import ase.io
+import psutil
+import pytest
+from ase import Atoms
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workchains"
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+EAM = ("--potential-file", "Cu_mishin1.eam.alloy")
+FAMILIES = ("--family", "icosahedron", "--family", "truncated octahedron")
+
+
+def script(laptop, name: str, *arguments: str):
+    return laptop.run("aiida", "run", str(SCRIPTS / f"{name}.py"), *arguments)
+
+
+def query(laptop, expression: str):
+    """Evaluate an expression in the laptop's profile."""
+    text = f"import json; from aiida import orm; print('RESULT', json.dumps({expression}))"
+    (laptop.path / "query.py").write_text(text)
+    done = laptop.run("aiida", "run", str(laptop.path / "query.py"))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.split("RESULT", 1)[1])
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in SCRIPTS.glob("*.py")))
+def test_help_tells_what_it_does(laptop, name) -> None:
+    done = script(laptop, name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout and "--help" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("crossover",), "give either --potential UUID (once or more) or --potential-file FILE"),
+        (("crossover", "--potential-file", "none.eam"), "no potential file at"),
+        (("crossover", *EAM, "--kind", "tersoff"), "choose one of"),
+        (("crossover", *EAM, "--protocol", "quick"), "unknown protocol `quick`"),
+        (("crossover", *EAM, "--lammps", "lmp@moon"), "no code `lmp@moon`: run"),
+        (("crossover", *EAM, "--family", "cube"), "unknown motif 'cube'"),
+        (("crossover", *EAM, "--element", "Xx"), "Xx"),
+        (("anneal", *EAM, "--sizes", "7..9"), "write them as 7-9,55"),
+        (("anneal", *EAM, "--sizes", "0"), "whole numbers of atoms"),
+        (("label", "missing.xyz", *EAM), "no node `missing.xyz`"),
+        (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),
+        (("dataset", "--dataset", "{collapsed}", "--level", "x"), "only 0.50 Å apart"),
+        (("dataset", "--dataset", "{bare}", "--level", "x"), "frame 0 has no energy"),
+        (("dataset", "--dataset", "{bare}", "--atom-energy", "Cu:1"), "write it as Cu=-0.2 (eV)"),
+    ],
+)
+def test_bad_input_ends_in_one_line(laptop, tmp_path, arguments, message) -> None:
+    files = {"collapsed": 0.5, "bare": 2.4}
+    for name, distance in files.items():
+        atoms = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, distance]])
+        ase.io.write(tmp_path / f"{name}.xyz", atoms, format="extxyz")
+    paths = {f"{{{name}}}": str(tmp_path / f"{name}.xyz") for name in files}
+    done = script(laptop, *(paths.get(a, a) for a in arguments))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_label_prints_the_frames(laptop, tmp_path) -> None:
+    images = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.0 + 0.1 * k]]) for k in range(5)]
+    ase.io.write(tmp_path / "dimers.xyz", images, format="extxyz")
+    done = script(laptop, "label", str(tmp_path / "dimers.xyz"), *EAM)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 labelled, 0 failed" in done.stdout
+    assert re.search(rf"frames {UUID}", done.stdout)
+
+
+def test_anneal_prints_a_table(laptop) -> None:
+    done = script(laptop, "anneal", "--sizes", "13", "--protocol", "tutorial", *EAM)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"13\s+-33\.525\d\s+Ih\s+icosahedral\s+1\s", done.stdout), done.stdout
+
+
+def test_a_killed_worker_costs_only_its_own_work(laptop) -> None:
+    """Kill -9 the worker in the middle, start the daemon again: same answer, nothing twice."""
+    submit = laptop.path / "submit.py"
+    submit.write_text(
+        "from aiida.engine import submit\n"
+        "from aiida_nanoclusters.cli import launch as cli\n"
+        "from aiida_nanoclusters.workflows.crossover import CrossoverWorkChain\n"
+        "potentials = cli.get_potentials((), 'Cu_mishin1.eam.alloy', 'eam/alloy', None)\n"
+        "settings = {'families': ['icosahedron', 'truncated octahedron'], 'mode_sizes': []}\n"
+        "builder = CrossoverWorkChain.get_builder_from_protocol(\n"
+        "    cli.get_code('lammps@localhost'), potentials, 'Cu', 'moderate',\n"
+        "    overrides={'settings': settings})\n"
+        "print('UUID', submit(builder).uuid)\n"
+    )
+    done = laptop.run("aiida", "run", str(submit))
+    assert done.returncode == 0, done.stderr
+    uuid = done.stdout.split("UUID", 1)[1].strip()
+    node = f"orm.load_node('{uuid}')"
+    jobs = f"[c.pk for c in {node}.called_descendants if isinstance(c, orm.CalcJobNode)]"
+    wait_for(lambda: len(query(laptop, jobs)) >= 2)
+    before = query(laptop, jobs)
+    kill_workers(laptop)
+    laptop.run("aiida", "daemon", "stop")
+    laptop.run("aiida", "daemon", "start", "1")
+    wait_for(lambda: query(laptop, f"{node}.is_terminated"))
+    assert query(laptop, f"{node}.is_finished_ok"), query(laptop, f"{node}.exit_message")
+    after = query(laptop, jobs)
+    # Bulk, slabs and two rounds of the search: no job was made anew.
+    assert set(before) <= set(after) and len(after) == 4
+    assert query(laptop, f"round({node}.outputs.answer['size'])") == pytest.approx(1003, rel=0.03)
+
+
+def kill_workers(laptop) -> None:
+    """Kill -9 the daemon's workers, not the daemon that watches over them."""
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        command = " ".join(process.info["cmdline"] or [])
+        environment = process.info["environ"] or {}
+        if "daemon worker" in command and environment.get("AIIDA_PATH") == str(laptop.path):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def wait_for(condition, seconds: float = 300.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(1.0)
