@@ -38,7 +38,7 @@ class Picture:
     @property
     def json(self) -> str:
         """The figure as JSON that may stand inside a script element."""
-        return str(self.figure.to_json()).replace("</", "<\\/")
+        return str(self.figure.to_json()).replace("<", "\\u003c")
 
 
 def picture(

@@ -29,7 +29,7 @@ def pack(structures: Sequence[Structure]) -> str:
         }
         for s in structures
     ]
-    return json.dumps({"steps": STEPS, "structures": packed}).replace("</", "<\\/")
+    return json.dumps({"steps": STEPS, "structures": packed}).replace("<", "\\u003c")
 
 
 def describe(structure: Structure) -> str:

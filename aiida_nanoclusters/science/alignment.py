@@ -61,10 +61,6 @@ _MEV = 1000.0
 _Equations = tuple[torch.Tensor, torch.Tensor, NDArray[np.int64]]
 
 
-class OutOfTimeError(Exception):
-    """The time that was given is over."""
-
-
 class FrameSet:
     """Labelled frames as graphs of one model; each must have a pair of neighbours.
 
@@ -115,11 +111,11 @@ class FrameSet:
         for motif in motifs:
             relaxed = self.sizes[self.cold & (self.kinds == motif)]
             if len(set(relaxed)) < 2:  # what is left must know the motif
+                chosen[:] = False
                 break
             chosen |= (self.kinds == motif) & (self.sizes == relaxed.max())
-        else:
-            if motifs:
-                return "motifs", np.flatnonzero(chosen)
+        if motifs and chosen.any():
+            return "motifs", np.flatnonzero(chosen)
         rng = np.random.default_rng(self.settings["seed"])
         count = max(1, len(self) // 10)
         return "random", np.sort(rng.choice(len(self), size=count, replace=False))
@@ -169,8 +165,8 @@ def errors(model: _Model, frames: FrameSet) -> tuple[NDArray[np.float64], float]
         energy, forces = _energy_and_forces(module, frames.graphs[k], differentiable=False)
         energies.append(float(energy.detach()) / frames.sizes[k] - frames.energies[k])
         squares += float(np.sum((forces.detach().numpy() - frames.forces[k]) ** 2))
-    count = 3 * int(frames.sizes.sum())
-    return _MEV * np.array(energies), _MEV * float(np.sqrt(squares / count))
+    rms = float(np.sqrt(squares / (3 * frames.sizes.sum())))
+    return _MEV * np.array(energies), _MEV * rms
 
 
 def linearise(
@@ -206,7 +202,7 @@ def linearise(
     settings, count = frames.settings, int(frames.settings["projections"])
     for k in range(len(frames)):
         if time.monotonic() > deadline:
-            raise OutOfTimeError
+            raise TimeoutError("the alignment ran out of time")
         energy, forces = _energy_and_forces(module, frames.graphs[k], differentiable=count > 0)
         missing = torch.as_tensor(frames.forces[k], dtype=forces.dtype) - forces.detach()
         for _ in range(count):
@@ -238,7 +234,7 @@ def damped_step(
 
 
 def align(
-    model: _Model, training: Sequence[Atoms], validation: Sequence[Atoms], settings: _Settings
+    model: _Model, training: _Images, validation: _Images, settings: _Settings
 ) -> dict[str, Any]:
     """Align the frame energies of a model in place, or leave it as it is.
 
@@ -271,7 +267,7 @@ def align(
     report: dict[str, Any] = {"applied": False, "seed": settings["seed"]}
     try:
         report |= _align(model, training, validation, settings, deadline)
-    except OutOfTimeError:
+    except TimeoutError:
         report["reason"] = f"not done within {settings['max_seconds']:g} s"
     if not report["applied"]:
         _set(model, start)
@@ -375,9 +371,7 @@ def save_aligned(source: Path, target: Path, model: _Model) -> None:
     state = checkpoint["state_dict"]
     for index, (name, parameter) in enumerate(model.named_parameters()):
         keys = [k for k in state if k.startswith("model.") and k.endswith(f".{name}")]
-        average = f"ema.ema_weight_{index}"
-        if average in state:
-            keys.append(average)
+        keys += [k for k in (f"ema.ema_weight_{index}",) if k in state]
         if not keys or any(state[k].shape != parameter.shape for k in keys):
             raise ValueError(f"{source} has no place for the weights {name}: is it of this model?")
         for key in keys:
@@ -407,9 +401,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         partial = given.target.with_name(f"partial-{given.target.name}")
         save_aligned(given.source, partial, model)
         partial.replace(given.target)
-    (given.report or given.target.with_name("alignment_report.json")).write_text(
-        json.dumps(report, indent=2) + "\n", encoding="utf-8"
-    )
+    path = given.report or given.target.with_name("alignment_report.json")
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(f"aligned: {report['applied']} ({report['reason']})")
 
 

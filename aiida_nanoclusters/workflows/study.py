@@ -204,8 +204,9 @@ class StudyWorkChain(WorkChain):
             self.to_context(size_scan=self.submit(SizeScanWorkChain, **inputs))
         if "crossover" in self.inputs:
             systematic = {}
-            if "motifs" in self.ctx.training.inputs:
-                systematic["systematic_mev"] = motif_systematic(self.ctx.training.outputs.errors)
+            found = self.ctx.training.outputs
+            if "errors" in found and "motif_difference" in found.errors:
+                systematic["systematic_mev"] = motif_systematic(found.errors)
             self.to_context(crossover=self._crossover(committee, **systematic))
 
     def results(self) -> ExitCode | None:

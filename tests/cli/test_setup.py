@@ -1,11 +1,7 @@
 """setup and doctor in a real AiiDA folder of their own, as a user runs them: from the shell."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml

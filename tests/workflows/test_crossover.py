@@ -75,12 +75,13 @@ def test_modes_at_equal_size(lmp_code, eam_potential) -> None:
 
 
 def test_no_crossing_is_said_and_not_invented(lmp_code, eam_potential) -> None:
-    _, node = run_get_node(builder(lmp_code, eam_potential, n_max=600))
+    _, node = run_get_node(builder(lmp_code, eam_potential, n_max=600, shape="best"))
     assert node.is_finished_ok, node.exit_message
     answer = node.outputs.answer
     assert answer["verdict"] in ("no crossing below n_max", "undecided")
     assert answer["size"] is None
-    assert "N = 600" in answer["sentence"]
+    assert "600" in answer["sentence"]
+    assert answer["high"] is None
 
 
 def test_a_failing_potential_is_told(lmp_code, eam_potential, tmp_path) -> None:

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import Int, List, Str
+
+from aiida_nanoclusters.calculations.size_scan import compare_sizes
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science import keys
+from aiida_nanoclusters.science.clusters import incomplete_icosahedron
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain
+
+STAGES = [
+    {"kind": "anneal", "temperature": [35, 5], "duration": 100, "timestep": 0.01},
+    {"kind": "quench", "force_tolerance": 1e-3},
+    {"kind": "relax", "force_tolerance": 1e-5},
+]
+
+
+def test_lennard_jones_13_is_magic(lmp_code) -> None:
+    """Global minima of the Cambridge Cluster Database for 11 to 15 atoms, in epsilon."""
+    known = {
+        11: -32.765970, 12: -37.967600, 13: -44.326801, 14: -47.845157, 15: -52.322627,
+    }  # fmt: skip
+    epsilon = 0.0103
+    members = {
+        name: PotentialData.lennard_jones("Ar", epsilon=depth, sigma=3.4, cutoff=60.0).store()
+        for name, depth in (("a", epsilon), ("b", 1.02 * epsilon))
+    }
+    builder = SizeScanWorkChain.get_builder_from_protocol(lmp_code, members, "Ar")
+    builder.sizes = List(sorted(known))
+    builder.sizes_per_child = Int(5)
+    builder.settings = {
+        "starts": 4, "keep": 1, "structures_per_job": 50, "stages": STAGES,
+        "relax_stages": STAGES[-1:],
+    }  # fmt: skip
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    arrays = node.outputs.energies
+    assert list(arrays.get_array(keys.SIZES)) == sorted(known)
+    assert np.allclose(
+        arrays.get_array(keys.ENERGIES) / epsilon, [known[n] for n in sorted(known)], atol=1e-3
+    )
+    assert np.allclose(
+        arrays.get_array(keys.BINDING_ENERGIES) / epsilon,
+        [-known[n] / n for n in sorted(known)],
+        atol=1e-3,
+    )
+    at = arrays.get_array(keys.SECOND_DIFFERENCE_SIZES)
+    assert list(at) == [12, 13, 14]
+    exact = [known[n + 1] + known[n - 1] - 2 * known[n] for n in at]
+    assert np.allclose(arrays.get_array(keys.SECOND_DIFFERENCES) / epsilon, exact, atol=1e-2)
+    # The members differ by 2 %, so their spread is 2 % / sqrt(2) of the second difference.
+    spreads = arrays.get_array(keys.SECOND_DIFFERENCE_SPREADS) / epsilon
+    assert np.allclose(spreads, 0.02 / np.sqrt(2) * np.abs(exact), atol=1e-2)
+    magic = node.outputs.magic
+    assert [m["size"] for m in magic["magic"]] == [13]
+    assert magic["magic"][0]["probability"] == 1.0
+    assert magic["geometric"] == [13]
+
+
+def test_only_the_lowest_of_each_size_counts(aiida_profile) -> None:
+    images, energies = [], []
+    for size, values in ((7, [-20.0, -19.0]), (8, [-24.0]), (9, [-27.0, -26.5, -26.0])):
+        images += [incomplete_icosahedron("Cu", size, 2.5)] * len(values)
+        energies += values
+    frames = Frames.from_atoms(images)
+    frames = frames.with_labels(
+        energies,
+        np.zeros((len(frames.numbers), 3)),
+        level_of_theory="x",
+        atom_energies={"Cu": 0.0},
+    )
+
+    found = compare_sizes(Str("Cu"), FramesData(frames))
+    assert list(found["energies"].get_array(keys.ENERGIES)) == [-20.0, -24.0, -27.0]
+    assert found["energies"].get_array(keys.SECOND_DIFFERENCES) == pytest.approx([1.0])
+
+
+@pytest.mark.parametrize(
+    ("protocol", "count"), [("tutorial", 10), ("moderate", 74), ("liu2025", 74 + 18 + 13)]
+)
+def test_protocols_name_the_sizes(lmp_code, protocol, count) -> None:
+    builder = SizeScanWorkChain.get_builder_from_protocol(lmp_code, {}, "Cu", protocol)
+    assert len(builder.sizes.get_list()) == count
+    assert load_protocol("size_scan", protocol)["anneal"] in ("tutorial", "moderate", "liu2025")
