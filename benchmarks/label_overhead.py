@@ -7,6 +7,7 @@ The time LAMMPS itself takes is subtracted, so that what is left is the workflow
 """
 
 import time
+from pathlib import Path
 
 import click
 import numpy as np
@@ -41,7 +42,7 @@ def label(frames: FramesData, batch_size: int) -> tuple[float, float, int]:
     jobs = [child for child in node.called_descendants if isinstance(child, CalcJobNode)]
     lammps = 0.0
     for job in jobs:
-        text = job.outputs.retrieved.get_object_content("log.lammps")
+        text = (Path(job.outputs.remote_folder.get_remote_path()) / "log.lammps").read_text()
         clock = text.rsplit("Total wall time:", 1)[1].split()[0]
         hours, minutes, rest = (float(x) for x in clock.split(":"))
         lammps += 3600 * hours + 60 * minutes + rest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,12 @@ import click
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
 
 if TYPE_CHECKING:
-    from aiida_nanoclusters.cli.report_data import CrossoverPart, Structure, StudyReport
+    from aiida_nanoclusters.cli.report_data import CrossoverPart, StageRow, Structure, StudyReport
 
 #: Most processes a report lists one by one.
 MOST_PROCESSES = 1500
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_NUMBER = re.compile(r"[−+]?\d[\d.e−]*|–")
+_NUMBER = re.compile(r"[−+]?\d[\d.e−]*( %)?|–")
 
 
 @click.command()
@@ -84,11 +84,14 @@ def render(report: StudyReport) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(show=show, duration=duration, search=search_sentence, bulk=_bulk)
-    environment.tests.update(
-        uuid=lambda cell: isinstance(cell, str) and _UUID.fullmatch(cell) is not None,
-        numeric=lambda cell: isinstance(cell, int | float) or bool(_NUMBER.fullmatch(str(cell))),
+    environment.filters.update(
+        show=show,
+        duration=duration,
+        search=search_sentence,
+        bulk=_bulk,
+        numeric_columns=_numeric_columns,
     )
+    environment.tests["uuid"] = lambda cell: isinstance(cell, str) and bool(_UUID.fullmatch(cell))
     context = {
         **_pictures(report),
         **_texts(report),
@@ -106,6 +109,15 @@ def render(report: StudyReport) -> str:
 
 def _source(environment: Any, name: str) -> str:
     return str(environment.loader.get_source(environment, name)[0])
+
+
+def _numeric_columns(rows: Sequence[Sequence[Any]]) -> list[bool]:
+    """Whether each column of a table holds numbers only, and is set to the right."""
+
+    def numeric(cell: Any) -> bool:
+        return isinstance(cell, int | float | None) or bool(_NUMBER.fullmatch(cell))
+
+    return [all(map(numeric, column)) for column in zip(*rows, strict=True)]
 
 
 def _pictures(report: StudyReport) -> dict[str, Any]:
@@ -254,6 +266,7 @@ def _tables(report: StudyReport) -> dict[str, Any]:
                 s.failed,
                 s.active,
                 s.cached,
+                _exits(s),
                 duration(s.duration),
                 s.processes[0].uuid,
             )
@@ -276,6 +289,17 @@ def _tables(report: StudyReport) -> dict[str, Any]:
         "code_rows": [(c.label, c.computer, c.executable, c.jobs, c.uuid) for c in report.codes],
         "version_rows": [(v.package, v.version, v.source) for v in report.versions],
     }
+
+
+def _exits(stage: StageRow) -> str:
+    """State and exit status of one process; of several each status with its count."""
+    states = [
+        p.state if p.exit_status is None else f"{p.state} [{p.exit_status}]"
+        for p in stage.processes
+    ]
+    if len(states) == 1:
+        return states[0]
+    return ", ".join(f"{states.count(s)} × {s}" for s in sorted(set(states)))
 
 
 def _three(value: float | None) -> str:

@@ -57,7 +57,7 @@ def collect(study: ProcessNode) -> data.StudyReport:
     parts: dict[str, dict[str, Node]] = {}
     chains: dict[str, WorkChainNode] = {}
     for name, chain in _chains(study):
-        parts[name] = _outputs(chain)
+        parts[name] = {**_of_trainings(chain), **_outputs(chain)}
         chains[name] = chain
     for name in (*PARTS.values(), "reference_crossover") if kind == "StudyWorkChain" else ():
         handed_on = _outputs(study, f"{name}.") if name else {}
@@ -116,6 +116,21 @@ def _outputs(process: ProcessNode, prefix: str = "") -> dict[str, Node]:
     return {name[len(prefix) :]: n for name, n in sorted(named.items()) if name.startswith(prefix)}
 
 
+def _of_trainings(chain: WorkChainNode) -> dict[str, Node]:
+    """What single trainings of a committee have ended in, named as the committee names it."""
+    found: dict[str, Node] = {}
+    for child in chain.called if chain.process_label == "TrainWorkChain" else ():
+        if child.process_label == "TrainBaseWorkChain":
+            name = f"seed_{_input(child, 'train__seed')}"
+            for theirs, ours in (
+                ("learning_curve", "learning_curves"),
+                ("potential", "potentials"),
+            ):
+                if theirs in (outputs := _outputs(child)):
+                    found[f"{ours}.{name}"] = outputs[theirs]
+    return found
+
+
 def _input(process: ProcessNode, name: str) -> Any:
     node = process.base.links.get_incoming(link_label_filter=name).first()
     return None if node is None else getattr(node.node, "value", node.node)
@@ -162,11 +177,21 @@ def _dataset(nodes: Mapping[str, Any]) -> data.DatasetPart | None:
 
 
 def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.ScanPart | None:
-    if "structures" not in nodes or "table" not in nodes:
+    sources = [nodes] if {"structures", "table"} <= set(nodes) else []
+    if not sources and chain is not None:  # still under way: what single anneals ended in
+        anneals = [_outputs(c) for c in chain.called if c.process_label == "AnnealWorkChain"]
+        sources = [found for found in anneals if {"structures", "table"} <= set(found)]
+    if not sources:
         return None
-    frames, rows = nodes["structures"].frames, nodes["table"]["rows"]
+    frames = Frames.concatenate([found["structures"].frames for found in sources])
+    rows: list[dict[str, Any]] = [
+        {**row, "uuid": found["structures"].uuid}
+        for found in sources
+        for row in found["table"]["rows"]
+    ]
     lowest = [i for i, row in enumerate(rows) if row.get("rank", 0) == 0]
-    structures, too_large = _structures(frames, lowest, nodes["structures"].uuid, rows)
+    lowest.sort(key=lambda i: rows[i]["size"])
+    structures, too_large = _structures(frames, lowest, "", rows)
     sizes, energies = frames.sizes[lowest], frames.energies[lowest]
     named = nodes["magic"].get_dict() if "magic" in nodes else {}
     arrays = _arrays(nodes["energies"]) if "energies" in nodes else {}
@@ -199,7 +224,9 @@ def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.ScanPar
         geometric=tuple(named.get("geometric", magic.geometric_magic_numbers(int(max(sizes))))),
         structures=structures,
         too_large=too_large,
-        uuids={name: node.uuid for name, node in nodes.items()},
+        uuids={name: node.uuid for name, node in {**sources[0], **nodes}.items()}
+        if len(sources) == 1
+        else {f"structures {k}": found["structures"].uuid for k, found in enumerate(sources, 1)},
         asked=None if asked is None else len(asked.get_list()),
     )
 
@@ -226,7 +253,7 @@ def _structures(
                 coordination=coordination_numbers(atoms),
                 energy=energy if np.isfinite(energy) else None,
                 motif=row.get("motif") or (kind if kind and not rows else motif(atoms).name),
-                uuid=uuid,
+                uuid=row.get("uuid", uuid),
                 point_group=row.get("point_group") or "",
                 reason=row.get("motif_reason") or "",
                 hits=row.get("hits"),

@@ -14,6 +14,7 @@ from aiida_nanoclusters.cli.report_figures import (
     REFERENCE,
     SYMBOLS,
     Picture,
+    logarithmic,
     picture,
     style,
 )
@@ -66,7 +67,7 @@ def binding_by_motif(part: CrossoverPart, *, who: str, name: str) -> Picture | N
         tickangle=0,
     )
     figure.update_yaxes(title_text="Binding energy (eV/atom)", row=1, col=1)
-    figure.update_yaxes(title_text="beside a common line (meV/atom)", row=1, col=2)
+    figure.update_yaxes(title_text="… less a common line (meV/atom)", row=1, col=2)
     spread = (
         energies.member_energies.std(axis=0, ddof=1) / energies.sizes * MEV_PER_EV
         if len(energies.member_energies) > 1
@@ -159,7 +160,7 @@ def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) ->
         float(max(c.n.max() for _, _, c, _ in sides)),
     )
     figure.update_xaxes(
-        type="log", title_text="Number of atoms", range=np.log10(ends).tolist(), dtick="D2"
+        title_text="Number of atoms", range=np.log10(ends).tolist(), **logarithmic(*ends)
     )
     figure.update_yaxes(title_text="E(icosahedral) − E(crystal) (meV/atom)", range=[low, high])
     for text, y, anchor in (("crystal lower", 0.98, "top"), ("icosahedral lower", 0.02, "bottom")):
@@ -333,7 +334,7 @@ def modes(part: Modes, *, who: str, name: str) -> Picture | None:
             showarrow=False,
             font={"color": MUTED},
         )
-    figure.update_xaxes(type="log", dtick="D2")
+    figure.update_xaxes(**logarithmic(float(min(part.sizes)), float(max(part.sizes))))
     figure.update_xaxes(title_text="Number of atoms", row=2, col=1)
     return picture(
         name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,6 +88,16 @@ def style(figure: go.Figure, height: int = 400) -> go.Figure:
     return figure
 
 
+def logarithmic(low: float, high: float) -> dict[str, Any]:
+    """Logarithmic axis with its ticks at 1, 2 and 5 of every decade, numbers written in full."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [d * 10.0**k for k in decades for d in (1, 2, 5)]
+    # more than four decades: the powers of ten are enough
+    ticks = ticks[::3] if high / low > 1e4 else ticks
+    words = [f"{t:,.0f}".replace(",", "\u2009") if t >= 1 else f"{t:g}" for t in ticks]
+    return {"type": "log", "tickvals": ticks, "ticktext": words}
+
+
 # -- learning curves -----------------------------------------------------------------------
 
 #: Metrics shown, by panel: the validation set's first, the training set's dashed.
@@ -138,9 +149,11 @@ def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
                         values[-1],
                     )
                 )
-    for column, (title, _) in enumerate(panels, start=1):
+    for column, (title, metrics) in enumerate(panels, start=1):
+        values = [v for c in curves for m in metrics if m in c.metrics for v in c.metrics[m][1]]
+        axis = logarithmic(min(values), max(values)) if min(values) > 0 else {}
         figure.update_xaxes(title_text="Epoch", row=1, col=column)
-        figure.update_yaxes(title_text=title, type="log", row=1, col=column, dtick="D2")
+        figure.update_yaxes(title_text=title, row=1, col=column, **axis)
     return picture(
         "learning-curves",
         "Learning curves",

@@ -158,14 +158,27 @@ def _panels(sizes: Ints) -> tuple[go.Figure, list[tuple[int, int]]]:
         column_widths=[w / sum(widths) for w in widths],
     )
     for column, (low, high) in enumerate(ranges, start=1):
+        share = widths[column - 1] / sum(widths)
+        step = next(d for d in (1, 2, 5, 10, 20, 50, 100, 1000) if (high - low) / d <= 20 * share)
         figure.update_xaxes(
             range=[low - 1.5, high + 1.5],
+            tickformat="d",
+            dtick=step,
+            tickangle=0,
             row=1,
             col=column,
-            tickformat="d",
-            **({"dtick": max(1, (high - low) // 4)} if high - low < 5 else {"nticks": 9}),
         )
-    figure.update_xaxes(title_text="Number of atoms", row=1, col=(len(ranges) + 1) // 2)
+    figure.add_annotation(
+        text="Number of atoms",
+        xref="paper",
+        yref="paper",
+        x=0.5,
+        y=0,
+        yshift=-30,
+        yanchor="top",
+        font={"size": 15},
+        showarrow=False,
+    )
     return figure, ranges
 
 

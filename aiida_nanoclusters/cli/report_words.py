@@ -55,11 +55,15 @@ def headlines(report: StudyReport) -> list[Headline]:
                 Headline(
                     question,
                     answer_of(part.crossing),
-                    part.crossing.describe(),
+                    _capital(part.crossing.describe()),
                     part.uuids.get("answer", ""),
                 )
             )
     return cards
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def answer_of(crossing: Crossing) -> str:
@@ -124,26 +128,27 @@ def _why(
 ) -> list[str]:
     """How small an energy lies behind the distance, read off the other's curve."""
     if learnt.size is not None:
-        at, curve, whose, other = learnt.size, reference_curve, "reference's", "learnt"
+        at, curve, whose, other, sign = learnt.size, reference_curve, "reference's", "learnt", -1
     elif reference.size is not None:
-        at, curve, whose, other = reference.size, learnt_curve, "learnt", "reference's"
+        at, curve, whose, other, sign = reference.size, learnt_curve, "learnt", "reference's", 1
     else:
         return []
     value = _at(curve, at)
     slope = _at(curve, 2 * at) - value
     if not np.isfinite(value):
         return []
+    size = f"{abs(value):.{1 if abs(value) >= 0.1 else 2}f}"
     text = (
         f"The reason is the motif-difference error. At N = {at:.0f}, where the {other} curve is "
-        f"zero, the {whose} stands at {_signed(value)} meV/atom: by so little the learnt energies "
-        "of icosahedra and crystals differ too much or too little from each other there"
+        f"zero, the {whose} stands at {_signed(value)} meV/atom: there the learnt potentials put "
+        f"icosahedra {size} meV/atom too {'low' if sign * value < 0 else 'high'} against crystals."
     )
     if np.isfinite(slope):
         text += (
-            f", and the {whose} curve itself changes by only {show(abs(slope), 2)} meV/atom "
-            "when the size doubles"
+            f" So small an error moves the crossing so far because the {whose} curve changes by "
+            f"only {show(abs(slope), 2)} meV/atom when the size doubles."
         )
-    return [text + "."]
+    return [text]
 
 
 def _at(curve: Curve, n: float) -> float:

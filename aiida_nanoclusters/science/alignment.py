@@ -78,9 +78,6 @@ class FrameSet:
         self.cold = largest < settings["relaxed_force"]
         self.graphs = [_graph(a, model) for a in self.frames]
 
-    def __len__(self) -> int:
-        return len(self.frames)
-
     def select(self, indices: NDArray[np.int64]) -> FrameSet:
         """Return some of the frames; their graphs are shared."""
         part = copy.copy(self)
@@ -107,7 +104,7 @@ class FrameSet:
         ``motifs``: all frames, distorted ones too, of the size of the largest relaxed frame of each
         of the `motifs`; ``random``: a tenth, where a motif has fewer than two relaxed sizes.
         """
-        motifs, chosen = self.settings["motifs"], np.zeros(len(self), dtype=bool)
+        motifs, chosen = self.settings["motifs"], np.zeros(len(self.frames), dtype=bool)
         for motif in motifs:
             relaxed = self.sizes[self.cold & (self.kinds == motif)]
             if len(set(relaxed)) < 2:  # what is left must know the motif
@@ -117,8 +114,8 @@ class FrameSet:
         if motifs and chosen.any():
             return "motifs", np.flatnonzero(chosen)
         rng = np.random.default_rng(self.settings["seed"])
-        count = max(1, len(self) // 10)
-        return "random", np.sort(rng.choice(len(self), size=count, replace=False))
+        count = max(1, len(self.frames) // 10)
+        return "random", np.sort(rng.choice(len(self.frames), size=count, replace=False))
 
 
 def _graph(atoms: Atoms, model: _Model) -> AtomicDataDict.Type:
@@ -161,12 +158,11 @@ def errors(model: _Model, frames: FrameSet) -> tuple[NDArray[np.float64], float]
         Predicted less given energy, meV/atom; root mean square error of force components, meV/Å.
     """
     module, energies, squares = _energy_module(model), [], 0.0
-    for k in range(len(frames)):
+    for k in range(len(frames.frames)):
         energy, forces = _energy_and_forces(module, frames.graphs[k], differentiable=False)
         energies.append(float(energy.detach()) / frames.sizes[k] - frames.energies[k])
         squares += float(np.sum((forces.detach().numpy() - frames.forces[k]) ** 2))
-    rms = float(np.sqrt(squares / (3 * frames.sizes.sum())))
-    return _MEV * np.array(energies), _MEV * rms
+    return _MEV * np.array(energies), _MEV * float(np.sqrt(squares / (3 * frames.sizes.sum())))
 
 
 def linearise(
@@ -200,7 +196,7 @@ def linearise(
         owners.append(owner)
 
     settings, count = frames.settings, int(frames.settings["projections"])
-    for k in range(len(frames)):
+    for k in range(len(frames.frames)):
         if time.monotonic() > deadline:
             raise TimeoutError("the alignment ran out of time")
         energy, forces = _energy_and_forces(module, frames.graphs[k], differentiable=count > 0)
@@ -278,8 +274,7 @@ def _align(
     model: _Model, training: _Images, validation: _Images, settings: _Settings, deadline: float
 ) -> dict[str, Any]:
     model.train()
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
+    model.requires_grad_(True)
     r_max, sets = _cutoff(model), (training, validation)
     usable, watched = ([a for a in s if len(neighbor_list("i", a, r_max))] for s in sets)
     if len(usable) < 3:
@@ -320,8 +315,9 @@ def _align(
     report |= {"candidates": candidates, "blind": None}
 
     def better(state: dict[str, Any]) -> bool:
-        growth = state["forces_rmse"] / before["forces_rmse"]
-        return _measure(state) < _measure(before) and growth <= settings["force_growth"]
+        if state["forces_rmse"] > settings["force_growth"] * before["forces_rmse"]:
+            return False
+        return _measure(state) < _measure(before) - 1e-3  # less is rounding
 
     if not (good := [candidate for candidate in candidates if better(candidate)]):
         return report | {"reason": "no damping lowers the held-out error and keeps the forces"}
@@ -341,12 +337,10 @@ def _state(model: _Model, mode: str, held: FrameSet, watched: FrameSet) -> dict[
     if mode == "motifs":
         motifs = [energies[held.cold & (held.kinds == m)].mean() for m in held.settings["motifs"]]
         difference = float(motifs[0] - motifs[1])
-    return {
-        "motif_difference": difference,
-        "held_out_energy_rmse": float(np.sqrt(np.mean(energies**2))),
-        "energy_rmse": float(np.sqrt(np.mean(known**2))),
-        "forces_rmse": forces,
-    }
+    state = {"motif_difference": difference, "forces_rmse": forces}
+    for name, values in (("held_out_energy_rmse", energies), ("energy_rmse", known)):
+        state[name] = float(np.sqrt(np.mean(values**2)))
+    return state
 
 
 def _measure(state: dict[str, Any]) -> float:
@@ -382,20 +376,16 @@ def save_aligned(source: Path, target: Path, model: _Model) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Align one checkpoint; where the weights stay as they are, the new file is a copy."""
     parser = argparse.ArgumentParser(description="Align the frame energies of a trained model.")
-    parser.add_argument("source", type=Path, help="checkpoint of the training")
-    parser.add_argument("target", type=Path, help="checkpoint to write")
-    parser.add_argument("frames", type=Path, help="labelled frames, any file ASE reads")
-    for option in ("validation", "settings", "report"):
-        parser.add_argument(f"--{option}", type=Path)
+    for name in ("source", "target", "frames", "--validation", "--settings", "--report"):
+        parser.add_argument(name, type=Path)
     given = parser.parse_args(arguments)
     shutil.copy(given.source, given.target)  # whatever happens, there is something to package
     settings = json.loads(given.settings.read_text("utf-8")) if given.settings else {}
     set_global_state()
     torch.use_deterministic_algorithms(True, warn_only=True)
     model = load_saved_model(str(given.source), compile_mode="eager")
-    training, validation = (
-        list(ase.io.iread(path, ":")) if path else [] for path in (given.frames, given.validation)
-    )
+    paths = (given.frames, given.validation)
+    training, validation = (list(ase.io.iread(p, ":")) if p else [] for p in paths)
     report = align(model, training, validation, settings)
     if report["applied"]:
         partial = given.target.with_name(f"partial-{given.target.name}")

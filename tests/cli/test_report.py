@@ -269,6 +269,7 @@ def test_learnt_answer_is_never_shown_without_its_distance_from_the_reference(pa
     assert (
         "At N = 2400, where the learnt curve is zero, the reference's stands at +1.1" in page.text
     )
+    assert "icosahedra 1.1 meV/atom too low against crystals" in page.text
     assert "changes by only 0.9 meV/atom when the size doubles" in page.text
     assert "is off by −2.2 meV/atom (members −2.4 to −2.0)" in page.text
 

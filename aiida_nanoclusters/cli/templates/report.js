@@ -2,13 +2,16 @@
 (() => {
   const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const config = {
-    responsive: true, displaylogo: false,
+    responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
     toImageButtonOptions: {format: "svg"}, modeBarButtonsToRemove: ["select2d", "lasso2d"],
   };
 
   // -- pictures in the page's own colours --------------------------------------------------
   const theme = layout => {
-    const update = {"font.color": css("--ink")};
+    const update = {
+      "font.color": css("--ink"), "modebar.bgcolor": "rgba(0,0,0,0)", "modebar.color": css("--line"),
+      "modebar.activecolor": css("--muted"),
+    };
     for (const key of Object.keys(layout)) {
       if (!/^[xy]axis\d*$/.test(key)) continue;
       update[key + ".gridcolor"] = css("--grid");
@@ -37,7 +40,7 @@
   const webgl = Boolean(document.createElement("canvas").getContext("webgl"));
 
   // Cyan: 12 neighbours. Browns: fewer, the darker the fewer. Grey: more.
-  const BROWNS = ["#4a2511", "#5f3016", "#763d1c", "#8e4c24", "#a55d2f", "#bb713f", "#cf8853", "#e0a26d"];
+  const BROWNS = ["#6a3717", "#7d441e", "#905227", "#a36131", "#b5713e", "#c6834f", "#d69763", "#e5ad7c"];
   const colour = z => z === 12 ? "#1fb8cd" : z > 12 ? "#8f96a3" : BROWNS[Math.min(7, Math.max(0, z - 4))];
 
   const sphere = rounds => {
@@ -85,13 +88,14 @@
     return nearest.length > 1 ? nearest[Math.floor(nearest.length / 2)] / 2 : 1.2;
   };
 
+  const modebar = {bgcolor: "rgba(0,0,0,0)", color: css("--line"), activecolor: css("--muted")};
   const solid = ({atoms, neighbours}) => {
     const {points, faces} = sphere(atoms.length > 150 ? 1 : 2);
     const r = radius(atoms);
     const mesh = {type: "mesh3d", x: [], y: [], z: [], i: [], j: [], k: [], vertexcolor: [], text: [],
       hoverinfo: "text", flatshading: false,
-      lighting: {ambient: 0.55, diffuse: 0.65, specular: 0.25, roughness: 0.5, fresnel: 0.1},
-      lightposition: {x: 2000, y: 3000, z: 5000}};
+      lighting: {ambient: 0.3, diffuse: 0.75, specular: 0.08, roughness: 0.8, fresnel: 0},
+      lightposition: {x: 0, y: 0, z: -1e5}};  // plotly's z points away from the eye: light from behind it
     atoms.forEach((atom, n) => {
       const first = mesh.x.length;
       for (const p of points) {
@@ -109,7 +113,7 @@
     });
     const hidden = {visible: false, showspikes: false};
     return [[mesh], {
-      margin: {l: 0, r: 0, t: 0, b: 0}, paper_bgcolor: "rgba(0,0,0,0)", uirevision: "same",
+      margin: {l: 0, r: 0, t: 0, b: 0}, paper_bgcolor: "rgba(0,0,0,0)", uirevision: "same", modebar,
       scene: {xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "data", dragmode: "orbit",
         camera: {eye: {x: 0.9, y: 0.9, z: 0.7}, projection: {type: "orthographic"}}},
     }];
@@ -127,7 +131,7 @@
         line: {width: 1, color: "#00000055"}},
     }], {
       margin: {l: 0, r: 0, t: 0, b: 0}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      xaxis: axis, yaxis: {...axis, scaleanchor: "x"}, showlegend: false,
+      modebar, xaxis: axis, yaxis: {...axis, scaleanchor: "x"}, showlegend: false,
     }];
   };
 
