@@ -4,6 +4,8 @@ verdi run workchains/study.py --protocol tutorial
 verdi run workchains/study.py --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
 """
 
+from pathlib import Path
+
 import click
 
 from aiida_nanoclusters.cli import launch as cli
@@ -41,6 +43,7 @@ def main(
     here,
 ):
     """Labels, committee of potentials, magic sizes and crossover, with a report at the end."""
+    from aiida_nanoclusters.cli.report import write_report
     from aiida_nanoclusters.workflows.study import StudyWorkChain
 
     labelled = cli.get_frames(dataset, level or "", atom_energy) if dataset else None
@@ -61,9 +64,7 @@ def main(
         )
     node = cli.launch(builder, here=here)
     cli.print_study(node)
-    from aiida_nanoclusters.cli.report import write_report
-
-    written = write_report(node, report_file)
+    written = write_report(node, Path(report_file))
     cli.finish(node, [f"open {written}", f"verdi process show {node.uuid}"])
 
 

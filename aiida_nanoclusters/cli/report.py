@@ -14,6 +14,8 @@ import click
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
 
 if TYPE_CHECKING:
+    from aiida.orm import ProcessNode
+
     from aiida_nanoclusters.cli.report_data import CrossoverPart, StageRow, Structure, StudyReport
 
 #: Most processes a report lists one by one.
@@ -43,25 +45,38 @@ def report(uuid: str, profile_name: str | None, out: Path, open_it: bool) -> Non
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
     from aiida.orm import ProcessNode, load_node
 
-    from aiida_nanoclusters.cli.report_collect import collect
-
     try:
         node = load_node(uuid)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
         raise Fixable(f"no process `{uuid}`: `verdi process list -a` shows all") from error
     if not isinstance(node, ProcessNode):
         raise Fixable(f"`{uuid}` is no process but data: `verdi node show {uuid}` shows it")
+    out = write_report(node, out)
+    make_console().print(f"{out}  (of {node.uuid})", soft_wrap=True)
+    if open_it:
+        webbrowser.open(out.as_uri())
+
+
+def write_report(node: ProcessNode, out: Path) -> Path:
+    """Write the report of a process and return where it lies.
+
+    Raises
+    ------
+    Fixable
+        If there is nothing to report on, or the file cannot be written.
+    """
+    from aiida_nanoclusters.cli.report_collect import collect
+
     try:
         found = collect(node)
     except ValueError as error:
         raise Fixable(str(error)) from error
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(render(found), encoding="utf-8")
     except OSError as error:
         raise Fixable(f"cannot write {out}: {error.strerror}; choose another --out") from error
-    make_console().print(f"{out.resolve()}  (of {node.uuid})", soft_wrap=True)
-    if open_it:
-        webbrowser.open(out.resolve().as_uri())
+    return out.resolve()
 
 
 def render(report: StudyReport) -> str:

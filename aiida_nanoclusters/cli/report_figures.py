@@ -150,8 +150,8 @@ def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
                     )
                 )
     for column, (title, metrics) in enumerate(panels, start=1):
-        values = [v for c in curves for m in metrics if m in c.metrics for v in c.metrics[m][1]]
-        axis = logarithmic(min(values), max(values)) if min(values) > 0 else {}
+        seen = [v for c in curves for m in metrics if m in c.metrics for v in c.metrics[m][1]]
+        axis = logarithmic(min(seen), max(seen)) if min(seen) > 0 else {}
         figure.update_xaxes(title_text="Epoch", row=1, col=column)
         figure.update_yaxes(title_text=title, row=1, col=column, **axis)
     return picture(

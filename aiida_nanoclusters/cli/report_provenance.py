@@ -87,7 +87,7 @@ def collect_codes(progress: Progress) -> tuple[CodeRow, ...]:
         CodeRow(
             label=code.label,
             computer=code.computer.label if code.computer is not None else "any",
-            executable=str(code.get_executable()),
+            executable=str(code.base.attributes.get("filepath_executable", "")),
             jobs=jobs[uuid],
             uuid=uuid,
         )
