@@ -144,10 +144,11 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
     for who, part in (("learnt", report.crossover), ("reference", report.reference)):
         if part is None:
             continue
-        binding = report_crossing.binding_by_motif(part, who=who, name=f"motifs-{who}")
+        whose = f" ({who})" if both else ""
+        binding = report_crossing.binding_by_motif(part, who=whose, name=f"motifs-{who}")
         modes = None
         if part.modes is not None:
-            modes = report_crossing.modes(part.modes, who=who, name=f"modes-{who}")
+            modes = report_crossing.modes(part.modes, who=whose, name=f"modes-{who}")
         label = {"learnt": "learnt potentials", "reference": "reference itself"}[who]
         crossovers.append((label if both else "", part, {"binding": binding, "modes": modes}))
     return {
@@ -190,8 +191,8 @@ def _structures(report: StudyReport) -> dict[str, Any]:
     members: list[Structure] = []
     for name, part in (
         ("Lowest of each size", report.scan),
-        ("Closed shells, learnt potentials", report.crossover),
-        ("Closed shells, reference", report.reference),
+        ("Closed shells", report.crossover),
+        ("Closed shells by the reference", report.reference),
     ):
         own = list(part.structures) if part is not None else []
         if own:
@@ -207,6 +208,14 @@ def _structures(report: StudyReport) -> dict[str, Any]:
             (s.label, s.size, s.energy, s.point_group, s.motif, viewer.histogram(s), s.uuid)
             for s in members
         ],
+        "structure_words": " ".join(
+            text
+            for text, there in (
+                ("The lowest structure found of each size.", report.scan),
+                ("Closed shells, relaxed.", report.crossover or report.reference),
+            )
+            if there
+        ),
         "packed": viewer.pack(members),
         "too_large": too_large,
     }

@@ -69,7 +69,7 @@ def collect(study: ProcessNode) -> data.StudyReport:
         kind=kind,
         label=study.label,
         description=study.description,
-        element=_element(study, parts) if element is None else str(element),
+        element=_element(parts) if element is None else str(element),
         state=progress.root.state,
         exit_status=progress.root.exit_status,
         message=progress.root.message,
@@ -136,9 +136,9 @@ def _input(process: ProcessNode, name: str) -> Any:
     return None if node is None else getattr(node.node, "value", node.node)
 
 
-def _element(study: ProcessNode, parts: Mapping[str, Mapping[str, Any]]) -> str:
-    frames = (n for part in parts.values() for n in part.values() if hasattr(n, "elements"))
-    return ", ".join(next(frames).elements) if frames else ""
+def _element(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    nodes = (node for part in parts.values() for node in part.values())
+    return next((", ".join(n.elements) for n in nodes if hasattr(n, "elements")), "")
 
 
 # -- data set ------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.ScanPar
     named = nodes["magic"].get_dict() if "magic" in nodes else {}
     arrays = _arrays(nodes["energies"]) if "energies" in nodes else {}
     if not arrays:  # stopped before the comparison
-        (atom_energy,) = list(frames.atom_energies.values()) or [float("nan")]
+        atom_energy = frames.atom_energies.get(frames.elements[0], float("nan"))
         at, differences = magic.second_difference(sizes, energies)
         arrays = {
             keys.SIZES: sizes,
@@ -227,7 +227,7 @@ def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.ScanPar
         uuids={name: node.uuid for name, node in {**sources[0], **nodes}.items()}
         if len(sources) == 1
         else {f"structures {k}": found["structures"].uuid for k, found in enumerate(sources, 1)},
-        asked=None if asked is None else len(asked.get_list()),
+        asked=None if asked is None else len(asked),
     )
 
 
@@ -281,12 +281,14 @@ def _crossover(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.Cr
         structures, too_large = _structures(
             frames, list(range(len(frames))), nodes["structures"].uuid
         )
-    labels = []
+    potentials: dict[str, Any] = {}
     if chain is not None:
-        links = chain.base.links.get_incoming(link_label_filter="potentials__%")
-        labels = sorted(label.split("__", 1)[1] for label in links.all_link_labels())
+        links = chain.base.links.get_incoming(link_label_filter="potentials__%").all()
+        potentials = {link.link_label.split("__", 1)[1]: link.node for link in links}
+    classical = [not node.kind.startswith("allegro") for node in potentials.values()]
     return data.CrossoverPart(
-        members=tuple(labels),
+        members=tuple(sorted(potentials)),
+        learnt=not (classical and all(classical)),
         crossing=_crossing(answer) if answer else None,
         answer=answer,
         curve=_curve(nodes["curves"]) if "curves" in nodes else None,

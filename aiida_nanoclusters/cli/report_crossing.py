@@ -86,7 +86,7 @@ def binding_by_motif(part: CrossoverPart, *, who: str, name: str) -> Picture | N
     ]
     return picture(
         name,
-        f"Binding energies by motif ({who})",
+        f"Binding energies by motif{who}",
         f"Binding energies of {len(rows)} relaxed closed shells against the inverse cube root of "
         f"their size: {', '.join(motifs)}.",
         style(figure),
@@ -143,7 +143,10 @@ def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) ->
     """The learnt and the reference's difference curves with their bands and crossings."""
     sides = [
         (who, part, part.curve, colour)
-        for who, part, colour in (("learnt", learnt, LEARNT), ("reference", reference, REFERENCE))
+        for who, part, colour in (
+            ("learnt" if learnt is None or learnt.learnt else "potential", learnt, LEARNT),
+            ("reference", reference, REFERENCE),
+        )
         if part is not None and part.curve is not None
     ]
     if not sides:
@@ -194,7 +197,7 @@ def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) ->
 
 
 def _band(figure: go.Figure, who: str, curve: Curve, colour: str) -> None:
-    name = "learnt potentials" if who == "learnt" else "reference itself"
+    name = {"learnt": "learnt potentials", "reference": "reference itself"}.get(who, who)
     edge = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
     figure.add_trace(go.Scatter(x=curve.n, y=curve.low * MEV_PER_EV, legendgroup=who, **edge))
     figure.add_trace(
@@ -214,7 +217,7 @@ def _band(figure: go.Figure, who: str, curve: Curve, colour: str) -> None:
             mode="lines",
             name=name,
             legendgroup=who,
-            line={"color": colour, "width": 2.5, "dash": "solid" if who == "learnt" else "dash"},
+            line={"color": colour, "width": 2.5, "dash": "dash" if who == "reference" else "solid"},
             hovertemplate=f"{name}<br>N = %{{x:.0f}}: %{{y:.2f}} meV/atom<extra></extra>",
         )
     )
@@ -338,7 +341,7 @@ def modes(part: Modes, *, who: str, name: str) -> Picture | None:
     figure.update_xaxes(title_text="Number of atoms", row=2, col=1)
     return picture(
         name,
-        f"Cluster mode against Wulff mode at equal size ({who})",
+        f"Cluster mode against Wulff mode at equal size{who}",
         f"Energy difference and coordination difference per atom at {len(part.sizes)} sizes.",
         style(figure, 480),
         ("N", "ΔE (meV/atom)", "ΔZ (neighbours/atom)"),

@@ -221,9 +221,10 @@ class Modes:
 
 @dataclass(frozen=True)
 class CrossoverPart:
-    """Search for the crossover, as far as it came; whose it is says `members`."""
+    """Search for the crossover, as far as it came; whose it is say `members` and `learnt`."""
 
     members: tuple[str, ...] = ()
+    learnt: bool = True
     crossing: Crossing | None = None
     answer: Mapping[str, Any] = field(default_factory=dict)
     curve: Curve | None = None

@@ -77,6 +77,7 @@ def collect_codes(progress: Progress) -> tuple[CodeRow, ...]:
         query.append(
             CalcJobNode,
             with_incoming="code",
+            edge_filters={"label": "code"},
             filters={"id": {"in": pks[start : start + _CHUNK]}},
             project=["id"],
         )
@@ -153,7 +154,13 @@ def _of_logs(pks: list[int]) -> list[tuple[str, str, str]]:
     from aiida.orm import AbstractCode, CalcJobNode, FolderData, QueryBuilder
 
     query = QueryBuilder().append(AbstractCode, tag="code", project=["uuid"])
-    query.append(CalcJobNode, with_incoming="code", filters={"id": {"in": pks}}, tag="job")
+    query.append(
+        CalcJobNode,
+        with_incoming="code",
+        edge_filters={"label": "code"},
+        filters={"id": {"in": pks}},
+        tag="job",
+    )
     query.append(
         FolderData, with_incoming="job", edge_filters={"label": "retrieved"}, project=["*"]
     )

@@ -37,7 +37,7 @@ def describe(structure: Structure) -> str:
     parts = []
     if structure.point_group:
         parts.append(f"point group {structure.point_group}")
-    if structure.motif:
+    if structure.motif and structure.motif not in structure.label:
         reason = f" ({structure.reason})" if structure.reason else ""
         parts.append(f"{structure.motif}{reason}")
     parts.append(

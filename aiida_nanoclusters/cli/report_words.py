@@ -84,6 +84,11 @@ def gap(report: StudyReport) -> list[str]:
     learnt, reference = report.crossover, report.reference
     if learnt is None or learnt.crossing is None:
         return []
+    if not learnt.learnt:
+        return [
+            "This is the potential's own curve. Nothing was learnt, so the interval tells what the "
+            "fits leave open; how far the potential is from the metal it does not tell."
+        ]
     error = report.training.motif_difference if report.training is not None else None
     if reference is None or reference.crossing is None or not reference.curve:
         return [
@@ -145,7 +150,7 @@ def _why(
     )
     if np.isfinite(slope):
         text += (
-            f" So small an error moves the crossing so far because the {whose} curve changes by "
+            f" So small an error is enough, for the {whose} curve changes by "
             f"only {show(abs(slope), 2)} meV/atom when the size doubles."
         )
     return [text]

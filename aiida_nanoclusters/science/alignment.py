@@ -10,8 +10,7 @@ Appl. Math. 2, 164 (1944); Marquardt, J. Soc. Ind. Appl. Math. 11, 431 (1963)).
 A training job carries this file to the machine it runs on, whose Python has nequip but need not
 have this package: it imports nothing of it.
 
-``python alignment.py best.ckpt aligned.ckpt training.extxyz --validation validation.extxyz``
-``--settings alignment.json --report alignment_report.json``; all options may be left out.
+``python alignment.py best.ckpt aligned.ckpt training.extxyz --settings alignment.json``
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Trainings of a minute: what is written, what comes back, and how they go on."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,36 @@ def test_writes_frames_and_configuration(written, nequip_code):
     assert "ckpt_path" not in script
 
 
+def test_alignment_is_carried_and_packaged(written, nequip_code):
+    """With `alignment`, its script, its settings and half of the time kept back go along."""
+    settings = Dict({**tiny().get_dict(), "alignment": {"dampings": [1e-3]}})
+    folder = written(**job(nequip_code, settings, walltime=7200))
+    given = json.loads((folder / "alignment.json").read_text())
+    assert given == {"dampings": [1e-3], "seed": 3, "max_seconds": 720.0}
+    assert "aiida" not in (folder / "alignment.py").read_text()
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["trainer"]["max_time"] == "00:01:36:00"
+    script = (folder / "_aiidasubmit.sh").read_text().replace("'", "")
+    train, package = script.index("nequip.scripts.train"), script.index("build aligned.ckpt")
+    assert train < script.index("alignment.py best.ckpt aligned.ckpt training.extxyz") < package
+    assert "--validation validation.extxyz" in script
+
+    folder = written(**job(nequip_code, Dict({**tiny().get_dict(), "alignment": None})))
+    assert not (folder / "alignment.py").exists()
+    assert "aligned" not in (folder / "_aiidasubmit.sh").read_text()
+
+
+def test_alignment_reports(nequip_code):
+    """Whether it helps or not, the report says so, and a package comes out."""
+    settings = Dict({**tiny().get_dict(), "alignment": {"dampings": [1e-2]}})
+    outputs, node = run_get_node(TrainCalculation, **job(nequip_code, settings))
+    assert node.is_finished_ok, node.exit_message
+    report = outputs["report"]["alignment"]
+    assert report["mode"] == "random" and report["seed"] == 3 and report["reason"]
+    assert report["before"]["forces_rmse"] > 0 and report["frames"] == 4
+    assert outputs["potential"].kind == "allegro"
+
+
 def test_restart_brings_the_checkpoints(written, nequip_code, localhost):
     remote = RemoteData(remote_path="/far/away", computer=localhost).store()
     folder = written(**job(nequip_code, tiny(), restart_from=remote))
@@ -198,6 +229,8 @@ def test_other_validators(aiida_profile):
     assert validate_settings(tiny(), None) is None
     assert "training.epochs" in validate_settings(tiny(epochs=0), None)
     assert "missing" in validate_settings(Dict({"model": {}, "training": {}}), None)
+    wrong = Dict({**tiny().get_dict(), "alignment": {"damping": 1e-3}})
+    assert "unknown keys ['damping']" in validate_settings(wrong, None)
     assert validate_seed(Int(0), None) is None
     assert "whole number" in validate_seed(Int(-1), None)
 
@@ -216,6 +249,11 @@ def test_other_validators(aiida_profile):
 )
 def test_time_is_kept_back(walltime, expected):
     assert max_time(walltime) == expected
+
+
+def test_as_much_again_is_kept_back_to_align():
+    assert max_time(3600, aligned=True) == "00:00:48:00"
+    assert max_time(200, aligned=True) == "00:00:01:40"
 
 
 def test_halves_the_learning_rate(aiida_profile):

@@ -1,4 +1,4 @@
-"""A report of made-up numbers: what must stand in it, what must not, and that a browser shows it."""
+"""A report of made-up numbers: what stands in it, what must not, and that a browser shows it."""
 
 import base64
 import json
@@ -324,6 +324,17 @@ def test_a_search_without_answer_is_no_answer(study):
 def test_without_reference_the_text_warns(study):
     (text,) = gap(replace(study, reference=None))
     assert "No exact curve of the reference" in text and "−2.2 meV/atom" in text
+
+
+def test_a_classical_potential_alone_is_not_called_learnt(study):
+    own = replace(study.crossover, learnt=False)
+    report = replace(study, kind="CrossoverWorkChain", crossover=own, reference=None,
+                     training=None, dataset=None, scan=None)  # fmt: skip
+    (text,) = gap(report)
+    assert "Nothing was learnt" in text
+    page = Page(render(report))
+    assert "learnt potentials" not in page.text and "reference" not in page.text
+    assert "Closed shells, relaxed." in page.text
 
 
 def test_open_interval_and_no_crossing_are_told(study):

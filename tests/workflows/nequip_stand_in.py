@@ -61,6 +61,9 @@ def main() -> None:
     words = sys.argv[1:]
     if words[0] == "nequip_resume.py":
         shutil.copy(words[1], words[2])
+    elif words[0] == "alignment.py":
+        shutil.copy(words[1], words[2])
+        Path(words[words.index("--report") + 1]).write_text('{"applied": false, "reason": "none"}')
     elif words[1] == "nequip.scripts.train":
         train(words[2:])
     elif words[1] == "nequip.scripts.package" and Path(words[3]).exists():

@@ -27,8 +27,12 @@
   }
   const repaint = () => plots.forEach(plot => Plotly.relayout(plot, theme(plot.layout)));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-  addEventListener("beforeprint", repaint);
-  addEventListener("afterprint", repaint);
+  const paper = printing => () => {
+    document.documentElement.classList.toggle("light", printing);
+    repaint();
+  };
+  addEventListener("beforeprint", paper(true));
+  addEventListener("afterprint", paper(false));
 
   // -- structures --------------------------------------------------------------------------
   const source = document.getElementById("structures-data");
@@ -115,7 +119,7 @@
     return [[mesh], {
       margin: {l: 0, r: 0, t: 0, b: 0}, paper_bgcolor: "rgba(0,0,0,0)", uirevision: "same", modebar,
       scene: {xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "data", dragmode: "orbit",
-        camera: {eye: {x: 0.9, y: 0.9, z: 0.7}, projection: {type: "orthographic"}}},
+        camera: {eye: {x: 0.7, y: 0.7, z: 0.5}, projection: {type: "orthographic"}}},
     }];
   };
   // Where there is no WebGL: seen from one side, the farthest atoms drawn first.
