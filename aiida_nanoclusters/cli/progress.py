@@ -16,7 +16,7 @@ from aiida_nanoclusters.cli.stages import Process, Progress, Stage, read_progres
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-INTERVAL = 1.0  # s between two looks
+INTERVAL = 3.0  # s between two looks: a look costs the study some of its time
 PATIENCE = 15.0  # s that the daemon may be away, as it is while it restarts
 
 

@@ -158,6 +158,7 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
         "binding": report_sizes.binding_energies(scan) if scan else None,
         "curves": report_figures.learning_curves(training.curves) if training else None,
         "parities": report_figures.parity(training) if training else [],
+        "sets": report_figures.SETS.items(),
     }
 
 

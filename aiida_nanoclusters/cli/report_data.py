@@ -176,6 +176,11 @@ class ScanPart:
     too_large: tuple[int, ...] = ()
     asked: int | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether the sizes have been compared, which is the scan's last step."""
+        return "magic" in self.uuids
+
     def kind(self, size: int) -> str:
         """Which shell closes at a size, in words."""
         names = [

@@ -127,9 +127,9 @@ def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
                         x=epochs,
                         y=values,
                         mode="lines" if len(values) > 1 else "markers",
-                        name=curve.member if dash == "solid" else f"{curve.member}, training",
+                        name=curve.member,
                         legendgroup=f"{curve.member} {dash}",
-                        showlegend=column == 1,
+                        showlegend=column == 1 and dash == "solid",
                         line={"color": COLOURS[k % len(COLOURS)], "dash": dash, "width": 2},
                         opacity=1 if dash == "solid" else 0.6,
                         hovertemplate=f"{curve.member}, {part}<br>epoch %{{x}}: %{{y:.4g}}"
@@ -169,12 +169,29 @@ def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
 # -- parity --------------------------------------------------------------------------------
 
 
-def parity(training: TrainingPart) -> list[Picture]:
-    """Energies and forces, predicted against labelled; one picture for each part."""
-    return [_parity(p, training) for p in training.parities]
+#: What the sets are that a committee is compared on.
+SETS = {
+    "test": "frames like those it was trained on, but never learnt",
+    "unseen": "clusters of sizes it was not trained on",
+    "motifs": "relaxed closed shells, large and of both motifs",
+}
 
 
-def _parity(p: Parity, training: TrainingPart) -> Picture:
+def parity(training: TrainingPart) -> list[tuple[Picture, str]]:
+    """Energies and forces, predicted against labelled, with a word on it; one for each set."""
+    return [(_parity(p), _of_set(p)) for p in training.parities]
+
+
+def _of_set(p: Parity) -> str:
+    what = f"These are {SETS[p.part]}. " if p.part in SETS else ""
+    text = f"{what}Points on the dashed line are predicted exactly; energies are per atom, above "
+    text += "isolated atoms."
+    if len(p.force[0]) and np.std(p.force[0]) < np.std(p.force[1]) / 3:
+        text += " The reference's forces are nearly zero because it relaxed these clusters."
+    return text
+
+
+def _parity(p: Parity) -> Picture:
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.14)
     _cloud(figure, 1, *p.energy, p.config_types, "eV/atom")
     _cloud(figure, 2, *p.force, (), "eV/Å")
@@ -207,7 +224,7 @@ def _parity(p: Parity, training: TrainingPart) -> Picture:
     ]
     return picture(
         f"parity-{p.part}".replace(" ", "-"),
-        f"Parity on {p.part} frames",
+        f"Parity, {p.part}",
         f"Learnt against reference energies of {len(p.energy[0])} {p.part} frames and "
         f"{len(p.force[0])} force components ({p.member}); the dashed line is perfect agreement.",
         style(figure, 440),

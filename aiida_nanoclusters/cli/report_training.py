@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from aiida_nanoclusters.cli import report_data as data
 from aiida_nanoclusters.science.errors import COMMITTEE, parity_name
 
+#: Order of the sets a committee is compared on, the most usual first.
+ORDER = ("test", "unseen", "motifs")
 #: A set's rows by group are shown of the committee's mean, or of the only member.
 OVERALL = "all frames"
 
@@ -65,9 +67,15 @@ def _curve(member: str, node: Any) -> data.LearningCurve:
     return data.LearningCurve(member, metrics, node.uuid)
 
 
+def _in_order(parts: Iterable[str]) -> list[str]:
+    return sorted(parts, key=lambda part: (part not in ORDER, (*ORDER, part).index(part), part))
+
+
 def _error_rows(errors: Mapping[str, Any]) -> Iterator[data.ErrorRow]:
     """Overall errors of every member and of their mean; of the latter by group as well."""
-    for part, found in errors.get("sets", {}).items():
+    sets = errors.get("sets", {})
+    for part in _in_order(sets):
+        found = sets[part]
         members = found["members"]
         if len(members) > 1:
             for member, table in sorted(members.items()):
@@ -92,7 +100,9 @@ def _error_row(member: str, part: str, group: str, row: Mapping[str, Any]) -> da
 
 
 def _deviations(errors: Mapping[str, Any]) -> Iterator[data.Deviation]:
-    for part, found in errors.get("sets", {}).items():
+    sets = errors.get("sets", {})
+    for part in _in_order(sets):
+        found = sets[part]
         values = found[COMMITTEE].get("max_force_deviation")
         if values is not None:
             yield data.Deviation(part, values["mean"], values["max"], values["correlation"])
@@ -103,7 +113,7 @@ def _parities(node: Any) -> Iterator[data.Parity]:
     members = node.base.attributes.get("members")
     config_types = node.base.attributes.get("config_types")
     names = set(node.get_arraynames())
-    for part in node.base.attributes.get("sets"):
+    for part in _in_order(node.base.attributes.get("sets")):
         pairs = {}
         for quantity in ("energies", "forces"):
             own = [parity_name(part, quantity, m) for m in members]

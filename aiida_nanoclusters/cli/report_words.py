@@ -41,7 +41,7 @@ def headlines(report: StudyReport) -> list[Headline]:
         cards.append(
             Headline(
                 "Which sizes are magic?",
-                ", ".join(sizes) if sizes else "none found",
+                ", ".join(sizes) if sizes else "none found" if scan.complete else "not known yet",
                 f"{asked} sizes annealed, {count} of them with both neighbours to compare with",
                 scan.uuids.get("magic", scan.uuids.get("table", "")),
             )
@@ -224,6 +224,8 @@ def scan_sentence(scan: ScanPart) -> str:
     }
     parts = [f"{_list(by_kind[k])} {text}" for k, text in words.items() if k in by_kind]
     text = f"Magic sizes lie {'; '.join(parts)}." if parts else "No size stands out."
+    if not scan.complete:
+        text = "Magic sizes are named when all sizes are done."
     if scan.asked is not None and scan.asked > len(scan.sizes):
         text += f" Preliminary: {len(scan.sizes)} of {scan.asked} sizes are done."
     once = [s.size for s in scan.structures if s.hits == 1 and (s.runs or 0) > 1]
@@ -238,6 +240,8 @@ def scan_sentence(scan: ScanPart) -> str:
 def magic_probability(scan: ScanPart) -> str:
     """How sure the committee is of each magic size; empty without a committee."""
     sure = [m for m in scan.magic if m.probability is not None]
+    if not sure and not scan.magic and not scan.complete:
+        return ""
     if not sure:
         return "Without a committee the second differences have no error bars."
     each = ", ".join(f"{m.size} ({100 * (m.probability or 0):.0f} %)" for m in sure)

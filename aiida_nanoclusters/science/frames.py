@@ -362,15 +362,8 @@ class Frames:
 
 
 _PER_FRAME = (
-    "cells",
-    "pbc",
-    "charges",
-    "energies",
-    "stresses",
-    "config_types",
-    "parents",
-    "seeds",
-    "info",
+    *("cells", "pbc", "charges", "energies", "stresses"),
+    *("config_types", "parents", "seeds", "info"),
 )
 
 

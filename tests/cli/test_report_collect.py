@@ -219,6 +219,7 @@ def test_a_study_is_told_as_far_as_it_came(study):
     assert rows["committee", "test", "all frames"].energy_mean == pytest.approx(3.0)
     assert rows["committee", "test", "bulk"].forces_mae == pytest.approx(20.0)
     assert report.training.motif_difference.members == pytest.approx({"seed_1": -2.0, "seed_2": 0})
+    assert [p.part for p in report.training.parities] == ["test", "motifs"]
     parity = {p.part: p for p in report.training.parities}["test"]
     assert parity.energy[1] - parity.energy[0] == pytest.approx(0.003)
     assert parity.force[1] - parity.force[0] == pytest.approx(0.02)
@@ -305,6 +306,7 @@ def test_command_writes_the_file_and_says_where(study, tmp_path):
     assert str(out) in result.output and study.uuid in result.output
     text = out.read_text(encoding="utf-8")
     assert "my copper" in text and f"{CROSSING:.0f}"[:2] in text and "Preliminary: 7 of 11" in text
+    assert "not known yet" in text and "none found" not in text
 
 
 def test_command_names_the_fix_for_wrong_nodes(aiida_profile, tmp_path):

@@ -136,7 +136,7 @@ def test_builder(nequip_code, lmp_code):
     )
     assert changed.settings["training"]["epochs"] == 3
     assert changed.seeds.get_list() == [7]
-    assert set(changed.settings.get_dict()) == {"model", "training"}
+    assert set(changed.settings.get_dict()) == {"model", "training", "alignment"}
 
 
 def test_validators(aiida_profile):
