@@ -25,6 +25,8 @@ from aiida_nanoclusters.cli import launch as cli
 @cli.protocol_option("tutorial")
 @cli.lammps_option
 @cli.nequip_option
+@click.option("--seeds", help="Of the committee, e.g. 1-4, instead of the protocol's.")
+@click.option("--epochs", type=int, help="Of the training, instead of the protocol's.")
 @click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
 @click.option("--report", "report_file", default="reports/study.html", show_default=True)
 @cli.here_option
@@ -38,6 +40,8 @@ def main(
     protocol,
     lammps,
     nequip,
+    seeds,
+    epochs,
     jobs,
     report_file,
     here,
@@ -60,6 +64,7 @@ def main(
             protocol=protocol,
             lammps_options=cli.options_of(lammps_code),
             nequip_options=cli.options_of(nequip_code),
+            overrides=cli.training_overrides(seeds, epochs),
             max_concurrent=jobs,
         )
     node = cli.launch(builder, here=here)

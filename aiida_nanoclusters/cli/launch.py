@@ -299,6 +299,16 @@ def parse_sizes(text: str) -> list[int]:
     return sorted(set(sizes))
 
 
+def training_overrides(seeds: str | None, epochs: int | None) -> dict[str, Any]:
+    """Return what a study's protocol is to have instead for its training."""
+    overrides: dict[str, Any] = {}
+    if seeds:
+        overrides["seeds"] = parse_sizes(seeds)
+    if epochs:
+        overrides["training"] = {"epochs": epochs}
+    return {"training": overrides}
+
+
 def print_structures(table: Any) -> None:
     """Print the lowest structures of an annealing."""
     from rich.table import Table

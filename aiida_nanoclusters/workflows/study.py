@@ -123,7 +123,11 @@ class StudyWorkChain(WorkChain):
             lammps, element, reference, labelled, values["dataset"], options=lammps_options
         )._inputs(prune=True)
         train = TrainWorkChain.get_builder_from_protocol(
-            nequip, lammps, protocol=values["train"], options=nequip_options
+            nequip,
+            lammps,
+            protocol=values["train"],
+            overrides=values.get("training"),
+            options=nequip_options,
         )
         train.options["evaluate"] = dict(lammps_options or {})
         builder.train = train._inputs(prune=True)
