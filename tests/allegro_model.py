@@ -19,7 +19,6 @@ import os
 import platform
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -151,9 +150,10 @@ def training_config(
 
 
 def run_tool(tool: str, *arguments: str | Path) -> None:
-    """Run a console script of this Python on one thread; its output only on failure."""
+    """Run one of nequip's tools on one thread; its output only on failure."""
+    module = tool.replace("nequip-", "nequip.scripts.")
     done = subprocess.run(
-        [sys.executable, str(Path(sysconfig.get_path("scripts")) / tool), *map(str, arguments)],
+        [sys.executable, "-m", module, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,

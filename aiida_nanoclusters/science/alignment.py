@@ -42,8 +42,8 @@ _Images = Sequence[Atoms]
 _Model = torch.nn.Module
 #: Settings and what they mean; lengths in Å, energies in eV.
 DEFAULTS: _Settings = {
-    "dampings": [1e-2, 3e-3, 1e-3, 3e-4],  # over the mean diagonal element of the kernel
-    "iterations": 2,  # at least two: the energies are not linear in the weights
+    "dampings": [1e-3, 3e-4, 1e-4, 3e-5],  # over the mean diagonal element of the kernel
+    "iterations": 4,  # at least two: the energies are not linear in the weights
     "projections": 1,  # of the forces of each frame
     "energy_scale": 0.001,  # error of the energy per atom that weighs as much as ...
     "force_scale": 0.03,  # ... this root mean square error of the force components
