@@ -7,7 +7,7 @@ from aiida.orm import Float, Int, List, Str
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import recipe as science
-from aiida_nanoclusters.science.checks import check_frames, frame_problems
+from aiida_nanoclusters.science.checks import check_frames, sound_frames
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.selection import deduplicate, split_frames
 
@@ -66,8 +66,7 @@ def gather_frames(total: Int, seed: Int, **parts: FramesData) -> FramesData:
             frames = frames.with_origin(parents=[f"{p} {temperature} K" for p in frames.parents])
         gathered.append(frames)
     frames = deduplicate(Frames.concatenate(gathered))
-    broken = {int(p.split()[1]) for p in frame_problems(frames) if p.startswith("frame ")}
-    frames = frames.select([i for i in range(len(frames)) if i not in broken])
+    frames = frames.select(sound_frames(frames))
     return FramesData(science.thin(frames, total.value or None, seed.value))
 
 

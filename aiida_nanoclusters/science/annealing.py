@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from aiida_nanoclusters.science.checks import sound_frames
 from aiida_nanoclusters.science.environments import (
     coordination_histogram,
     motif,
@@ -47,13 +48,14 @@ def lowest_structures(frames: Frames, keep: int, tolerance: float = 0.1) -> list
     Parameters
     ----------
     frames
-        Relaxed structures; those without an energy are passed over.
+        Relaxed structures; those without an energy, or with atoms on top of each other, as a poor
+        potential may leave them, are passed over.
     keep
         How many of each size.
     tolerance
         Å; structures whose sorted interatomic distances differ by less are one structure.
     """
-    usable = np.flatnonzero(np.isfinite(frames.energies))
+    usable = np.flatnonzero(np.isfinite(frames.energies) & sound_frames(frames))
     sizes = frames.sizes
     result = []
     for size in sorted({int(n) for n in sizes[usable]}):

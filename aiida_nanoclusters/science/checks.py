@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import covalent_radii
 from ase.geometry import complete_cell
 from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from aiida_nanoclusters.science.frames import Frames
@@ -56,6 +57,11 @@ def frame_problems(
         except ValueError as error:
             problems.append(str(error))
     return problems
+
+
+def sound_frames(frames: Frames) -> NDArray[np.bool_]:
+    """Return where atoms and cell are finite numbers and no two atoms lie on each other, (F,)."""
+    return np.array([_geometry_problem(frames, i, None) is None for i in range(len(frames))])
 
 
 def check_frames(

@@ -132,7 +132,11 @@ class AnnealWorkChain(BatchedWorkChain):
                 self.report(f"LammpsBaseWorkChain<{child.pk}>: {child.exit_message}")
         if not annealed:
             return self.exit_codes.ERROR_NOTHING_ANNEALED
-        self.ctx.ranked = rank_structures(Int(self.inputs.settings["keep"]), **annealed)
+        try:
+            self.ctx.ranked = rank_structures(Int(self.inputs.settings["keep"]), **annealed)
+        except ValueError as error:  # not one of them is whole
+            self.report(str(error))
+            return self.exit_codes.ERROR_NOTHING_ANNEALED
         return None
 
     def has_reference(self) -> bool:

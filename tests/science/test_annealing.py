@@ -51,6 +51,14 @@ def test_unlabelled_structures_are_passed_over() -> None:
     assert lowest_structures(frames, keep=2) == [[1]]
 
 
+def test_collapsed_structures_are_passed_over() -> None:
+    ball = mackay_icosahedron("Cu", 1, 2.55)
+    collapsed = ball.copy()
+    collapsed.positions[1] = collapsed.positions[2] + 0.01
+    frames = Frames.from_atoms([at(collapsed, -99.0), at(ball, -43.0)])
+    assert lowest_structures(frames, keep=2) == [[1]]
+
+
 def test_description_of_a_perfect_icosahedron() -> None:
     found = describe(mackay_icosahedron("Cu", 2, 2.55))
     assert found["point_group"] == "Ih"
