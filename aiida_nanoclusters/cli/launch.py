@@ -245,13 +245,19 @@ def launch(builder: ProcessBuilder, *, here: bool) -> ProcessNode:
 
     Exits with status 1 if the process fails, so that scripts can tell.
     """
+    from aiida.common.exceptions import InvalidOperation
     from aiida.engine import run_get_node, submit
 
     from aiida_nanoclusters.cli.progress import watch
 
     console = make_console()
-    with fixable():
-        node: ProcessNode = run_get_node(builder)[1] if here else submit(builder)
+    try:
+        with fixable():
+            node: ProcessNode = run_get_node(builder)[1] if here else submit(builder)
+    except InvalidOperation as error:
+        raise Fixable(
+            "the daemon is not running: start it by `verdi daemon start`, or add --here"
+        ) from error
     console.print(f"{node.process_label} {node.uuid}")
     if not here and not watch(node, console):
         sys.exit(0)
