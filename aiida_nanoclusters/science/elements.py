@@ -1,9 +1,8 @@
 """Element data that the builders and analyses start from, one row per element.
 
-Lattice constants: H. W. King, "Crystal structures and lattice parameters of allotropes of the
-elements", CRC Handbook of Chemistry and Physics (293 K); argon: O. G. Peterson, D. N. Batchelder
-and R. O. Simmons, Phys. Rev. 150, 703 (1966) (4.25 K). They are starting geometries: a study
-relaxes its own lattice with its own level of theory.
+Lattice constants are the usual tabulated values at room temperature (argon: 4 K), within 0.5 % of
+those in ase.data (argon 1.2 %), as the tests check. They are starting geometries: a study relaxes
+its own lattice with its own level of theory.
 """
 
 from __future__ import annotations
