@@ -12,7 +12,8 @@ from aiida_nanoclusters.workflows.protocol import load_protocol
 EPSILON, SIGMA = 0.0103, 3.4
 STAGES = [
     {"kind": "heat", "temperature": [20, 45], "duration": 10, "timestep": 0.01},
-    {"kind": "anneal", "temperature": [45, 5], "duration": 400, "timestep": 0.01},
+    # Clusters of 55 atoms freeze between 36 and 30 K: cooled slowly there.
+    {"kind": "anneal", "temperature": [38, 26], "duration": 1500, "timestep": 0.01},
     {"kind": "quench", "force_tolerance": 1e-3},
     {"kind": "relax", "force_tolerance": 1e-5},
 ]
@@ -54,7 +55,7 @@ def test_finds_the_known_minima(lmp_code, lennard_jones, shared_data) -> None:
 
     frames = node.outputs.structures.frames
     energies = [row["energy"] for row in node.outputs.table["rows"]]
-    assert list(frames.energies) == energies
+    assert list(frames.energies) == pytest.approx(energies, abs=1e-12)
     assert list(frames.sizes) == [row["size"] for row in node.outputs.table["rows"]]
 
 
