@@ -71,6 +71,10 @@ class StudyWorkChain(WorkChain):
         spec.expose_outputs(SizeScanWorkChain, namespace="size_scan", namespace_options=optional)
         for name in ("crossover", "reference_crossover"):
             spec.expose_outputs(CrossoverWorkChain, namespace=name, namespace_options=optional)
+        # A part that was not asked for, or failed, has none of its outputs.
+        for name in ("size_scan", "crossover", "reference_crossover"):
+            for port in spec.outputs[name].values():
+                port.required = False
         spec.outline(
             cls.make_dataset,
             cls.inspect_dataset,
