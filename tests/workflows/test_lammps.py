@@ -139,14 +139,14 @@ def test_goes_on_after_a_kill(code_on, lmp_code, eam_potential, tmp_path):
         code_on("killed", str(script), "export OMP_NUM_THREADS=1"),
         clusters(2, 3),
         eam_potential,
-        [hold(300, 100), {"kind": "relax"}],
+        [hold(300, 400), {"kind": "relax"}],  # long beside the delay of a kill
     )
     assert node.is_finished_ok, node.exit_message
     assert len([c for c in node.called if "CalcJob" in c.node_type]) == 2
     second = [c for c in node.called if "CalcJob" in c.node_type][-1]
     assert second.inputs.resume["step"] > 0
     times = [f.info["time"] for f in outputs["trajectory"].frames if f.info["structure"] == 0]
-    assert np.allclose(times, np.arange(1, 11) * 10)
+    assert np.allclose(times, np.arange(1, 11) * 40)
 
 
 def test_pending():
