@@ -276,6 +276,21 @@ def _tables(report: StudyReport) -> dict[str, Any]:
         ]
         if training
         else [],
+        "alignment_rows": [
+            (
+                a.member,
+                f"damping {_three(a.damping)}" if a.applied else f"left as it was: {a.reason}",
+                a.held_out,
+                _three(a.before),
+                _three(a.blind),
+                _three(a.forces_before),
+                _three(a.forces_after),
+                a.uuid,
+            )
+            for a in training.alignments
+        ]
+        if training
+        else [],
         "potential_rows": [
             (p.member, p.kind, p.cutoff, p.level_of_theory, p.uuid, p.compiled_uuid)
             for p in training.potentials

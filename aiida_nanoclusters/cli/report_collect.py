@@ -125,6 +125,7 @@ def _of_trainings(chain: WorkChainNode) -> dict[str, Node]:
             for theirs, ours in (
                 ("learning_curve", "learning_curves"),
                 ("potential", "potentials"),
+                ("report", "reports"),
             ):
                 if theirs in (outputs := _outputs(child)):
                     found[f"{ours}.{name}"] = outputs[theirs]

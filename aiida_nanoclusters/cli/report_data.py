@@ -114,6 +114,26 @@ class Potential:
 
 
 @dataclass(frozen=True)
+class Alignment:
+    """What the alignment of one member did to the frames it watches; errors in meV/atom, meV/Å.
+
+    ``blind`` is the held-out error of the damping that was chosen, before the held-out frames were
+    aligned on as well: the honest figure. Numbers are None where nothing was measured.
+    """
+
+    member: str
+    applied: bool
+    reason: str
+    damping: float | None
+    held_out: int
+    before: float | None
+    blind: float | None
+    forces_before: float | None
+    forces_after: float | None
+    uuid: str
+
+
+@dataclass(frozen=True)
 class TrainingPart:
     """The committee and how good it is."""
 
@@ -124,6 +144,7 @@ class TrainingPart:
     deviations: tuple[Deviation, ...] = ()
     parities: tuple[Parity, ...] = ()
     motif_difference: MotifDifference | None = None
+    alignments: tuple[Alignment, ...] = ()
 
 
 @dataclass(frozen=True)

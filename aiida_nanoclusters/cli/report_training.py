@@ -42,6 +42,7 @@ def collect_training(nodes: Mapping[str, Any]) -> data.TrainingPart | None:
         deviations=tuple(_deviations(errors)),
         parities=tuple(_parities(nodes["parity"])) if "parity" in nodes else (),
         motif_difference=_motif_difference(errors, uuid),
+        alignments=tuple(_alignments(_namespace(nodes, "reports"))),
     )
 
 
@@ -138,3 +139,25 @@ def _motif_difference(errors: Mapping[str, Any], uuid: str) -> data.MotifDiffere
         return None
     members = {name: float(m["difference"]) for name, m in sorted(found["members"].items())}
     return data.MotifDifference(members, uuid)
+
+
+def _alignments(reports: Mapping[str, Any]) -> Iterator[data.Alignment]:
+    """Alignments of the members that were asked for one; of motifs where there are, of energies."""
+    for member, node in sorted(reports.items()):
+        found = node.get_dict().get("alignment")
+        if found is None:
+            continue
+        before, blind = found.get("before") or {}, found.get("blind") or {}
+        name = "motif_difference" if found.get("mode") == "motifs" else "held_out_energy_rmse"
+        yield data.Alignment(
+            member=member,
+            applied=found["applied"],
+            reason=found["reason"],
+            damping=found.get("damping"),
+            held_out=len(found.get("held_out", ())),
+            before=before.get(name),
+            blind=blind.get(name),
+            forces_before=before.get("forces_rmse"),
+            forces_after=(found.get("after") or {}).get("forces_rmse"),
+            uuid=node.uuid,
+        )

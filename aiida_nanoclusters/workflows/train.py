@@ -107,6 +107,7 @@ class TrainWorkChain(BatchedWorkChain):
         for name in ("potentials", "compiled"):
             spec.output_namespace(name, valid_type=PotentialData, dynamic=True, required=False)
         spec.output_namespace("learning_curves", valid_type=ArrayData, dynamic=True, required=False)
+        spec.output_namespace("reports", valid_type=Dict, dynamic=True, required=False)
         spec.output("errors", valid_type=Dict, required=False)
         spec.output("parity", valid_type=ArrayData, required=False)
         spec.outline(
@@ -195,6 +196,7 @@ class TrainWorkChain(BatchedWorkChain):
             self.ctx.potentials[key] = child.outputs.potential
             self.out(f"potentials.{key}", child.outputs.potential)
             self.out(f"learning_curves.{key}", child.outputs.learning_curve)
+            self.out(f"reports.{key}", child.outputs.report)
         if not self.ctx.potentials:
             return self.exit_codes.ERROR_NO_MEMBER.format(reason="; ".join(self.ctx.failures))
         return None

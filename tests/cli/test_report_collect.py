@@ -29,6 +29,14 @@ pytestmark = pytest.mark.usefixtures("aiida_profile")
 #: E(N) of two motifs, crossing where (0.009 N = 0.1 N^(2/3)), at N = (100 / 9)^3 = 1372.
 TERMS = {"icosahedron": (-3.531, 2.9, 0.0, 0.0), "truncated octahedron": (-3.54, 3.0, 0.0, 0.0)}
 CROSSING = (100 / 9) ** 3
+#: As science/alignment.py reports it.
+ALIGNED = {
+    "applied": True, "reason": "the held-out error became less", "mode": "motifs",
+    "damping": 3e-4, "held_out": ["Cu309", "Cu405"],
+    "before": {"motif_difference": -3.25, "held_out_energy_rmse": 2.0, "forces_rmse": 30.0},
+    "blind": {"motif_difference": 0.75, "held_out_energy_rmse": 1.0, "forces_rmse": 31.0},
+    "after": {"motif_difference": 0.125, "held_out_energy_rmse": 0.5, "forces_rmse": 31.5},
+}  # fmt: skip
 
 
 def energy(motif, n):
@@ -130,6 +138,7 @@ def train_outputs(dataset_outputs, potential):
         "potentials.seed_1": potential,
         "compiled.seed_1": potential,
         "learning_curves.seed_1": learning_curve_node(curve),
+        "reports.seed_1": orm.Dict({"alignment": ALIGNED}),
         **compared,
     }
 
@@ -219,6 +228,9 @@ def test_a_study_is_told_as_far_as_it_came(study):
     assert rows["committee", "test", "all frames"].energy_mean == pytest.approx(3.0)
     assert rows["committee", "test", "bulk"].forces_mae == pytest.approx(20.0)
     assert report.training.motif_difference.members == pytest.approx({"seed_1": -2.0, "seed_2": 0})
+    (aligned,) = report.training.alignments
+    assert (aligned.member, aligned.held_out) == ("seed_1", 2)
+    assert (aligned.before, aligned.blind, aligned.forces_after) == (-3.25, 0.75, 31.5)
     assert [p.part for p in report.training.parities] == ["test", "motifs"]
     parity = {p.part: p for p in report.training.parities}["test"]
     assert parity.energy[1] - parity.energy[0] == pytest.approx(0.003)

@@ -61,7 +61,7 @@ def test_lost_member_costs_only_itself(stand_in, lmp_code, allegro_plugin, alleg
     builder = builder_for(code, lmp_code, [10, 2, 3], motifs=shells, unseen=labelled([1]))
     outputs, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
-    for name in ("potentials", "compiled", "learning_curves"):
+    for name in ("potentials", "compiled", "learning_curves", "reports"):
         assert sorted(outputs[name]) == ["seed_10", "seed_3"]
     assert outputs["compiled"]["seed_3"].runs_in_lammps
     assert isinstance(outputs["learning_curves"]["seed_3"], ArrayData)
