@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from aiida.engine import calcfunction
 from aiida.orm import Dict, Float, Int, List, Str
 
@@ -24,31 +25,43 @@ def make_starts(element: Str, sizes: List, count: Int, distance: Float, seed: In
 
 
 @calcfunction
-def rank_structures(keep: Int, **annealed: FramesData) -> dict:
+def rank_structures(keep: Int, **ended: FramesData) -> dict:
     """Find the lowest unlike structures of each size among all runs.
+
+    Parameters
+    ----------
+    keep
+        How many of each size.
+    ended
+        Relaxed structures: ``annealed_<k>`` of annealing runs; ``built``, starts that were only
+        relaxed; ``reference``, kept ones relaxed again.
 
     Returns
     -------
     dict
         ``structures``: up to `keep` of each size, sizes ascending, the lowest first.
         ``table``: a row for each of them - size, energy, point group, coordination, motif, and
-        in how many of its size's runs the lowest one was found.
+        in how many of its size's annealing runs the lowest one was found.
     """
-    frames = Frames.concatenate([annealed[key].frames for key in sorted(annealed)])
+    sets = [(key.split("_")[0], ended[key].frames) for key in sorted(ended)]
+    frames = Frames.concatenate([part for _, part in sets])
+    origins = np.repeat([origin for origin, _ in sets], [len(part) for _, part in sets])
     ranked = annealing.lowest_structures(frames, keep.value)
-    rates = annealing.success_rates(frames, ranked)
+    rates = annealing.success_rates(frames, ranked, origins == "annealed")
     rows = []
     for members in ranked:
         for rank, index in enumerate(members):
             size = int(frames.sizes[index])
+            hits, runs = rates[size]
             rows.append(
                 {
                     "size": size,
                     "rank": rank,
                     "energy": float(frames.energies[index]),
                     "parent": str(frames.parents[index]),
-                    "hits": rates[size][0] if rank == 0 else None,
-                    "runs": rates[size][1],
+                    "origin": str(origins[index]),
+                    "hits": hits if runs and rank == 0 else None,
+                    "runs": runs,
                     **annealing.describe(frames[index]),
                 }
             )
@@ -64,8 +77,9 @@ _COLUMNS = {
     "rank": "0 is the lowest",
     "energy": "eV, total",
     "parent": "start it came from",
-    "hits": "runs that ended in the lowest structure",
-    "runs": "runs of this size",
+    "origin": "annealed; built: a start that was only relaxed; reference: relaxed again by it",
+    "hits": "annealing runs that ended in the lowest structure",
+    "runs": "annealing runs of this size",
     "point_group": "Schoenflies",
     "coordination": "atoms by number of neighbours",
     "n_twelvefold": "atoms with 12 neighbours",

@@ -228,6 +228,12 @@ def scan_sentence(scan: ScanPart) -> str:
         text = "Magic sizes are named when all sizes are done."
     if scan.asked is not None and scan.asked > len(scan.sizes):
         text += f" Preliminary: {len(scan.sizes)} of {scan.asked} sizes are done."
+    missed = [s.size for s in scan.structures if s.hits == 0 and s.runs]
+    if missed:
+        text += (
+            f" No annealing run found the lowest structure of {_list(missed)}, a built one that was "
+            "only relaxed: slower cooling would tell how far the others can be trusted."
+        )
     once = [s.size for s in scan.structures if s.hits == 1 and (s.runs or 0) > 1]
     if once:
         text += (

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from aiida_nanoclusters.science.checks import sound_frames
 from aiida_nanoclusters.science.environments import (
@@ -71,15 +72,24 @@ def lowest_structures(frames: Frames, keep: int, tolerance: float = 0.1) -> list
     return result
 
 
-def success_rates(frames: Frames, lowest: list[list[int]]) -> dict[int, tuple[int, int]]:
-    """Return for each size how many of its runs ended in the lowest structure, and how many ran.
+def success_rates(
+    frames: Frames, lowest: list[list[int]], annealed: NDArray[np.bool_]
+) -> dict[int, tuple[int, int]]:
+    """Return for each size how many annealing runs ended in the lowest structure, and how many ran.
 
     One hit among many says that the search is not converged and that lower structures may exist.
+
+    Parameters
+    ----------
+    frames, lowest
+        As of, and from, :func:`lowest_structures`.
+    annealed
+        Shape (F,); False for structures that were built and only relaxed.
     """
     rates = {}
     for best in (ranked[0] for ranked in lowest):
         size = int(frames.sizes[best])
-        runs = np.flatnonzero(frames.sizes == size)
+        runs = np.flatnonzero((frames.sizes == size) & annealed)
         hits = np.abs(frames.energies[runs] - frames.energies[best]) < SAME_ENERGY * size
         rates[size] = (int(hits.sum()), len(runs))
     return rates

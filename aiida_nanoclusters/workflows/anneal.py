@@ -38,6 +38,9 @@ def validate_settings(value: Dict, _) -> str | None:
 class AnnealWorkChain(BatchedWorkChain):
     """Melt, cool slowly, quench and relax from several starts; keep the lowest of each size.
 
+    The starts themselves are relaxed as well: of a size at which one is a closed shell that is the
+    lowest structure, however quickly the others were cooled.
+
     With `reference`, the lowest structures are relaxed again by another potential, as the
     published road does by density functional theory; their energies are then the reference's.
     """
@@ -112,28 +115,29 @@ class AnnealWorkChain(BatchedWorkChain):
         )
         count = len(self.ctx.starts)
         n_jobs = -(-count // settings["structures_per_job"])
-        self.ctx.batches = [list(range(k, count, n_jobs)) for k in range(n_jobs)]
+        jobs = [list(range(k, count, n_jobs)) for k in range(n_jobs)]
+        self.ctx.batches = [["relax_stages", []], *(["stages", members] for members in jobs)]
 
-    def submit_batch(self, batch: list[int]) -> ProcessNode:
-        """Anneal the starts of these indices."""
-        frames = self.ctx.starts
-        if len(self.ctx.batches) > 1:
-            frames = select_frames(frames, List(batch))
+    def submit_batch(self, batch: list) -> ProcessNode:
+        """Take the starts of these indices, or all where there are none, through some stages."""
+        stages, members = batch
         inputs = self.exposed_inputs(LammpsBaseWorkChain)
-        return self._submit_lammps(inputs, frames, "stages")
+        some = members and len(members) < len(self.ctx.starts)
+        frames = select_frames(self.ctx.starts, List(members)) if some else self.ctx.starts
+        return self._submit_lammps(inputs, frames, stages)
 
     def rank(self) -> ExitCode | None:
         """Find the lowest among all runs that ended in a structure."""
-        annealed = {}
+        ended = {}
         for k, child in enumerate(self.finished_batches()):
             if "structures" in child.outputs:
-                annealed[f"batch_{k:05d}"] = child.outputs.structures
+                ended[f"annealed_{k:05d}" if k else "built"] = child.outputs.structures
             if not child.is_finished_ok:
                 self.report(f"LammpsBaseWorkChain<{child.pk}>: {child.exit_message}")
-        if not annealed:
+        if not ended:
             return self.exit_codes.ERROR_NOTHING_ANNEALED
         try:
-            self.ctx.ranked = rank_structures(Int(self.inputs.settings["keep"]), **annealed)
+            self.ctx.ranked = rank_structures(Int(self.inputs.settings["keep"]), **ended)
         except ValueError as error:  # not one of them is whole
             self.report(str(error))
             return self.exit_codes.ERROR_NOTHING_ANNEALED

@@ -150,7 +150,7 @@ def annealed(sizes):
         atoms = icosahedron(55)[:n] if n <= 55 else icosahedron(147)[:n]
         deep = 2.0 if n in (13, 55) else 0.0
         images.append(labelled(atoms, -3.5 * n + 3.0 * n ** (2 / 3) - deep, "cluster", f"Cu{n}-0"))
-    return rank_structures(orm.Int(1), batch_00000=FramesData(frames_of(images)))
+    return rank_structures(orm.Int(1), annealed_00000=FramesData(frames_of(images)))
 
 
 def crossover_outputs():

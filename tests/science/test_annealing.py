@@ -35,7 +35,8 @@ def test_one_structure_counts_once_however_it_is_turned() -> None:
     ranked = lowest_structures(frames, keep=3)
     assert [frames.sizes[r[0]] for r in ranked] == [13, 38]
     assert ranked[0] == [1, 0]
-    assert success_rates(frames, ranked) == {13: (3, 4), 38: (1, 1)}
+    annealed = np.array([True, True, True, False, False])  # the last ball was built
+    assert success_rates(frames, ranked, annealed) == {13: (2, 3), 38: (0, 0)}
 
 
 def test_degenerate_but_unlike_structures_are_both_kept() -> None:

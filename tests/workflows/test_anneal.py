@@ -50,6 +50,8 @@ def test_finds_the_known_minima(lmp_code, lennard_jones, shared_data) -> None:
     best = {row["size"]: row for row in node.outputs.table["rows"] if row["rank"] == 0}
     for size in sizes:
         assert best[size]["energy"] / EPSILON == pytest.approx(known[size], abs=1e-4)
+        assert best[size]["hits"] >= 1, "annealing itself must find it, not the starts alone"
+        assert best[size]["runs"] == 4
     assert best[13]["point_group"] == best[55]["point_group"] == "Ih"
     assert best[55]["motif"] == "icosahedral" and best[55]["n_twelvefold"] == 13
 
