@@ -231,8 +231,8 @@ def scan_sentence(scan: ScanPart) -> str:
     missed = [s.size for s in scan.structures if s.hits == 0 and s.runs]
     if missed:
         text += (
-            f" No annealing run found the lowest structure of {_list(missed)}, a built one that was "
-            "only relaxed: slower cooling would tell how far the others can be trusted."
+            f" No annealing run found the lowest structure of {_list(missed)}, a built "
+            "one that was only relaxed: slower cooling would tell how far to trust the others."
         )
     once = [s.size for s in scan.structures if s.hits == 1 and (s.runs or 0) > 1]
     if once:
