@@ -2,9 +2,9 @@
 
 verdi run benchmarks/label_overhead.py --frames 1000 --single 5
 
-Both sides are submitted to the daemon on the code `lammps@localhost` (`aiida-nanoclusters setup` makes
-it), which looks at running jobs as often as the profile says. The time LAMMPS itself takes is
-subtracted, so that what is left is the workflow's.
+Both sides are submitted to the daemon on the code `lammps@localhost` (`aiida-nanoclusters setup`
+makes it), which looks at running jobs as often as the profile says. The time LAMMPS itself takes
+is subtracted, so that what is left is the workflow's.
 """
 
 import time

@@ -76,3 +76,15 @@ def nequip_code(code_on):
     import sys
 
     return code_on("nequip", sys.executable, "export OMP_NUM_THREADS=1")
+
+
+@pytest.fixture
+def cp2k_code(code_on):
+    """A real CP2K, as Debian's package `cp2k` installs it."""
+    import shutil
+
+    executable = shutil.which("cp2k.psmp")
+    if executable is None:
+        pytest.skip("CP2K is not installed: apt-get install cp2k")
+    pytest.importorskip("aiida_cp2k", reason="pip install aiida-nanoclusters[cp2k]")
+    return code_on("cp2k", executable, "export OMP_NUM_THREADS=1")

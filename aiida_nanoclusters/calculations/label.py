@@ -2,19 +2,76 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 from aiida.engine import calcfunction
-from aiida.orm import Dict, List
+from aiida.orm import Dict, Int, List
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labelling import LABELLED, LabelLadder
+from aiida_nanoclusters.science.labels import lone_atom
+
+#: State of a frame that no earlier work has labelled.
+UNKNOWN = "unknown"
 
 
 @calcfunction
-def merge_labels(batches: List, **parts) -> dict:
+def with_lone_atoms(frames: FramesData) -> FramesData:
+    """Return the frames, and after them the isolated atom of each element that has none yet."""
+    asked = frames.frames.without_labels()
+    missing = sorted(set(asked.elements) - set(_lone_atoms(asked)))
+    if not missing:
+        return FramesData(asked)
+    atoms = Frames.from_atoms([lone_atom(symbol) for symbol in missing])
+    return FramesData(Frames.concatenate([asked, atoms]))
+
+
+@calcfunction
+def take_known(frames: FramesData, **known: FramesData) -> dict:
+    """Give frames the labels that they have in other sets.
+
+    Returns
+    -------
+    dict
+        ``frames``, labelled, in the order of the first argument; ``report`` of all its frames,
+        in which those without a label there are :data:`UNKNOWN`.
+    """
+    sources: dict[str, tuple[str, int]] = {}
+    for key in sorted(known):
+        labelled = known[key].frames
+        for place, own in enumerate(labelled.content_hashes()):
+            sources.setdefault(own, (key, place))
+    rows, found = [], []
+    for i, own in enumerate(frames.frames.content_hashes()):
+        row: dict = {"index": i, "state": UNKNOWN, "reason": None}
+        if own in sources:
+            key, place = sources[own]
+            row.update(state=LABELLED, known=known[key].uuid)
+            label = known[key].frames.select([place])
+            found.append(
+                frames.frames.select([i]).with_labels(
+                    label.energies,
+                    label.forces,
+                    label.stresses,
+                    level_of_theory=label.level_of_theory,
+                    atom_energies=label.atom_energies,
+                )
+            )
+        rows.append(row)
+    return {"frames": FramesData(Frames.concatenate(found)), "report": Dict({"frames": rows})}
+
+
+@calcfunction
+def merge_labels(count: Int, batches: List, **parts) -> dict:
     """Join the labelled frames of all batches, in the order the frames were given.
 
     Parameters
     ----------
+    count
+        Number of frames asked for; those after them are isolated atoms, whose energies become
+        the reference of all others.
     batches
         For each batch the indices, in the whole set, of its frames.
     parts
@@ -27,39 +84,78 @@ def merge_labels(batches: List, **parts) -> dict:
         ``frames``, and ``report``: for every frame whether it was labelled and, if not, why.
     """
     rows: dict[int, dict] = {}
-    labelled: list[tuple[int, Frames]] = []
+    found: dict[int, Frames] = {}
     for k, indices in enumerate(batches.get_list()):
         report = parts.get(f"report_{k:05d}")
         if report is None:
-            rows.update({i: _row(i, "failed", "its whole batch failed") for i in indices})
+            lost = {"state": "failed", "reason": "its whole batch failed"}
+            rows.update({i: {"index": i, **lost} for i in indices})
             continue
-        entries = report.get_dict()["frames"]
-        rows.update(
-            {
-                i: _row(i, entry["state"], entry.get("reason"))
-                for i, entry in zip(indices, entries, strict=True)
-            }
-        )
-        good = [i for i in indices if rows[i]["state"] == "labelled"]
+        entries = dict(zip(indices, report.get_dict()["frames"], strict=True))
+        rows.update({i: {**e, "index": i} for i, e in entries.items() if e["state"] != UNKNOWN})
+        good = [i for i, e in entries.items() if e["state"] == LABELLED]
         if good:
             frames = parts[f"frames_{k:05d}"].frames
             frames = frames.select(frames.labelled)
-            labelled += [(i, frames.select([n])) for n, i in enumerate(good)]
-    result: dict = {"report": Dict(_summary(rows))}
-    if labelled:
-        labelled.sort(key=lambda pair: pair[0])
-        result["frames"] = FramesData(Frames.concatenate([frame for _, frame in labelled]))
+            found |= {i: frames.select([n]) for n, i in enumerate(good)}
+    result: dict = {"report": Dict(_summary(rows, count.value))}
+    asked = [found[i] for i in sorted(found) if i < count.value]
+    if asked:
+        joined = Frames.concatenate(asked)
+        if not joined.atom_energies:  # else the engine knew them beforehand
+            everything = Frames.concatenate(list(found.values()))
+            atoms = {s: float(everything.energies[i]) for s, i in _lone_atoms(everything).items()}
+            joined = replace(joined, atom_energies=atoms)
+        result["frames"] = FramesData(joined)
     return result
 
 
-def _row(index: int, state: str, reason: str | None) -> dict:
-    return {"index": index, "state": state, "reason": reason}
+@calcfunction
+def join_jobs(jobs: List, ladder: Dict, **parts) -> dict:
+    """Join the jobs it took to label one batch of frames.
+
+    Parameters
+    ----------
+    jobs
+        For each job the indices of the frames it was given.
+    ladder
+        State of the :class:`.labelling.LabelLadder` after the last.
+    parts
+        ``report_<k>`` of job k, and ``labelled_<k>`` with the frames which that says are labelled.
+
+    Returns
+    -------
+    dict
+        ``frames``, where there are any, in the order of their indices, and ``report``.
+    """
+    found: dict[int, Frames] = {}
+    for k, indices in enumerate(jobs.get_list()):
+        if f"labelled_{k:05d}" in parts:
+            frames = parts[f"labelled_{k:05d}"].frames
+            entries = parts[f"report_{k:05d}"].get_dict()["frames"]
+            states = [entry["state"] for entry in entries]
+            done = [i for i, state in zip(indices, states, strict=True) if state == LABELLED]
+            found |= {i: frames.select([place]) for place, i in enumerate(done)}
+    rows = LabelLadder.from_state(ladder.get_dict()).report()
+    result: dict = {"report": Dict(_summary({row["index"]: row for row in rows}))}
+    if found:
+        result["frames"] = FramesData(Frames.concatenate([found[i] for i in sorted(found)]))
+    return result
 
 
-def _summary(rows: dict[int, dict]) -> dict:
+def _lone_atoms(frames: Frames) -> dict[str, int]:
+    """Return by element the frame that is its isolated, neutral atom."""
+    alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)
+    return {frames[i].symbols[0]: int(i) for i in np.flatnonzero(alone)}
+
+
+def _summary(rows: dict[int, dict], count: int | None = None) -> dict:
     ordered = [rows[i] for i in sorted(rows)]
-    return {
-        "n_labelled": sum(row["state"] == "labelled" for row in ordered),
-        "n_failed": sum(row["state"] == "failed" for row in ordered),
-        "frames": ordered,
+    asked = ordered[:count]
+    summary = {
+        "n_labelled": sum(row["state"] == LABELLED for row in asked),
+        "n_failed": sum(row["state"] == "failed" for row in asked),
+        "n_known": sum("known" in row for row in asked),
+        "frames": asked,
     }
+    return summary | ({"atoms": ordered[count:]} if count is not None else {})

@@ -223,7 +223,7 @@ def get_frames(source: str, level: str, atom_energy: tuple[str, ...] = ()) -> Fr
         return frames
     inputs: dict[str, Any] = {"file": SinglefileData(path.resolve()), "level_of_theory": Str(level)}
     if atom_energy:
-        inputs["atom_energies"] = Dict(dict(_atom_energy(text) for text in atom_energy))
+        inputs["atom_energies"] = Dict(dict(parse_atom_energy(text) for text in atom_energy))
     try:
         imported: FramesData = import_frames(**inputs)
     except ValueError as error:
@@ -277,7 +277,14 @@ def finish(node: ProcessNode, next_steps: list[str]) -> NoReturn:
     sys.exit(0 if node.is_finished_ok else 1)
 
 
-def _atom_energy(text: str) -> tuple[str, float]:
+def parse_atom_energy(text: str) -> tuple[str, float]:
+    """Read ``Cu=-0.2``: the energy of an isolated atom, eV.
+
+    Raises
+    ------
+    Fixable
+        If it is written otherwise.
+    """
     symbol, _, value = text.partition("=")
     try:
         return symbol, float(value)

@@ -189,7 +189,7 @@ class Frames:
         return np.asarray(np.add.reduceat(table[self.numbers], self.offsets[:-1]))
 
     def content_hashes(self) -> list[str]:
-        """Return a hash of each frame's geometry: elements, positions, cell, pbc and charge.
+        """Return a hash of each frame: elements, positions, cell, pbc, charge and multiplicity.
 
         Positions and cell are rounded to 1e-6 Å, so that a round trip through text finds its
         frame again. Labels and origin do not enter.
@@ -203,6 +203,8 @@ class Frames:
                 digest.update((np.round(values, 6) + 0.0).astype("<f8").tobytes())
             digest.update(self.pbc[i].tobytes())
             digest.update(np.float64(self.charges[i] + 0.0).tobytes())
+            if '"multiplicity"' in str(self.info[i]):
+                digest.update(str(json.loads(str(self.info[i]))["multiplicity"]).encode())
             hashes.append(digest.hexdigest()[:32])
         return hashes
 

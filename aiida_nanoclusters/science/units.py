@@ -10,3 +10,5 @@ MEV_PER_EV = 1000.0
 #: LAMMPS metal units give the pressure in bar and with the opposite sign of a stress.
 STRESS_FROM_BAR = -1.0e-4 * ase.units.GPa
 NM_PER_ANGSTROM = 0.1
+#: CP2K speaks atomic units.
+HARTREE, BOHR = ase.units.Hartree, ase.units.Bohr

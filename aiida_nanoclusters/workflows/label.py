@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from aiida.engine import ExitCode, ProcessSpec, while_
-from aiida.orm import Dict, Int, List, ProcessNode, Str
+from importlib.util import find_spec
+from typing import Any
+
+from aiida.engine import ExitCode, ProcessSpec, if_, while_
+from aiida.orm import Bool, Dict, Int, List, ProcessNode, Str
 
 from aiida_nanoclusters.calculations.frames import select_frames
-from aiida_nanoclusters.calculations.label import merge_labels
+from aiida_nanoclusters.calculations.label import merge_labels, take_known, with_lone_atoms
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.checks import check_frames
+from aiida_nanoclusters.science.labelling import split_by_cost
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.engines.potential import PotentialEngineWorkChain
 from aiida_nanoclusters.workflows.jobs import job
+from aiida_nanoclusters.workflows.label_store import find_labels, remember
 
 #: Reference engines by name; all keep the contract told in `engines/potential.py`.
-ENGINES = {"potential": PotentialEngineWorkChain}
+ENGINES: dict[str, Any] = {"potential": PotentialEngineWorkChain}
+#: Engines that stand on a package of their own, an extra of this one.
+EXTRAS = {"cp2k": "aiida_cp2k", "vasp": "aiida_vasp"}
+
+if find_spec(EXTRAS["cp2k"]):
+    from aiida_nanoclusters.workflows.engines.cp2k import Cp2kEngineWorkChain
+
+    ENGINES["cp2k"] = Cp2kEngineWorkChain
+if find_spec(EXTRAS["vasp"]):
+    from aiida_nanoclusters.workflows.engines.vasp import VaspEngineWorkChain
+
+    ENGINES["vasp"] = VaspEngineWorkChain
 
 
 def validate_engine(value: Str, _) -> str | None:
     """Only engines that exist can be asked for."""
-    if value.value not in ENGINES:
-        return f"unknown engine `{value.value}`: choose one of {', '.join(ENGINES)}"
+    name = value.value
+    if name in EXTRAS and name not in ENGINES:
+        return f"engine `{name}` is not installed: pip install aiida-nanoclusters[{name}]"
+    if name not in ENGINES:
+        return f"unknown engine `{name}`: choose one of {', '.join(ENGINES)}"
     return None
 
 
@@ -34,7 +53,11 @@ def validate_frames(value: FramesData, _) -> str | None:
 
 
 class LabelWorkChain(BatchedWorkChain):
-    """Label frames in bounded batches; a failed frame or batch costs only itself."""
+    """Label frames in bounded batches; a failed frame or batch costs only itself.
+
+    Frames that this profile has labelled before by the same method take no job. The isolated atom
+    of each element is labelled with them, where the engine does not know its energy beforehand.
+    """
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
@@ -49,6 +72,12 @@ class LabelWorkChain(BatchedWorkChain):
             valid_type=Int,
             default=lambda: Int(500),
             help="Most frames a job may carry.",
+        )
+        spec.input(
+            "reuse",
+            valid_type=Bool,
+            default=lambda: Bool(True),
+            help="Whether to take labels that this profile has already.",
         )
         for name, engine in ENGINES.items():
             spec.expose_inputs(
@@ -68,6 +97,8 @@ class LabelWorkChain(BatchedWorkChain):
             "report", valid_type=Dict, help="For every frame whether it was labelled, and why not."
         )
         spec.outline(
+            if_(cls.needs_lone_atoms)(cls.add_lone_atoms),
+            if_(cls.may_reuse)(cls.look_up),
             cls.split,
             while_(cls.has_batches)(cls.submit_batches),
             cls.gather,
@@ -87,29 +118,104 @@ class LabelWorkChain(BatchedWorkChain):
         builder.potential = {"potential": potential, "evaluate": job(code, options)}
         return builder
 
+    @classmethod
+    def get_builder_for_engine(
+        cls, engine, code, frames, protocol=None, overrides=None, options=None
+    ):
+        """Return a builder which labels `frames` by `engine`, a program of first principles.
+
+        Parameters
+        ----------
+        engine
+            ``cp2k`` or ``vasp``.
+        code
+            The program.
+        frames
+            FramesData.
+        protocol, overrides
+            Name of a protocol of `protocols/<engine>.yaml`, and what to change in it.
+        options
+            `metadata.options` of the jobs.
+
+        Raises
+        ------
+        ValueError
+            If there is no such engine, protocol or setting.
+        """
+        problem = validate_engine(Str(engine), None)
+        if problem:
+            raise ValueError(problem)
+        builder = cls.get_builder()
+        builder.frames, builder.engine = frames, Str(engine)
+        inputs = ENGINES[engine].builder_inputs(code, protocol, overrides, options)
+        setattr(builder, engine, inputs)
+        return builder
+
+    @property
+    def _engine(self):
+        return ENGINES[self.inputs.engine.value]
+
+    @property
+    def _engine_inputs(self):
+        return self.exposed_inputs(self._engine, namespace=self.inputs.engine.value)
+
+    def needs_lone_atoms(self) -> bool:
+        """Whether the energies of isolated atoms are to be computed."""
+        self.ctx.frames, self.ctx.known = self.inputs.frames, {}
+        return self._engine.needs_lone_atoms
+
+    def add_lone_atoms(self) -> None:
+        """Let the isolated atom of each element be labelled with the frames."""
+        self.ctx.frames = with_lone_atoms(self.inputs.frames)
+
+    def may_reuse(self) -> bool:
+        """Whether labels of earlier work may be taken."""
+        return self.inputs.reuse.value
+
+    def look_up(self) -> None:
+        """Take the labels that this profile has already."""
+        hashes = self.ctx.frames.frames.content_hashes()
+        found = find_labels(self._engine.method(self._engine_inputs), hashes)
+        if found:
+            self.ctx.known = take_known(self.ctx.frames, **found)
+
     def split(self) -> None:
-        """Divide the frames into batches of similar cost."""
-        size = self.inputs.batch_size.value
-        order = list(range(len(self.inputs.frames)))
-        self.ctx.batches = [order[i : i + size] for i in range(0, len(order), size)]
+        """Divide the frames without a label into batches of similar cost."""
+        frames = self.ctx.frames.frames
+        rows = self.ctx.known["report"]["frames"] if self.ctx.known else []
+        self.ctx.taken = [row["index"] for row in rows if row["state"] == "labelled"]
+        left = sorted(set(range(len(frames))) - set(self.ctx.taken))
+        batches = split_by_cost(
+            [float(frames.sizes[i]) ** self._engine.cost_exponent for i in left],
+            [str(frames[i].symbols) for i in left],
+            self.inputs.batch_size.value,
+            self._engine.least_batches * self.inputs.max_concurrent.value,
+        )
+        self.ctx.batches = [[left[k] for k in sorted(batch)] for batch in batches]
+        if self.ctx.taken:
+            self.report(f"{len(self.ctx.taken)} of {len(frames)} frames are labelled already")
 
     def submit_batch(self, batch: list[int]) -> ProcessNode:
         """Submit the engine for the frames of these indices."""
-        engine = self.inputs.engine.value
-        inputs = self.exposed_inputs(ENGINES[engine], namespace=engine)
-        frames = self.inputs.frames
-        if len(self.ctx.batches) > 1:
+        frames, inputs = self.ctx.frames, self._engine_inputs
+        if len(batch) < len(frames):
             frames = select_frames(frames, List(batch))
-        return self.submit(ENGINES[engine], frames=frames, **inputs)
+        process = self.submit(self._engine, frames=frames, **inputs)
+        remember(process, self._engine.method(inputs))
+        return process
 
     def gather(self) -> ExitCode | None:
         """Join labels and reports."""
-        parts = {}
+        parts, batches = {}, list(self.ctx.batches)
         for k, child in enumerate(self.finished_batches()):
             for name in ("frames", "report"):
                 if name in child.outputs:
                     parts[f"{name}_{k:05d}"] = child.outputs[name]
-        merged = merge_labels(List(self.ctx.batches), **parts)
+        if self.ctx.known:
+            parts[f"frames_{len(batches):05d}"] = self.ctx.known["frames"]
+            parts[f"report_{len(batches):05d}"] = self.ctx.known["report"]
+            batches.append(list(range(len(self.ctx.frames))))
+        merged = merge_labels(Int(len(self.inputs.frames)), List(batches), **parts)
         self.out_many(merged)
         n_failed = merged["report"]["n_failed"]
         if "frames" not in merged:

@@ -106,9 +106,15 @@ def test_a_killed_worker_costs_only_its_own_work(laptop) -> None:
     wait_for(lambda: len(query(laptop, jobs)) >= 2)
     before = query(laptop, jobs)
     kill_workers(laptop)
-    laptop.run("aiida", "daemon", "stop")
-    laptop.run("aiida", "daemon", "start", "1")
-    wait_for(lambda: query(laptop, f"{node}.is_terminated"))
+    for command in (("stop",), ("start", "1")):
+        done = laptop.run("aiida", "daemon", *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    try:
+        wait_for(lambda: query(laptop, f"{node}.is_terminated"))
+    except AssertionError:
+        print(laptop.run("aiida", "process", "status", uuid).stdout)
+        print(laptop.run("aiida", "daemon", "status").stdout)
+        raise
     assert query(laptop, f"{node}.is_finished_ok"), query(laptop, f"{node}.exit_message")
     after = query(laptop, jobs)
     # Bulk, slabs and two rounds of the search: no job was made anew.

@@ -19,6 +19,13 @@ class PotentialEngineWorkChain(WorkChain):
     and why not. Nothing is dropped silently.
     """
 
+    #: Whether isolated atoms must be labelled too, for the energy reference.
+    needs_lone_atoms = False
+    #: The cost of a frame grows as the number of atoms to this power.
+    cost_exponent = 1.0
+    #: Batches, in units of `max_concurrent`, that are worth a job each.
+    least_batches = 0
+
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
@@ -38,6 +45,11 @@ class PotentialEngineWorkChain(WorkChain):
     def level_of_theory(inputs) -> str:
         """Return the level the engine labels at, from its inputs."""
         return inputs.potential.level_of_theory
+
+    @staticmethod
+    def method(inputs) -> str:
+        """Return a key of everything a label depends on besides its frame."""
+        return f"potential-{inputs['potential'].base.caching.compute_hash()}"
 
     def evaluate(self) -> None:
         """Evaluate all frames in one job."""

@@ -1,0 +1,145 @@
+"""Cp2kCalculation: labels for any mix of frames by CP2K, in one job of many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.common import CalcInfo, CodeInfo
+from aiida.common.datastructures import CodeRunMode
+from aiida.common.folders import Folder
+from aiida.engine import CalcJob, CalcJobProcessSpec
+from aiida.orm import Dict, Int
+from aiida_cp2k.utils import Cp2kInput
+
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.formats.cp2k_input import (
+    deal_runs,
+    prepare,
+    run_files,
+    run_input,
+    settings_problem,
+)
+
+#: Share of the job's time after which CP2K itself ends, between two frames.
+_CLOCK = 0.95
+
+
+def validate_settings(value: Dict, _: Any) -> str | None:
+    """Refuse settings that are not those of a CP2K protocol."""
+    return settings_problem(value.get_dict())
+
+
+def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
+    """Refuse frames without a box that CP2K can compute, and a rung that is not there."""
+    if not {"frames", "settings", "rung"} <= set(value):
+        return None  # the ports say so themselves, or an engine gives them
+    settings = value["settings"].get_dict()
+    if not 0 <= value["rung"].value < len(settings["ladder"]):
+        return f"rung {value['rung'].value}: the ladder has {len(settings['ladder'])}, from 0"
+    return frames_problem(value["frames"], settings)
+
+
+def frames_problem(frames: FramesData, settings: Mapping[str, Any]) -> str | None:
+    """Return why a frame fits in no box, or None."""
+    for i, atoms in enumerate(frames.frames):
+        try:
+            prepare(atoms, settings)
+        except ValueError as error:
+            return f"frame {i}: {error}"
+    return None
+
+
+def run_name(number: int) -> str:
+    """Return CP2K's project name of a run."""
+    return f"run{number:04d}"
+
+
+def output_file(name: str) -> str:
+    """Return the file of a run's standard output."""
+    return f"{name}.out"
+
+
+def forces_file(name: str) -> str:
+    """Return the file CP2K writes a run's forces to."""
+    return f"{name}-frc-1.xyz"
+
+
+class Cp2kCalculation(CalcJob):
+    """Label frames of any sizes, cells, charges and spins by CP2K.
+
+    Frames that differ in positions only share a run of CP2K (a reference trajectory); runs follow
+    each other in the job, and one that fails leaves the others alone.
+    """
+
+    @classmethod
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
+        """Declare ports and exit codes."""
+        super().define(spec)
+        spec.input("frames", valid_type=FramesData, help="Of any sizes, cells and periodicity.")
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            validator=validate_settings,
+            help="A protocol of `protocols/cp2k.yaml`.",
+        )
+        spec.input(
+            "rung",
+            valid_type=Int,
+            default=lambda: Int(0),
+            help="Which changes of the settings' `ladder` to make.",
+        )
+        spec.inputs.validator = validate_inputs
+        spec.input("metadata.options.parser_name", valid_type=str, default="nanoclusters.cp2k")
+        spec.input(
+            "metadata.options.resources",
+            valid_type=dict,
+            default={"num_machines": 1, "num_mpiprocs_per_machine": 1},
+        )
+        spec.input("metadata.options.withmpi", valid_type=bool, default=False)
+
+        spec.output(
+            "labelled",
+            valid_type=FramesData,
+            required=False,
+            help="The frames that have a label, in input order.",
+        )
+        spec.output("report", valid_type=Dict, help="What became of each frame, and why.")
+        spec.default_output_node = "report"
+
+        spec.exit_code(310, "ERROR_NO_OUTPUT", message="CP2K wrote nothing: {message}")
+        spec.exit_code(
+            311, "ERROR_DIED", message="CP2K ended without a word: it was killed or crashed."
+        )
+        spec.exit_code(
+            330, "ERROR_FRAMES_REFUSED", message="{count} frames have no label: {reason}"
+        )
+        spec.exit_code(340, "ERROR_CP2K", message="CP2K does not understand its input: {message}")
+        spec.exit_code(400, "ERROR_OUT_OF_WALLTIME", message="CP2K ran out of time.")
+
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write the inputs of all runs."""
+        settings, rung = self.inputs.settings.get_dict(), self.inputs.rung.value
+        walltime = self.inputs.metadata.options.get("max_wallclock_seconds")
+        seconds = int(_CLOCK * walltime) if walltime else None
+        images = [prepare(atoms, settings)[0] for atoms in self.inputs.frames.frames]
+        info = CalcInfo()
+        info.codes_info, info.retrieve_list, info.retrieve_temporary_list = [], [], []
+        info.codes_run_mode = CodeRunMode.SERIAL
+        for number, members in enumerate(deal_runs(images)):
+            name = run_name(number)
+            content = run_input(name, images[members[0]], len(members), settings, rung, seconds)
+            coordinates = run_files(name, [images[i] for i in members])
+            files = {f"{name}.inp": Cp2kInput(content).render(), **coordinates}
+            for filename, text in files.items():
+                with folder.open(filename, "w", encoding="utf-8") as handle:
+                    handle.write(text)
+            code = CodeInfo()
+            code.code_uuid = self.inputs.code.uuid
+            code.cmdline_params = ["-i", f"{name}.inp"]
+            code.stdout_name = output_file(name)
+            code.join_files = True
+            info.codes_info.append(code)
+            info.retrieve_list.append(output_file(name))
+            info.retrieve_temporary_list.append(forces_file(name))
+        return info

@@ -1,0 +1,118 @@
+"""What a finished CP2K job means: each frame judged by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiida.engine import ExitCode
+from aiida.orm import Dict
+from aiida.parsers import Parser
+from ase import Atoms
+
+from aiida_nanoclusters.calculations.cp2k import forces_file, output_file, run_name
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.formats.cp2k_input import deal_runs, prepare
+from aiida_nanoclusters.formats.cp2k_output import Cp2kRun, read_forces, read_output
+from aiida_nanoclusters.science.frames import Floats, Frames
+from aiida_nanoclusters.science.labelling import LABELLED, REFUSED, UNFINISHED
+from aiida_nanoclusters.science.labels import label_problem
+
+
+class Cp2kParser(Parser):
+    """Return every frame that has a label, also where the job was cut short."""
+
+    def parse(self, **kwargs: Any) -> ExitCode | None:
+        """Attach all partial results, then say what is wrong."""
+        folder = Path(kwargs["retrieved_temporary_folder"])
+        frames = self.node.inputs.frames.frames
+        settings = self.node.inputs.settings.get_dict()
+        prepared = [prepare(atoms, settings) for atoms in frames]
+        energies = np.full(len(frames), np.nan)
+        forces = np.full((len(frames.numbers), 3), np.nan)
+        entries: list[dict[str, Any]] = [{} for _ in prepared]
+        runs = []
+        for number, members in enumerate(deal_runs([atoms for atoms, _ in prepared])):
+            run, found = self._read(folder, run_name(number))
+            runs.append(run)
+            for place, i in enumerate(members):
+                atoms, copies = prepared[i]
+                entries[i] = _entry(place, atoms, run, found, settings["max_net_force"])
+                if entries[i]["state"] == LABELLED:
+                    own = frames.atoms_of(i)
+                    energies[i] = found[place][0] / copies
+                    forces[own] = found[place][1][: own.stop - own.start]
+        labelled = _labelled(frames, energies, forces, settings["level_of_theory"])
+        if labelled is not None:
+            self.out("labelled", FramesData(labelled))
+        versions = sorted({run.version for run in runs if run.version})
+        rows = [{"index": i, **entry} for i, entry in enumerate(entries)]
+        self.out("report", Dict({"frames": rows, "versions": versions}))
+        return self._exit_code(entries, runs)
+
+    def _read(self, folder: Path, name: str) -> tuple[Cp2kRun, list[tuple[float, Floats]]]:
+        repository = self.retrieved.base.repository
+        run, forces = Cp2kRun(), []
+        if output_file(name) in repository.list_object_names():
+            text = repository.get_object_content(output_file(name), mode="rb")
+            run = read_output(text.decode("utf-8", "replace").splitlines(keepends=True))
+        if (folder / forces_file(name)).is_file():
+            with (folder / forces_file(name)).open(encoding="utf-8") as handle:
+                forces = read_forces(handle)
+        return run, forces
+
+    def _exit_code(
+        self, entries: Sequence[Mapping[str, Any]], runs: Sequence[Cp2kRun]
+    ) -> ExitCode | None:
+        codes = self.exit_codes
+        states = [entry["state"] for entry in entries]
+        refused = [entry for entry in entries if entry["state"] == REFUSED]
+        first = next((run.abort for run in runs if run.abort and not run.steps), "")
+        if first and not any(run.steps for run in runs) and _is_input_error(first):
+            return codes.ERROR_CP2K.format(message=first)
+        if UNFINISHED in states:
+            if self.node.exit_status:  # the scheduler's own word, such as 120 for walltime
+                return ExitCode(self.node.exit_status, self.node.exit_message)
+            if any(run.out_of_time for run in runs):
+                return codes.ERROR_OUT_OF_WALLTIME
+            if not any(run.version or run.steps or run.abort for run in runs):
+                error = (self.node.get_scheduler_stderr() or "").strip()[-500:]
+                return codes.ERROR_NO_OUTPUT.format(message=error or "no message")
+            if not refused:
+                return codes.ERROR_DIED
+        if refused:
+            reason = refused[0]["reason"]
+            return codes.ERROR_FRAMES_REFUSED.format(count=len(refused), reason=reason)
+        return None
+
+
+def _entry(
+    place: int,
+    atoms: Atoms,
+    run: Cp2kRun,
+    found: Sequence[tuple[float, Floats]],
+    max_net_force: float,
+) -> dict[str, Any]:
+    """Return what became of the frame at this place of a run."""
+    done = min(len(run.steps), len(found))
+    if place < done:
+        energy, forces = found[place]
+        problem = label_problem(atoms, energy, forces, run.steps[place].converged, max_net_force)
+        return {"state": REFUSED if problem else LABELLED, "reason": problem or ""}
+    if run.abort and place == done:
+        return {"state": REFUSED, "reason": f"CP2K stopped: {run.abort}"}
+    if run.out_of_time:
+        return {"state": UNFINISHED, "reason": "CP2K ran out of time"}
+    return {"state": UNFINISHED, "reason": "CP2K did not come to it"}
+
+
+def _is_input_error(message: str) -> bool:
+    """Tell whether CP2K stopped over its input, which no other rung would mend."""
+    return any(word in message.lower() for word in ("input", "keyword", "section", "not found"))
+
+
+def _labelled(frames: Frames, energies: Floats, forces: Floats, level: str) -> Frames | None:
+    labelled = frames.with_labels(energies, forces, level_of_theory=level, atom_energies={})
+    return labelled.select(labelled.labelled) if labelled.labelled.any() else None

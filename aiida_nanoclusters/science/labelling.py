@@ -1,0 +1,175 @@
+"""Which frames a reference is still to label, and how: a ladder of settings for stubborn ones."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+#: What became of a frame in one job.
+LABELLED, REFUSED, UNFINISHED = "labelled", "refused", "unfinished"
+
+
+@dataclass
+class _Progress:
+    """One frame: its state (``pending``, ``labelled`` or ``failed``) and what has been tried."""
+
+    state: str = "pending"
+    rung: int = 0
+    deaths: int = 0
+    reason: str = ""
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+
+
+class LabelLadder:
+    """Frames on their way to a label, as a plain object that can be stored and resumed.
+
+    A frame that the reference refuses - its self-consistent field does not converge, say - is tried
+    with the settings of the next rung; above the last it has failed. One that its job never came
+    to is tried again as it was. A frame at which jobs die again and again has failed as well.
+
+    Parameters
+    ----------
+    count
+        Number of frames.
+    rungs
+        Number of rungs, 1 or more.
+    max_deaths
+        Times a job may end before the first frame it was to do, until the frame is given up.
+
+    Raises
+    ------
+    ValueError
+        If there is no rung.
+    """
+
+    def __init__(self, count: int, rungs: int, max_deaths: int = 2) -> None:
+        if rungs < 1:
+            raise ValueError("a ladder needs a rung: give at least one, {} changes nothing")
+        self.rungs, self.max_deaths = rungs, max_deaths
+        self._frames = [_Progress() for _ in range(count)]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Everything that :meth:`from_state` needs, of plain types."""
+        frames = [asdict(frame) for frame in self._frames]
+        return {"rungs": self.rungs, "max_deaths": self.max_deaths, "frames": frames}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> LabelLadder:
+        """Return the ladder that had this state."""
+        ladder = cls(0, state["rungs"], state["max_deaths"])
+        ladder._frames = [_Progress(**frame) for frame in state["frames"]]
+        return ladder
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every frame is labelled or given up."""
+        return all(frame.state != "pending" for frame in self._frames)
+
+    def next(self) -> tuple[int, list[int]]:
+        """Return the lowest rung that frames wait on, and the indices of these, ascending.
+
+        Raises
+        ------
+        ValueError
+            If no frame waits.
+        """
+        waiting = [i for i, frame in enumerate(self._frames) if frame.state == "pending"]
+        if not waiting:
+            raise ValueError("no frame is waiting for a label")
+        rung = min(self._frames[i].rung for i in waiting)
+        return rung, [i for i in waiting if self._frames[i].rung == rung]
+
+    def update(self, indices: Sequence[int], outcomes: Sequence[Mapping[str, Any]]) -> None:
+        """Take in one job.
+
+        Parameters
+        ----------
+        indices
+            The frames it was given, as from :meth:`next`.
+        outcomes
+            For each of them ``state`` (labelled, refused, unfinished) and ``reason``. Frames are
+            done in order: the first unfinished one is where the job ended.
+        """
+        stuck = True
+        for index, outcome in zip(indices, outcomes, strict=True):
+            frame, state, reason = self._frames[index], outcome["state"], outcome["reason"]
+            if state != LABELLED:
+                frame.attempts.append({"rung": frame.rung, "reason": reason})
+            frame.reason = reason
+            if state == LABELLED:
+                frame.state, frame.reason = LABELLED, ""
+            elif state == REFUSED:
+                self._climb(frame)
+            elif state == UNFINISHED and stuck:
+                self._die(frame, reason)
+                stuck = False
+
+    def give_up(self, reason: str) -> None:
+        """Fail all frames that wait: what is wrong is not theirs."""
+        for frame in self._frames:
+            if frame.state == "pending":
+                frame.state, frame.reason = "failed", reason
+
+    def report(self) -> list[dict[str, Any]]:
+        """Return for every frame its index, state, reason, and the attempts that gave no label."""
+        return [
+            {
+                "index": i,
+                "state": frame.state,
+                "reason": frame.reason or None,
+                "rung": frame.rung,
+                "attempts": frame.attempts,
+            }
+            for i, frame in enumerate(self._frames)
+        ]
+
+    def _climb(self, frame: _Progress) -> None:
+        frame.deaths = 0
+        if frame.rung + 1 < self.rungs:
+            frame.rung += 1
+        else:
+            frame.state = "failed"
+
+    def _die(self, frame: _Progress, reason: str) -> None:
+        frame.deaths += 1
+        if frame.deaths > self.max_deaths:
+            frame.state = "failed"
+            frame.reason = f"jobs ended {frame.deaths} times before it was done: {reason}"
+
+
+def split_by_cost(
+    costs: Sequence[float], kinds: Sequence[Hashable], most: int, least_batches: int = 1
+) -> list[list[int]]:
+    """Deal frames into batches of about equal cost, frames of one kind side by side.
+
+    Parameters
+    ----------
+    costs
+        Of each frame, in any unit.
+    kinds
+        What frames of one job may share, such as their composition.
+    most
+        Frames that a batch may hold.
+    least_batches
+        As many batches at least, where there are so many frames.
+
+    Returns
+    -------
+    list of list of int
+        Indices, the dearest frames first; every frame once.
+    """
+    first = {kind: i for i, kind in reversed(list(enumerate(kinds)))}
+    order = sorted(range(len(costs)), key=lambda i: (-costs[i], first[kinds[i]], i))
+    wanted = max(-(-len(order) // most), min(least_batches, len(order)))
+    share, spent = sum(costs) / max(1, wanted), 0.0
+    batches: list[list[int]] = []
+    for i in order:
+        full = batches and (len(batches[-1]) == most or spent + costs[i] / 2 > share)
+        if not batches or full:
+            batches.append([])
+            spent = 0.0
+        batches[-1].append(i)
+        spent += costs[i]
+    return batches

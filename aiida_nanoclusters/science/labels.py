@@ -1,0 +1,77 @@
+"""When the result of a first-principles calculation is a label, and when it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import spglib
+from ase import Atoms
+from ase.data import ground_state_magnetic_moments
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+#: Å; atoms this close to a symmetric site count as on it.
+_ON_SITE = 1e-4
+
+
+def label_problem(
+    atoms: Atoms, energy: float, forces: Floats, converged: bool | None, max_net_force: float
+) -> str | None:
+    """Return why a frame has no label, or None where it has one.
+
+    Parameters
+    ----------
+    atoms, energy, forces
+        The frame; eV; eV/Å, shape (N, 3).
+    converged
+        Whether the self-consistent field converged; None where nothing tells.
+    max_net_force
+        eV/Å; largest component of the sum of all forces, per atom. Anything above it comes of the
+        grid on which the density lives.
+    """
+    if converged is None:
+        return "nothing tells whether the self-consistent field converged"
+    if not converged:
+        return "the self-consistent field did not converge"
+    if not (np.isfinite(energy) and np.isfinite(forces).all()):
+        return "energy or forces are not finite numbers"
+    if len(atoms) > 1 and not forces.any() and not forces_vanish(atoms):
+        return "all forces are zero: they were not computed"
+    net = float(np.abs(forces.sum(axis=0)).max()) / len(atoms)
+    if net > max_net_force:
+        return (
+            f"net force of {net:.1e} eV/Å per atom, more than {max_net_force:.1e}: "
+            "the grid is too coarse"
+        )
+    return None
+
+
+def forces_vanish(atoms: Atoms) -> bool:
+    """Tell whether the symmetry of a crystal leaves no atom a direction to be pushed in.
+
+    That is where the rotations that leave an atom in place add up to nothing. False for anything
+    that is not periodic in three directions.
+    """
+    if not atoms.pbc.all():
+        return False
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    symmetry = spglib.get_symmetry(cell, symprec=_ON_SITE)
+    if symmetry is None:
+        return False
+    for place in cell[1]:
+        moved = symmetry["rotations"] @ place + symmetry["translations"] - place
+        stays = np.linalg.norm((moved - np.round(moved)) @ cell[0], axis=1) < 2 * _ON_SITE
+        if symmetry["rotations"][stays].sum(axis=0).any():
+            return False
+    return True
+
+
+def lone_atom(symbol: str) -> Atoms:
+    """Return the isolated atom of an element in its ground state's multiplicity.
+
+    Its energy is the reference from which binding energies count. Moments: ``ase.data``.
+    """
+    moment = float(ground_state_magnetic_moments[Atoms(symbol).numbers[0]])
+    atoms = Atoms(symbol, positions=[[0.0, 0.0, 0.0]])
+    atoms.info.update(config_type="atom", parent=f"atom-{symbol}", multiplicity=round(moment) + 1)
+    return atoms

@@ -1,0 +1,194 @@
+"""What to look at before labels made by others are trusted: named, counted, never removed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import theilslopes
+
+from aiida_nanoclusters.science.frames import Frames
+
+Floats = NDArray[np.float64]
+
+#: Robust z-score from which a value is an outlier.
+THRESHOLD = 6.0
+#: Frames of one kind needed to say what is usual among them.
+FEWEST = 8
+#: Widths below which a spread counts as this: eV/atom, and a factor of e in force.
+_NARROWEST = {"energy": 0.01, "force": 0.2}
+#: eV/atom; no solid binds more (tungsten 8.9, ligands less).
+_STRONGEST = 12.0
+#: eV/atom; two calculations that differ by more have not the same energy zero.
+_OTHER_ZERO = 20.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing worth a look.
+
+    Attributes
+    ----------
+    kind
+        ``duplicate``, ``energy``, ``force``, ``reference`` or ``level``.
+    frames
+        Indices of the frames concerned.
+    text
+        What is remarkable about them, in physical words.
+    """
+
+    kind: str
+    frames: tuple[int, ...]
+    text: str
+
+
+def robust_z(values: ArrayLike, narrowest: float = 0.0) -> Floats:
+    """Return (x - median) / sigma, sigma = 1.4826 times the median absolute deviation.
+
+    Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993). Unlike mean and standard
+    deviation, neither is moved by the outliers that are sought.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    away = array - np.median(array)
+    sigma = max(1.4826 * float(np.median(np.abs(away))), narrowest)
+    return away / sigma if sigma > 0 else np.zeros_like(away)
+
+
+def find_duplicates(frames: Frames) -> list[Finding]:
+    """Find frames of equal geometry, and say whether their labels agree."""
+    groups = defaultdict(list)
+    for i, digest in enumerate(frames.content_hashes()):
+        groups[digest].append(i)
+    findings = []
+    for indices in groups.values():
+        if len(indices) < 2:
+            continue
+        spread = float(np.ptp(frames.energies[indices]))
+        agree = "with equal energies"
+        if spread > 1e-4:
+            agree = f"whose energies differ by {spread:.4f} eV: at most one is right"
+        findings.append(Finding("duplicate", tuple(indices), f"the same geometry, {agree}"))
+    return findings
+
+
+def find_outliers(frames: Frames, threshold: float = THRESHOLD) -> list[Finding]:
+    """Find frames whose energy or largest force is unusual among those of their kind.
+
+    A kind is a set of elements in one periodicity (cluster, chain, slab, crystal). The energy per
+    atom of clusters is compared with a line in N^(-1/3), the share of atoms at the surface; the
+    line (Theil and Sen) is not moved by outliers either. Kinds of fewer than 8 frames are passed.
+    """
+    findings: list[Finding] = []
+    for indices in _kinds(frames).values():
+        if len(indices) >= FEWEST:
+            findings += _energy_outliers(frames, indices, threshold)
+            findings += _force_outliers(frames, indices, threshold)
+    return sorted(findings, key=lambda found: found.frames)
+
+
+def find_mixed_references(frames: Frames) -> list[Finding]:
+    """Find what shows that energies count from different zeros, or from one that is not known."""
+    findings = []
+    missing = [e for e in frames.elements if e not in frames.atom_energies]
+    if missing:
+        findings.append(
+            Finding(
+                "reference",
+                (),
+                f"the energy of an isolated atom of {', '.join(missing)} is not known: give it, or "
+                "add a frame of the atom alone, calculated in the same way",
+            )
+        )
+    alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)
+    atoms = defaultdict(list)
+    for i in np.flatnonzero(alone & np.isfinite(frames.energies)):
+        atoms[str(frames[int(i)].symbols)].append(int(i))
+    for symbol, indices in atoms.items():
+        low, high = frames.energies[indices].min(), frames.energies[indices].max()
+        if high - low > 1e-3:
+            text = f"isolated {symbol} atoms have from {low:.4f} to {high:.4f} eV: mixed zeros"
+            findings.append(Finding("reference", tuple(indices), text))
+    per_atom = frames.energies / frames.sizes
+    for (elements, _), indices in _kinds(frames).items():
+        order = sorted(indices, key=lambda i: per_atom[i])
+        jumps = np.diff(per_atom[order])
+        if len(jumps) and jumps.max() > _OTHER_ZERO:
+            cut = int(np.argmax(jumps))
+            text = (
+                f"energies of {elements} frames fall in two groups {jumps[cut]:.0f} eV/atom apart: "
+                "calculated with different potentials or codes"
+            )
+            findings.append(Finding("reference", tuple(order[: cut + 1]), text))
+    return findings if missing else findings + _unlikely_binding(frames)
+
+
+def _unlikely_binding(frames: Frames) -> list[Finding]:
+    """Find frames that hold together better than any solid: their energy zero is another."""
+    binding = (frames.reference_energies - frames.energies) / frames.sizes
+    deep = np.flatnonzero(binding > _STRONGEST)
+    if not len(deep):
+        return []
+    text = (
+        f"bound by up to {binding[deep].max():.1f} eV/atom, more than any solid: the energies of "
+        "the isolated atoms are of another code or other potentials"
+    )
+    return [Finding("reference", tuple(int(i) for i in deep), text)]
+
+
+def _kinds(frames: Frames) -> dict[tuple[str, int], list[int]]:
+    kinds = defaultdict(list)
+    for i in np.flatnonzero(frames.labelled):
+        atoms = frames[int(i)]
+        kinds["-".join(sorted(set(atoms.symbols))), int(atoms.pbc.sum())].append(int(i))
+    return dict(kinds)
+
+
+def _composition(frames: Frames, indices: list[int]) -> Floats:
+    """Return the share of each element but one, (F, E - 1)."""
+    elements = sorted({z for i in indices for z in frames.numbers[frames.atoms_of(i)]})
+    rows = [[np.mean(frames.numbers[frames.atoms_of(i)] == z) for z in elements] for i in indices]
+    return np.asarray(rows, dtype=np.float64)[:, 1:]
+
+
+def _energy_outliers(frames: Frames, indices: list[int], threshold: float) -> list[Finding]:
+    energies = frames.energies[indices] / frames.sizes[indices]
+    shares = _composition(frames, indices)
+    if shares.shape[1]:  # an alloy: remove what its composition explains
+        design = np.column_stack([np.ones(len(indices)), shares])
+        energies = energies - design @ np.linalg.lstsq(design, energies, rcond=None)[0]
+    surface = frames.sizes[indices] ** (-1 / 3.0)
+    if np.ptp(surface) > 0 and not frames.pbc[indices[0]].all():
+        energies = energies - float(theilslopes(energies, surface).slope) * surface
+    away = energies - np.median(energies)
+    return [
+        Finding(
+            "energy",
+            (i,),
+            f"{abs(far):.3f} eV/atom {'above' if far > 0 else 'below'} what is usual for "
+            f"{len(frames[i])} atoms of its kind (z = {z:+.1f}): "
+            + ("a torn or squeezed structure?" if far > 0 else "an energy that is not of it?"),
+        )
+        for i, far, z in zip(indices, away, robust_z(energies, _NARROWEST["energy"]), strict=True)
+        if abs(z) > threshold
+    ]
+
+
+def _force_outliers(frames: Frames, indices: list[int], threshold: float) -> list[Finding]:
+    largest, where = [], []
+    for i in indices:
+        sizes = np.linalg.norm(frames.forces[frames.atoms_of(i)], axis=1)
+        largest.append(float(sizes.max()))
+        where.append(int(sizes.argmax()))
+    scores = robust_z(np.log(np.maximum(largest, 1e-3)), _NARROWEST["force"])
+    return [
+        Finding(
+            "force",
+            (i,),
+            f"a force of {force:.1f} eV/Å on atom {atom} ({frames[i].symbols[atom]}), "
+            f"z = {z:+.1f}: atoms too close, or a label gone wrong",
+        )
+        for i, force, atom, z in zip(indices, largest, where, scores, strict=True)
+        if z > threshold
+    ]

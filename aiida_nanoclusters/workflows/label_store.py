@@ -1,0 +1,43 @@
+"""Labels that this profile has already, found by the method that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiida.orm import ProcessNode, QueryBuilder, WorkChainNode
+
+from aiida_nanoclusters.data.frames import FramesData
+
+#: Extra of an engine's process: everything its labels depend on besides the frame.
+METHOD = "nanoclusters_label_method"
+
+
+def remember(process: ProcessNode, method: str) -> None:
+    """Note on an engine's process by which method it labels."""
+    process.base.extras.set(METHOD, method)
+
+
+def find_labels(method: str, hashes: Sequence[str]) -> dict[str, FramesData]:
+    """Return stored sets that hold labels of these frames, by key; the latest first.
+
+    Parameters
+    ----------
+    method
+        As an engine's ``method`` tells it.
+    hashes
+        Content hashes of the frames wanted.
+    """
+    query = QueryBuilder()
+    query.append(WorkChainNode, filters={f"extras.{METHOD}": method}, tag="engine")
+    query.append(FramesData, with_incoming="engine", edge_filters={"label": "frames"}, project="*")
+    query.order_by({FramesData: {"id": "desc"}})
+    wanted = set(hashes)
+    found: dict[str, FramesData] = {}
+    for (node,) in query.iterall():
+        if not wanted:
+            break
+        held = wanted.intersection(node.frames.content_hashes())
+        if held:
+            found[f"known_{len(found):05d}"] = node
+            wanted -= held
+    return found

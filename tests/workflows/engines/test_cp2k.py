@@ -1,0 +1,181 @@
+"""Labels by a real CP2K, and what befalls its jobs. GFN1-xTB: seconds instead of minutes."""
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import Dict, Int
+from ase import Atoms
+from ase.build import bulk
+from ase.cluster import Icosahedron
+
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.workflows.protocol import load_protocol
+
+pytest.importorskip("aiida_cp2k", reason="pip install aiida-nanoclusters[cp2k]")
+
+from aiida_nanoclusters.calculations.cp2k import Cp2kCalculation
+from aiida_nanoclusters.workflows.engines.cp2k import Cp2kEngineWorkChain
+
+
+def dimer(length: float) -> Atoms:
+    return Atoms("Cu2", positions=[[0, 0, 0], [length, 0, 0]])
+
+
+def disturbed(seed: int) -> Atoms:
+    atoms = Icosahedron("Cu", 2)
+    atoms.set_tags(0)
+    atoms.rattle(0.05, seed=seed)
+    return atoms
+
+
+def run_engine(code, images, overrides=None, **options):
+    inputs = Cp2kEngineWorkChain.builder_inputs(
+        code, "gfn1-xtb", overrides, {"max_wallclock_seconds": 600, **options}
+    )
+    return run_get_node(Cp2kEngineWorkChain, frames=FramesData(images), **inputs)
+
+
+def jobs_of(node):
+    return [child for child in node.called if child.process_label == "Cp2kCalculation"]
+
+
+def test_any_mix_of_frames_in_one_job(cp2k_code):
+    """Clusters, a dimer, a crystal and a slab: labels in input order, forces are the gradient."""
+    crystal = bulk("Cu", "fcc", a=3.6)
+    slab = bulk("Cu", "fcc", a=3.6, cubic=True).repeat((2, 2, 1))
+    slab.pbc = (True, True, False)
+    slab.rattle(0.02, seed=3)
+    images = [disturbed(1), dimer(2.2), crystal, disturbed(2), slab, dimer(2.2001), dimer(2.1999)]
+    outputs, node = run_engine(cp2k_code, images)
+    assert node.is_finished_ok, node.exit_message
+    assert len(jobs_of(node)) == 1
+    frames = outputs["frames"].frames
+    assert [str(a.symbols) for a in frames] == [str(a.symbols) for a in images]
+    assert frames.level_of_theory == "CP2K/GFN1-xTB" and frames.labelled.all()
+    for i in range(len(images)):
+        assert np.abs(frames.forces[frames.atoms_of(i)].sum(axis=0)).max() < 1e-4
+    # -dE/dr of the dimer, by differences
+    slope = (frames.energies[5] - frames.energies[6]) / 2e-4
+    assert frames.forces[frames.atoms_of(1)][1, 0] == pytest.approx(-slope, abs=2e-4)
+    # a crystal binds more than a cluster of 13, and this more than a dimer
+    per_atom = frames.energies / frames.sizes
+    assert per_atom[2] < per_atom[0] < per_atom[1]
+    assert [row["state"] for row in outputs["report"]["frames"]] == ["labelled"] * 7
+
+
+def test_a_repeated_crystal_gives_the_same_label(cp2k_code):
+    """One cell repeated by the engine, and the same crystal given as a large cell."""
+    small = bulk("Cu", "fcc", a=3.6, cubic=True)
+    small.positions[0] += 0.05
+    large = small.repeat((2, 2, 2))
+    outputs, _ = run_engine(cp2k_code, [small, large])
+    frames = outputs["frames"].frames
+    assert frames.energies[1] / 8 == pytest.approx(frames.energies[0], abs=1e-6)
+    ours = [frames.forces[frames.atoms_of(i)][: len(small)] for i in range(2)]
+    assert np.allclose(*ours, atol=1e-5)
+
+
+def test_spin_and_charge_are_each_frames_own(cp2k_code):
+    atom = Atoms("Cu", info={"multiplicity": 2})
+    ion = dimer(2.3)
+    ion.info["charge"] = 1
+    ion.info["multiplicity"] = 2
+    outputs, node = run_engine(cp2k_code, [dimer(2.3), ion, atom])
+    assert node.is_finished_ok, node.exit_message
+    neutral, charged, lone = outputs["frames"].frames.energies
+    assert charged - neutral > 5  # an ionisation energy
+    assert neutral < 2 * lone  # it is bound
+
+
+def test_a_frame_that_cannot_converge_costs_only_itself(cp2k_code):
+    """A stretched chain, its levels close together; its batch mates keep their labels."""
+    chain = Atoms("Cu13", positions=[[0, 0, 3.2 * i] for i in range(13)])
+    rungs = [{"DFT": {"SCF": {"MAX_SCF": n}}} for n in (60, 50)]
+    outputs, node = run_engine(cp2k_code, [disturbed(2), chain, dimer(2.2)], {"ladder": rungs})
+    assert node.is_finished_ok, node.exit_message
+    assert len(jobs_of(node)) == 2
+    rows = outputs["report"]["frames"]
+    assert [row["state"] for row in rows] == ["labelled", "failed", "labelled"]
+    assert "did not converge" in rows[1]["reason"]
+    assert [attempt["rung"] for attempt in rows[1]["attempts"]] == [0, 1]
+    assert list(outputs["frames"].sizes) == [2, 13]
+
+
+def test_the_next_rung_mends_it(cp2k_code):
+    outputs, _ = run_engine(
+        cp2k_code, [disturbed(1)], {"ladder": [{"DFT": {"SCF": {"MAX_SCF": 3}}}, {}]}
+    )
+    (row,) = outputs["report"]["frames"]
+    assert row["state"] == "labelled" and row["rung"] == 1 and len(row["attempts"]) == 1
+
+
+def killed_once(code_on, code, tmp_path, condition):
+    """The code, killed as soon as `condition` holds, the first time it is started."""
+    flag, script = tmp_path / "killed", tmp_path / "cp2k_killed_once"
+    script.write_text(
+        f'#!/bin/bash\nif [ -e {flag} ]; then exec {code.filepath_executable} "$@"; fi\n'
+        f'touch {flag}\n{code.filepath_executable} "$@" &\n'
+        f"for i in $(seq 3000); do {condition} && break; sleep 0.02; done\nkill -9 $!\n"
+    )
+    script.chmod(0o755)
+    return code_on("killed", str(script), "export OMP_NUM_THREADS=1")
+
+
+def test_killed_in_the_middle_of_a_batch(cp2k_code, code_on, tmp_path):
+    """What was done before the kill keeps its label; the next job does the rest."""
+    images = [disturbed(seed) for seed in range(8)]
+    # a block of 15 lines per frame: two frames are written
+    enough = "[ $(cat run0000-frc-1.xyz 2>/dev/null | wc -l) -ge 30 ]"
+    outputs, node = run_engine(killed_once(code_on, cp2k_code, tmp_path, enough), images)
+    assert node.is_finished_ok, node.exit_message
+    first, second = jobs_of(node)
+    assert first.exit_status == Cp2kCalculation.exit_codes.ERROR_DIED.status
+    done = len(first.outputs.labelled)
+    assert 2 <= done < 8
+    assert len(second.inputs.frames) == 8 - done
+    assert all(row["state"] == "labelled" for row in outputs["report"]["frames"])
+    assert np.allclose(outputs["frames"].frames.positions, FramesData(images).frames.positions)
+
+
+def test_walltime(cp2k_code):
+    """CP2K ends by itself before the queue kills it; the next job takes what is left."""
+    images = [disturbed(seed) for seed in range(20)]
+    _, node = run_engine(cp2k_code, images, max_wallclock_seconds=3)
+    assert node.is_finished_ok, node.exit_message
+    jobs = jobs_of(node)
+    assert len(jobs) > 1
+    assert jobs[0].exit_status == Cp2kCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status
+    assert sum(len(job.outputs.labelled) for job in jobs if "labelled" in job.outputs) == 20
+
+
+def test_a_program_that_only_dies_is_given_up(code_on):
+    outputs, node = run_engine(code_on("false", "/bin/false"), [dimer(2.2), dimer(2.3)])
+    assert node.exit_status == Cp2kEngineWorkChain.exit_codes.ERROR_NOTHING_LABELLED.status
+    assert all(row["state"] == "failed" for row in outputs["report"]["frames"])
+
+
+def test_an_input_cp2k_does_not_know_is_not_repeated(cp2k_code):
+    outputs, node = run_engine(cp2k_code, [dimer(2.2)], {"force_eval": {"DFT": {"NONSENSE": 1}}})
+    assert node.exit_status == Cp2kEngineWorkChain.exit_codes.ERROR_NOTHING_LABELLED.status
+    assert len(jobs_of(node)) == 1
+    assert "NONSENSE" in outputs["report"]["frames"][0]["reason"]
+
+
+def test_method_is_what_a_label_depends_on(aiida_profile):
+    def method(**overrides):
+        settings = load_protocol("cp2k", "gfn1-xtb", overrides)
+        return Cp2kEngineWorkChain.method({"job": {"settings": Dict(settings)}})
+
+    assert method() == method(ladder=[{}]) != method(vacuum=11.0)
+
+
+def test_wrong_settings_are_refused(cp2k_code):
+    with pytest.raises(ValueError, match="unknown keys \\['colour'\\]"):
+        run_engine(cp2k_code, [dimer(2.2)], {"colour": 1})
+    with pytest.raises(ValueError, match="rung 7"):
+        run_get_node(
+            Cp2kCalculation,
+            frames=FramesData([dimer(2.2)]),
+            rung=Int(7),
+            **Cp2kEngineWorkChain.builder_inputs(cp2k_code, "gfn1-xtb")["job"],
+        )
