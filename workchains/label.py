@@ -1,41 +1,60 @@
-"""Label frames by a reference engine.
+"""Label frames by a reference engine: a potential, CP2K or VASP.
 
 verdi run workchains/label.py frames.extxyz --potential-file Cu_mishin1.eam.alloy
+verdi run workchains/label.py frames.extxyz --engine cp2k --protocol gfn1-xtb
 """
 
 import click
 
 from aiida_nanoclusters.cli import launch as cli
+from aiida_nanoclusters.cli import launch_engine as engines
 
 
 @click.command()
 @click.argument("frames")
+@engines.engine_options()
 @cli.potential_options
 @cli.lammps_option
 @click.option("--batch-size", default=500, show_default=True, help="Most frames a job may carry.")
+@click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
+@click.option("--anew", is_flag=True, help="Label again what this profile has labelled already.")
 @cli.here_option
-def main(frames, potentials, potential_file, kind, level, lammps, batch_size, here):
+def main(
+    frames,
+    engine,
+    protocol,
+    code,
+    potentials,
+    potential_file,
+    kind,
+    level,
+    lammps,
+    batch_size,
+    jobs,
+    anew,
+    here,
+):
     """Label FRAMES, a file that ASE reads or the UUID of FramesData."""
-    from aiida.orm import Int
+    from aiida.orm import Bool, Int
 
     from aiida_nanoclusters.workflows.label import LabelWorkChain
 
-    (potential,) = cli.get_potentials(potentials, potential_file, kind, level).values()
-    code = cli.get_code(lammps)
-    with cli.fixable():
-        builder = LabelWorkChain.get_builder_for_potential(
-            code,
-            cli.get_frames(frames, ""),
-            potential,
-            options=cli.options_of(code),
-        )
-        builder.batch_size = Int(batch_size)
+    given = cli.get_frames(frames, "")
+    if engine == "potential":
+        (potential,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+        program = cli.get_code(lammps)
+        with cli.fixable():
+            builder = LabelWorkChain.get_builder_for_potential(
+                program, given, potential, options=cli.options_of(program)
+            )
+    else:
+        inputs = engines.engine_inputs(engine, protocol, code)
+        with cli.fixable():
+            builder = LabelWorkChain.get_builder_for_engine(given, inputs)
+    builder.batch_size, builder.max_concurrent = Int(batch_size), Int(jobs)
+    builder.reuse = Bool(not anew)
     node = cli.launch(builder, here=here)
-    if "report" in node.outputs:
-        report = node.outputs.report
-        click.echo(f"{report['n_labelled']} labelled, {report['n_failed']} failed")
-    if "frames" in node.outputs:
-        click.echo(f"  frames {node.outputs.frames.uuid}")
+    engines.print_labels(node)
     cli.finish(node, [f"verdi node show {node.uuid}"])
 
 

@@ -1,6 +1,7 @@
 """Which cluster sizes are magic, and at what size does a cluster become a crystal?
 
 verdi run workchains/study.py --protocol tutorial
+verdi run workchains/study.py --engine cp2k --label-protocol gfn1-xtb
 verdi run workchains/study.py --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
 """
 
@@ -9,16 +10,19 @@ from pathlib import Path
 import click
 
 from aiida_nanoclusters.cli import launch as cli
+from aiida_nanoclusters.cli import launch_engine as engines
 
 
 @click.command()
 @cli.element_option
 @click.option(
     "--reference",
-    help="Potential that labels and that large clusters are compared with: a UUID, or a file of "
-    "--kind; Mishin's copper where neither this nor --dataset is given.",
+    help="Potential that samples, labels, and that large clusters are compared with: a UUID, or a "
+    "file of --kind; Mishin's copper where neither this nor --dataset is given. With another "
+    "--engine it only samples.",
 )
 @click.option("--kind", default="eam/alloy", show_default=True, help="Kind of a --reference file.")
+@engines.engine_options("label-")
 @click.option("--dataset", help="Labelled frames of your own: a file or a UUID.")
 @click.option("--level", help="Level of theory of --dataset, e.g. PBE.")
 @click.option("--atom-energy", multiple=True, metavar="Cu=-0.2", help="Isolated atom, eV.")
@@ -34,6 +38,9 @@ def main(
     element,
     reference,
     kind,
+    engine,
+    label_protocol,
+    label_code,
     dataset,
     level,
     atom_energy,
@@ -51,6 +58,9 @@ def main(
     from aiida_nanoclusters.workflows.study import StudyWorkChain
 
     labelled = cli.get_frames(dataset, level or "", atom_energy) if dataset else None
+    label = None
+    if engine != "potential" and labelled is None:
+        label = engines.engine_inputs(engine, label_protocol, label_code)
     if reference is None and labelled is None:
         reference = "Cu_mishin1.eam.alloy"
     lammps_code, nequip_code = cli.get_code(lammps), cli.get_code(nequip)
@@ -66,6 +76,7 @@ def main(
             nequip_options=cli.options_of(nequip_code),
             overrides=cli.training_overrides(seeds, epochs),
             max_concurrent=jobs,
+            label=label,
         )
     node = cli.launch(builder, here=here)
     cli.print_study(node)

@@ -111,6 +111,7 @@ class DatasetWorkChain(BatchedWorkChain):
         protocol=None,
         overrides=None,
         options=None,
+        label=None,
     ):
         """Return a builder; numbers and recipe from `protocols/dataset.yaml`.
 
@@ -119,13 +120,15 @@ class DatasetWorkChain(BatchedWorkChain):
         code, element
             LAMMPS, and a chemical symbol.
         reference
-            PotentialData that samples and labels.
+            PotentialData that samples, and labels where `label` is not given.
         labelled
             FramesData the user already has, instead.
         protocol, overrides
             Name of a protocol, and what to change in it.
         options
-            `metadata.options` of the jobs.
+            `metadata.options` of the LAMMPS jobs.
+        label
+            Inputs of a LabelWorkChain, from its `engine_inputs`: a program of first principles.
         """
         values = load_protocol("dataset", protocol, overrides)
         builder = cls.get_builder()
@@ -136,7 +139,8 @@ class DatasetWorkChain(BatchedWorkChain):
             return builder
         builder.recipe = List(values["recipe"])
         builder.sampler = {"lammps": {**job(code, options), "potential": reference}}
-        builder.label = {"potential": {"potential": reference, "evaluate": job(code, options)}}
+        by_potential = {"potential": {"potential": reference, "evaluate": job(code, options)}}
+        builder.label = by_potential if label is None else label
         return builder
 
     def needs_frames(self) -> bool:

@@ -119,10 +119,17 @@ class LabelWorkChain(BatchedWorkChain):
         return builder
 
     @classmethod
-    def get_builder_for_engine(
-        cls, engine, code, frames, protocol=None, overrides=None, options=None
-    ):
-        """Return a builder which labels `frames` by `engine`, a program of first principles.
+    def get_builder_for_engine(cls, frames, inputs):
+        """Return a builder which labels `frames` with the `inputs` of :meth:`engine_inputs`."""
+        builder = cls.get_builder()
+        builder.frames = frames
+        for name, value in inputs.items():
+            setattr(builder, name, value)
+        return builder
+
+    @staticmethod
+    def engine_inputs(engine, code, protocol=None, overrides=None, options=None) -> dict[str, Any]:
+        """Return the inputs that make a program of first principles the reference.
 
         Parameters
         ----------
@@ -130,8 +137,6 @@ class LabelWorkChain(BatchedWorkChain):
             ``cp2k`` or ``vasp``.
         code
             The program.
-        frames
-            FramesData.
         protocol, overrides
             Name of a protocol of `protocols/<engine>.yaml`, and what to change in it.
         options
@@ -145,11 +150,8 @@ class LabelWorkChain(BatchedWorkChain):
         problem = validate_engine(Str(engine), None)
         if problem:
             raise ValueError(problem)
-        builder = cls.get_builder()
-        builder.frames, builder.engine = frames, Str(engine)
         inputs = ENGINES[engine].builder_inputs(code, protocol, overrides, options)
-        setattr(builder, engine, inputs)
-        return builder
+        return {"engine": Str(engine), engine: inputs}
 
     @property
     def _engine(self):

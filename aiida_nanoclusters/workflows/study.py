@@ -100,6 +100,7 @@ class StudyWorkChain(WorkChain):
         lammps_options=None,
         nequip_options=None,
         max_concurrent=2,
+        label=None,
     ):
         """Return a builder; numbers from `protocols/study.yaml` and those it names.
 
@@ -119,12 +120,16 @@ class StudyWorkChain(WorkChain):
             `metadata.options` of the jobs of either code.
         max_concurrent
             Jobs of one part that may run at once.
+        label
+            Inputs of a LabelWorkChain, from its `engine_inputs`: then a program of first principles
+            labels, `reference` only samples, and there is no exact curve to compare with.
         """
         values = load_protocol("study", protocol, overrides)
         builder = cls.get_builder()
         builder.element = Str(element)
+        recipe = values["dataset"] if label is None else values["dataset_by_engine"]
         builder.dataset = DatasetWorkChain.get_builder_from_protocol(
-            lammps, element, reference, labelled, values["dataset"], options=lammps_options
+            lammps, element, reference, labelled, recipe, options=lammps_options, label=label
         )._inputs(prune=True)
         train = TrainWorkChain.get_builder_from_protocol(
             nequip,
@@ -143,7 +148,9 @@ class StudyWorkChain(WorkChain):
         )._inputs(prune=True)
         for part in (builder.dataset, builder.train, builder.size_scan):
             part["max_concurrent"] = Int(max_concurrent)
-        if reference is not None:
+        if label is not None:
+            builder.dataset["label"]["max_concurrent"] = Int(max_concurrent)
+        elif reference is not None:
             builder.probes = Dict(values["probes"])
             stages = List(values["probe_stages"])
             jobs = {**job(lammps, lammps_options), "potential": reference, "stages": stages}

@@ -98,9 +98,8 @@ def test_cp2k_labels_atoms_with_the_frames(cp2k_code) -> None:
         mackay_icosahedron("Cu", 1, 2.5),
         Atoms("Cu2", positions=[[0, 0, 0], [2.2, 0, 0]]),
     ]
-    builder = LabelWorkChain.get_builder_for_engine(
-        "cp2k", cp2k_code, FramesData(images), "gfn1-xtb"
-    )
+    inputs = LabelWorkChain.engine_inputs("cp2k", cp2k_code, "gfn1-xtb")
+    builder = LabelWorkChain.get_builder_for_engine(FramesData(images), inputs)
     _, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
     frames = node.outputs.frames.frames

@@ -267,7 +267,9 @@ def test_labels_for_the_label_work_chain(family, vasp, mixed) -> None:
     frames = FramesData(mixed.frames.select([4])).store()
     code = vasp()
     for jobs in (2, 0):
-        builder = LabelWorkChain.get_builder_for_engine("vasp", code, frames)
+        builder = LabelWorkChain.get_builder_for_engine(
+            frames, LabelWorkChain.engine_inputs("vasp", code)
+        )
         node = run_get_node(builder)[1]
         assert node.is_finished_ok, node.exit_message
         assert len(jobs_of(node)) == jobs
