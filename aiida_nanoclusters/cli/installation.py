@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -191,8 +193,12 @@ def ensure_daemon(profile: Profile, *, options_changed: bool) -> Step:
     try:
         if not client.is_daemon_running:
             workers = 2 if (os.cpu_count() or 1) >= 4 else 1
+            revived = revive_lost_processes(profile)
             client.start_daemon(workers)
-            return Step("daemon", "made", f"started, {workers} worker{'s' * (workers > 1)}")
+            note = f"started, {workers} worker{'s' * (workers > 1)}"
+            if revived:
+                note += f"; lost processes that go on: {revived}"
+            return Step("daemon", "made", note)
         if options_changed:
             client.restart_daemon()
             return Step("daemon", "changed", "restarted, to read the options")
@@ -201,6 +207,30 @@ def ensure_daemon(profile: Profile, *, options_changed: bool) -> Step:
             f"the daemon does not start ({error}): try `verdi daemon start`"
         ) from error
     return Step("daemon", "was there", "running")
+
+
+def revive_lost_processes(profile: Profile) -> int:
+    """Give processes that no worker would ever be told of back to the queue; return how many.
+
+    A worker that is killed between storing a child process and queueing it leaves the child without
+    a task, and its parent waiting for ever. `verdi process repair` mends that while the daemon
+    stands still.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    from aiida.engine.processes.control import get_active_processes
+
+    if not get_active_processes(project="id"):
+        return 0
+    command = [sys.executable, "-m", "aiida", "-p", profile.name, "process", "repair", "--force"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-300:]
+        raise ValueError(f"lost processes cannot be revived ({said}): try `verdi process repair`")
+    return done.stdout.count("Revived process")
 
 
 def _computer_values(values: Any) -> dict[str, Any]:

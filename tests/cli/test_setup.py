@@ -164,9 +164,44 @@ def test_laptop_with_a_daemon_runs_a_watched_job(home, allegro_plugin):
         assert watched.returncode == 0, watched.stdout + watched.stderr
         assert "ended True sum 6" in watched.stdout
         assert re.search(r"ArithmeticAddCalculation +1 +0 +0", watched.stdout), watched.stdout
+
+        (home.path / "lose.py").write_text(LOSE)
+        lost = home.run("aiida", "run", str(home.path / "lose.py"))
+        assert lost.returncode == 0, lost.stderr
+        home.run("aiida", "daemon", "stop")
+        assert "lost processes that go on: 1" in " ".join(home.run(CLI, "setup").stdout.split())
+        (home.path / "wait.py").write_text(WAIT)
+        waited = home.run("aiida", "run", str(home.path / "wait.py"))
+        assert "sum 6" in waited.stdout, waited.stdout + waited.stderr
     finally:
         home.run("aiida", "daemon", "stop")
 
+
+#: As a worker leaves a process that is killed before it tells the broker of it.
+LOSE = """
+from aiida import orm
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from aiida.plugins import WorkflowFactory
+
+runner = get_manager().create_runner()
+code = orm.load_code("bash@localhost")
+numbers = {"x": orm.Int(1), "y": orm.Int(2), "z": orm.Int(4)}
+chain = WorkflowFactory("core.arithmetic.multiply_add")
+process = instantiate_process(runner, chain, code=code, **numbers)
+process.runner.persister.save_checkpoint(process)
+"""
+
+WAIT = """
+from aiida import orm
+from aiida_nanoclusters.cli.progress import watch
+from aiida_nanoclusters.cli.terminal import make_console
+
+query = orm.QueryBuilder().append(orm.WorkChainNode, tag="chain")
+(node,) = query.order_by({"chain": {"id": "desc"}}).first()
+watch(node, make_console(), interval=0.2)
+print("sum", node.outputs.result.value)
+"""
 
 SUBMIT = """
 from aiida import orm
