@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +103,9 @@ def _read_outcar(path: Path, gap: float) -> Source:
 
 
 def _read_cp2k(path: Path, gap: float) -> Source:
-    """Read by ``formats.cp2k_output.read_run``, which gives the same shape as VASP's reader."""
-    module = "aiida_nanoclusters.formats.cp2k_output"
-    read: Any = getattr(import_module(module), "read_run", None) if find_spec(module) else None
-    if read is None:
-        return Source(path, "CP2K", problem="CP2K outputs cannot be imported yet")
-    return _from_run(read(path), "CP2K", gap)
+    from aiida_nanoclusters.formats.cp2k_run import read_run
+
+    return _from_run(read_run(path), "CP2K", gap)
 
 
 def _read_extxyz(path: Path, gap: float) -> Source:

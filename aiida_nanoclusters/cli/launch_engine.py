@@ -80,8 +80,8 @@ def print_labels(node: ProcessNode) -> None:
     if "report" not in node.outputs:
         return
     report = node.outputs.report
-    known = f", {report['n_known']} of them known before" if report["n_known"] else ""
-    click.echo(f"{report['n_labelled']} labelled{known}; {report['n_failed']} failed")
+    known = f" ({report['n_known']} known before)" if report["n_known"] else ""
+    click.echo(f"{report['n_labelled']} labelled, {report['n_failed']} failed{known}")
     failed = [row for row in [*report["frames"], *report["atoms"]] if row["state"] == "failed"]
     for reason, frames in _by_reason(failed).items():
         click.echo(f"  {frames}: {reason}")

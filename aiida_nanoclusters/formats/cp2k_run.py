@@ -1,0 +1,137 @@
+"""A CP2K calculation of someone's own, an optimisation or dynamics, read into labelled steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from numpy.typing import NDArray
+
+from aiida_nanoclusters.formats.cp2k_output import Step, read_forces, read_output
+from aiida_nanoclusters.science.units import HARTREE
+
+#: eV; energies of one step agree so well between CP2K's files.
+_SAME = 1e-5
+_PROJECT = re.compile(r"GLOBAL\| Project name\s+(\S+)")
+_VECTOR = re.compile(r"CELL\| Vector [abc] \[angstrom\]:\s+(\S+)\s+(\S+)\s+(\S+)")
+_PERIODIC = re.compile(r"CELL\| Periodicity\s+(\S+)")
+_FUNCTIONAL = re.compile(r"FUNCTIONAL\| ([\w-]+):")
+_BASIS = re.compile(r"Orbital Basis Set\s+(\S+)")
+
+
+@dataclass(frozen=True)
+class RunStep:
+    """One set of positions: `atoms` with energy (eV) and forces (eV/Å), or why it is no label."""
+
+    index: int
+    atoms: Atoms
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelledRun:
+    """All complete steps of a run; `problem` says what is wrong with it as a whole."""
+
+    path: Path
+    steps: tuple[RunStep, ...] = ()
+    problem: str | None = None
+    level_of_theory: str = "CP2K"
+
+
+def read_run(path: str | Path) -> LabelledRun:
+    """Read a CP2K output with the trajectories CP2K wrote beside it.
+
+    Positions and forces are in ``PROJECT-pos-1.xyz`` and ``PROJECT-frc-1.xyz`` (input section
+    ``MOTION/PRINT``), the self-consistent field's convergence in the output. Steps are matched by
+    their energies. The cell is the first the output tells: runs that change it are refused.
+    """
+    path = Path(path)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    run, level = read_output(text.splitlines(keepends=True)), _level(text)
+    project = _PROJECT.search(text)
+    if project is None:
+        return LabelledRun(path, problem="it does not name its project: was it cut short?")
+    name = project[1]
+    files = [path.with_name(f"{name}-{kind}-1.xyz") for kind in ("pos", "frc")]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        problem = (
+            f"no {' and no '.join(missing)} beside it: positions and forces of a run are printed "
+            "by MOTION/PRINT/TRAJECTORY and /FORCES"
+        )
+        return LabelledRun(path, problem=problem, level_of_theory=level)
+    if path.with_name(f"{name}-1.cell").is_file():
+        problem = "its cell changes, which is not read: give the frames as extended XYZ"
+        return LabelledRun(path, problem=problem, level_of_theory=level)
+    cell, pbc = _cell(text)
+    with files[0].open(encoding="utf-8") as handle:
+        positions = list(_read_positions(handle))
+    with files[1].open(encoding="utf-8") as handle:
+        forces = read_forces(handle)
+    steps = tuple(_steps(positions, forces, run.steps, cell, pbc))
+    return LabelledRun(path, steps, None if steps else "it holds no complete step", level)
+
+
+def _steps(
+    positions: Iterable[tuple[float, Atoms]],
+    forces: list[tuple[float, NDArray[np.float64]]],
+    said: list[Step],
+    cell: NDArray[np.float64],
+    pbc: list[bool],
+) -> Iterator[RunStep]:
+    energies = np.array([step.energy for step in said])
+    known = np.array([energy for energy, _ in forces])
+    for index, (energy, atoms) in enumerate(positions):
+        atoms.set_cell(cell)
+        atoms.set_pbc(pbc)
+        own = np.flatnonzero(np.abs(known - energy) < _SAME)
+        at = np.flatnonzero(np.abs(energies - energy) < _SAME)
+        if len(own) == 0 or len(forces[own[0]][1]) != len(atoms):
+            yield RunStep(index, atoms, "it has no forces")
+            continue
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces[own[0]][1])
+        problem = None
+        if len(at) == 0 or said[at[0]].converged is None:
+            problem = "the output does not tell whether the self-consistent field converged"
+        elif not said[at[0]].converged:
+            problem = "the self-consistent field did not converge"
+        yield RunStep(index, atoms, problem)
+
+
+def _read_positions(lines: Iterable[str]) -> Iterator[tuple[float, Atoms]]:
+    """Yield energy (eV) and atoms of every complete block of a ``-pos-1.xyz`` file."""
+    rows = iter(lines)
+    for head in rows:
+        if not head.strip().isdigit():
+            return
+        comment = next(rows, "")
+        block = [line.split() for _, line in zip(range(int(head)), rows, strict=False)]
+        if len(block) < int(head) or any(len(row) < 4 for row in block) or "E =" not in comment:
+            return
+        energy = float(comment.split("E =")[1].split(",")[0])
+        places = [[float(x) for x in row[1:4]] for row in block]
+        yield energy * HARTREE, Atoms([row[0] for row in block], positions=places)
+
+
+def _cell(text: str) -> tuple[NDArray[np.float64], list[bool]]:
+    vectors = [[float(x) for x in match.groups()] for match in _VECTOR.finditer(text)][:3]
+    periodic = _PERIODIC.search(text)
+    axes = periodic[1] if periodic else "NONE"
+    pbc = [axis in axes and axes != "NONE" for axis in "XYZ"]
+    return np.array(vectors) if len(vectors) == 3 else np.zeros((3, 3)), pbc
+
+
+def _level(text: str) -> str:
+    """Return program, functional and basis, as far as the output tells."""
+    if "xTB" in text or "GFN1" in text:
+        return "CP2K/GFN1-xTB"
+    functional = _FUNCTIONAL.search(text)
+    dispersion = "-D3" if "DFT-D3" in text else ""
+    basis = sorted(set(_BASIS.findall(text)))
+    parts = [functional[1] + dispersion] if functional else []
+    return "/".join(["CP2K", *parts, *basis[:1]])
