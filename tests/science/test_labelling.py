@@ -1,0 +1,94 @@
+"""The ladder that frames climb on their way to a label."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiida_nanoclusters.science.labelling import (
+    LABELLED,
+    REFUSED,
+    UNFINISHED,
+    LabelLadder,
+    split_by_cost,
+)
+
+
+def outcomes(*states):
+    return [{"state": state, "reason": f"because {state}"} for state in states]
+
+
+def test_refused_frames_climb_and_the_others_keep_their_labels():
+    ladder = LabelLadder(3, rungs=2)
+    assert ladder.next() == (0, [0, 1, 2])
+    ladder.update([0, 1, 2], outcomes(LABELLED, REFUSED, LABELLED))
+    assert ladder.next() == (1, [1])
+    ladder.update([1], outcomes(REFUSED))
+    assert ladder.is_finished
+    rows = ladder.report()
+    assert [row["state"] for row in rows] == ["labelled", "failed", "labelled"]
+    assert [attempt["rung"] for attempt in rows[1]["attempts"]] == [0, 1]
+    assert rows[1]["reason"] == "because refused"
+    with pytest.raises(ValueError, match="no frame is waiting"):
+        ladder.next()
+
+
+def test_a_job_that_dies_blames_the_frame_it_was_at():
+    ladder = LabelLadder(3, rungs=2, max_deaths=1)
+    ladder.update([0, 1, 2], outcomes(LABELLED, UNFINISHED, UNFINISHED))
+    assert ladder.next() == (0, [1, 2])
+    ladder.update([1, 2], outcomes(UNFINISHED, UNFINISHED))
+    assert ladder.next() == (0, [2])  # never the one a job ended at
+    rows = ladder.report()
+    assert rows[1]["state"] == "failed" and "ended 2 times before it was done" in rows[1]["reason"]
+
+
+def test_what_is_wrong_with_all_is_said_of_all():
+    ladder = LabelLadder(2, rungs=3)
+    ladder.update([0, 1], outcomes(LABELLED, UNFINISHED))
+    ladder.give_up("CP2K does not understand its input")
+    assert ladder.is_finished
+    assert [row["state"] for row in ladder.report()] == ["labelled", "failed"]
+
+
+def test_a_ladder_needs_a_rung():
+    with pytest.raises(ValueError, match="needs a rung"):
+        LabelLadder(1, rungs=0)
+
+
+@given(st.data())
+def test_any_course_of_jobs_comes_to_an_end(data):
+    """Whatever befalls the jobs, every frame is settled, and a stored state goes on alike."""
+    count, rungs = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 3))
+    ladder, jobs = LabelLadder(count, rungs), 0
+    while not ladder.is_finished:
+        rung, indices = ladder.next()
+        assert rung < rungs and indices == sorted(set(indices))
+        drawn = data.draw(st.lists(st.sampled_from([LABELLED, REFUSED, UNFINISHED]),
+                                   min_size=len(indices), max_size=len(indices)))  # fmt: skip
+        ladder.update(indices, outcomes(*drawn))
+        ladder = LabelLadder.from_state(json.loads(json.dumps(ladder.state)))
+        jobs += 1
+        assert jobs <= count * rungs * 4
+    assert {row["state"] for row in ladder.report()} <= {"labelled", "failed"}
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.sampled_from("abc")), min_size=0, max_size=40),
+    st.integers(1, 10),
+    st.integers(0, 5),
+)
+def test_batches_hold_every_frame_once(frames, most, least):
+    costs, kinds = [float(n) ** 2 for n, _ in frames], [kind for _, kind in frames]
+    batches = split_by_cost(costs, kinds, most, least)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(frames)))
+    assert all(1 <= len(batch) <= most for batch in batches)
+    assert len(batches) >= min(least, len(frames)) * (
+        max(costs, default=0) == min(costs, default=0)
+    )
+
+
+def test_batches_cost_alike_and_keep_kinds_together():
+    costs = [1.0] * 8 + [8.0]
+    assert split_by_cost(costs, "aabbaabbc", 500, 2) == [[8], [0, 1, 4, 5, 2, 3, 6, 7]]
