@@ -20,7 +20,7 @@ PULL = np.array([[0.5, 0, 0], [-0.5, 0, 0]])
         (-1.0, PULL, False, "did not converge"),
         (-1.0, PULL, None, "nothing tells"),
         (np.nan, PULL, True, "not finite"),
-        (-1.0, PULL * np.inf, True, "not finite"),
+        (-1.0, np.full((2, 3), np.inf), True, "not finite"),
         (-1.0, PULL * 0, True, "all forces are zero"),
         (-1.0, PULL + np.array([0.002, 0, 0]), True, "net force of 2.0e-03"),
     ],

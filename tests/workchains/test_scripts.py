@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -76,6 +77,25 @@ def test_label_prints_the_frames(laptop, tmp_path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 labelled, 0 failed" in done.stdout
     assert re.search(rf"frames {UUID}", done.stdout)
+
+
+def test_label_by_cp2k(laptop, tmp_path) -> None:
+    """Without its code the fix is named; with it labels come, and are known the next time."""
+    images = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.1 + 0.1 * k]]) for k in range(3)]
+    ase.io.write(tmp_path / "dimers.xyz", images, format="extxyz")
+    arguments = ("label", str(tmp_path / "dimers.xyz"), "--engine", "cp2k")
+    done = script(laptop, *arguments)
+    assert done.returncode == 2
+    assert "aiida-nanoclusters setup profiles/laptop-cp2k" in " ".join(done.stderr.split())
+    if shutil.which("cp2k.psmp") is None:
+        pytest.skip("CP2K is not installed: apt-get install cp2k")
+    made = laptop.run("aiida_nanoclusters.cli.main", "setup", "laptop-cp2k", "--no-daemon")
+    assert made.returncode == 0, made.stdout + made.stderr
+    done = script(laptop, *arguments, "--protocol", "gfn1-xtb")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 labelled, 0 failed\n" in done.stdout
+    again = script(laptop, *arguments, "--protocol", "gfn1-xtb")
+    assert "3 labelled, 0 failed (3 known before)" in again.stdout
 
 
 def test_anneal_prints_a_table(laptop) -> None:
