@@ -6,8 +6,9 @@ import pytest
 from aiida.orm import Dict, Str
 
 from aiida_nanoclusters.calculations.study import build_probes, motif_systematic
+from aiida_nanoclusters.workflows.label import LabelWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.study import validate_probes
+from aiida_nanoclusters.workflows.study import StudyWorkChain, validate_probes
 
 
 def test_probes_are_the_shapes_asked_for(aiida_profile) -> None:
@@ -36,3 +37,19 @@ def test_protocols_name_existing_ones(protocol) -> None:
     values = load_protocol("study", protocol)
     for part in ("dataset", "train", "size_scan", "crossover"):
         assert json.dumps(load_protocol(part, values[part]))
+    assert load_protocol("dataset", values["dataset_by_engine"])["recipe"]
+
+
+def test_first_principles_label_and_the_potential_only_samples(
+    lmp_code, nequip_code, eam_potential, cp2k_code
+) -> None:
+    label = LabelWorkChain.engine_inputs("cp2k", cp2k_code, "gfn1-xtb")
+    builder = StudyWorkChain.get_builder_from_protocol(
+        lmp_code, nequip_code, "Cu", reference=eam_potential, label=label
+    )
+    inputs = builder._inputs(prune=True)
+    dataset = inputs["dataset"]
+    assert dataset["label"]["engine"].value == "cp2k" and "potential" not in dataset["label"]
+    assert dataset["sampler"]["lammps"]["potential"].uuid == eam_potential.uuid
+    assert max(n for item in dataset["recipe"] for n in item.get("sizes", [])) <= 55
+    assert "reference" not in inputs
