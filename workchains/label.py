@@ -52,6 +52,8 @@ def main(
         with cli.fixable():
             builder = LabelWorkChain.get_builder_for_engine(given, inputs)
     builder.batch_size, builder.max_concurrent = Int(batch_size), Int(jobs)
+    if engine == "vasp":  # each frame is a job of its own, inside a batch
+        builder.vasp.max_concurrent, builder.max_concurrent = Int(jobs), Int(1)
     builder.reuse = Bool(not anew)
     node = cli.launch(builder, here=here)
     engines.print_labels(node)

@@ -107,15 +107,26 @@ class Cp2kCalculation(CalcJob):
         spec.output("report", valid_type=Dict, help="What became of each frame, and why.")
         spec.default_output_node = "report"
 
-        spec.exit_code(310, "ERROR_NO_OUTPUT", message="CP2K wrote nothing: {message}")
+        # What another try may mend must not come from the cache.
         spec.exit_code(
-            311, "ERROR_DIED", message="CP2K ended without a word: it was killed or crashed."
+            310,
+            "ERROR_NO_OUTPUT",
+            message="CP2K wrote nothing: {message}",
+            invalidates_cache=True,
+        )
+        spec.exit_code(
+            311,
+            "ERROR_DIED",
+            message="CP2K ended without a word: it was killed or crashed.",
+            invalidates_cache=True,
         )
         spec.exit_code(
             330, "ERROR_FRAMES_REFUSED", message="{count} frames have no label: {reason}"
         )
         spec.exit_code(340, "ERROR_CP2K", message="CP2K does not understand its input: {message}")
-        spec.exit_code(400, "ERROR_OUT_OF_WALLTIME", message="CP2K ran out of time.")
+        spec.exit_code(
+            400, "ERROR_OUT_OF_WALLTIME", message="CP2K ran out of time.", invalidates_cache=True
+        )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the inputs of all runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from aiida.orm import Dict, Int, List
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.labelling import LABELLED, LabelLadder
-from aiida_nanoclusters.science.labels import lone_atom
+from aiida_nanoclusters.science.labels import ground_state_multiplicity, lone_atom
 
 #: State of a frame that no earlier work has labelled.
 UNKNOWN = "unknown"
@@ -38,29 +39,34 @@ def take_known(frames: FramesData, **known: FramesData) -> dict:
         ``frames``, labelled, in the order of the first argument; ``report`` of all its frames,
         in which those without a label there are :data:`UNKNOWN`.
     """
+    sets = {key: known[key].frames for key in sorted(known)}
     sources: dict[str, tuple[str, int]] = {}
-    for key in sorted(known):
-        labelled = known[key].frames
+    for key, labelled in sets.items():
         for place, own in enumerate(labelled.content_hashes()):
-            sources.setdefault(own, (key, place))
+            if labelled.labelled[place]:
+                sources.setdefault(own, (key, place))
+    asked = frames.frames
     rows, found = [], []
-    for i, own in enumerate(frames.frames.content_hashes()):
+    for i, own in enumerate(asked.content_hashes()):
         row: dict = {"index": i, "state": UNKNOWN, "reason": None}
         if own in sources:
             key, place = sources[own]
             row.update(state=LABELLED, known=known[key].uuid)
-            label = known[key].frames.select([place])
+            label = sets[key].select([place])
             found.append(
-                frames.frames.select([i]).with_labels(
+                asked.select([i]).with_labels(
                     label.energies,
                     label.forces,
                     label.stresses,
                     level_of_theory=label.level_of_theory,
-                    atom_energies=label.atom_energies,
+                    atom_energies={},
                 )
             )
         rows.append(row)
-    return {"frames": FramesData(Frames.concatenate(found)), "report": Dict({"frames": rows})}
+    return {
+        "frames": FramesData(Frames.concatenate(found)),
+        "report": Dict({"frames": rows, "atom_energies": _energies_of_atoms(sets.values())}),
+    }
 
 
 @calcfunction
@@ -85,6 +91,7 @@ def merge_labels(count: Int, batches: List, **parts) -> dict:
     """
     rows: dict[int, dict] = {}
     found: dict[int, Frames] = {}
+    atoms: dict[str, float] = {}
     for k, indices in enumerate(batches.get_list()):
         report = parts.get(f"report_{k:05d}")
         if report is None:
@@ -96,17 +103,17 @@ def merge_labels(count: Int, batches: List, **parts) -> dict:
         good = [i for i, e in entries.items() if e["state"] == LABELLED]
         if good:
             frames = parts[f"frames_{k:05d}"].frames
-            frames = frames.select(frames.labelled)
+            atoms = {**frames.atom_energies, **report.get_dict().get("atom_energies", {}), **atoms}
+            frames = replace(frames.select(frames.labelled), atom_energies={})
             found |= {i: frames.select([n]) for n, i in enumerate(good)}
     result: dict = {"report": Dict(_summary(rows, count.value))}
-    asked = [found[i] for i in sorted(found) if i < count.value]
-    if asked:
-        joined = Frames.concatenate(asked)
-        if not joined.atom_energies:  # else the engine knew them beforehand
-            everything = Frames.concatenate(list(found.values()))
-            atoms = {s: float(everything.energies[i]) for s, i in _lone_atoms(everything).items()}
-            joined = replace(joined, atom_energies=atoms)
-        result["frames"] = FramesData(joined)
+    if any(i < count.value for i in found):
+        everything = Frames.concatenate([found[i] for i in sorted(found)])
+        alone = {
+            symbol: float(everything.energies[i]) for symbol, i in _lone_atoms(everything).items()
+        }
+        asked = everything.select([n for n, i in enumerate(sorted(found)) if i < count.value])
+        result["frames"] = FramesData(replace(asked, atom_energies={**alone, **atoms}))
     return result
 
 
@@ -144,9 +151,23 @@ def join_jobs(jobs: List, ladder: Dict, **parts) -> dict:
 
 
 def _lone_atoms(frames: Frames) -> dict[str, int]:
-    """Return by element the frame that is its isolated, neutral atom."""
-    alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)
-    return {frames[i].symbols[0]: int(i) for i in np.flatnonzero(alone)}
+    """Return by element the first frame that is its isolated, neutral atom in the ground state."""
+    found: dict[str, int] = {}
+    for i in np.flatnonzero((frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)):
+        atom = frames[int(i)]
+        ground = ground_state_multiplicity(atom.symbols[0])
+        if atom.info.get("multiplicity", ground) == ground:
+            found.setdefault(atom.symbols[0], int(i))
+    return found
+
+
+def _energies_of_atoms(sets: Iterable[Frames]) -> dict[str, float]:
+    """Return the isolated atoms' energies that labelled sets tell; the first of them counts."""
+    energies: dict[str, float] = {}
+    for frames in sets:
+        for symbol, energy in frames.atom_energies.items():
+            energies.setdefault(symbol, energy)
+    return energies
 
 
 def _summary(rows: dict[int, dict], count: int | None = None) -> dict:
@@ -154,7 +175,7 @@ def _summary(rows: dict[int, dict], count: int | None = None) -> dict:
     asked = ordered[:count]
     summary = {
         "n_labelled": sum(row["state"] == LABELLED for row in asked),
-        "n_failed": sum(row["state"] == "failed" for row in asked),
+        "n_failed": sum(row["state"] != LABELLED for row in asked),
         "n_known": sum("known" in row for row in asked),
         "frames": asked,
     }

@@ -72,6 +72,8 @@ def detect(path: Path) -> str:
         return "vasp"
     if "OUTCAR" in stem:
         return "outcar"
+    if stem.endswith(("-pos-1.xyz", "-frc-1.xyz")):  # of CP2K, read with its output
+        return ""
     if stem.endswith((".extxyz", ".xyz")):
         return "extxyz"
     if path.suffix in (".out", ".log", ""):

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 #: Code that labels, by engine, where none is named.
 CODES = {"cp2k": "cp2k@localhost", "vasp": "vasp@localhost"}
+_HOW = {
+    "cp2k": "`aiida-nanoclusters setup profiles/laptop-cp2k` where CP2K is installed",
+    "vasp": "`verdi code create core.code.installed` with the plugin `vasp.vasp`",
+}
 #: Reasons that are printed one by one.
 _SHOWN = 5
 
@@ -65,8 +69,8 @@ def engine_inputs(engine: str, protocol: str | None, code: str | None) -> dict[s
         program = launch.get_code(label)
     except Fixable as error:
         raise Fixable(
-            f"no code `{label}` for the engine {engine}: `aiida-nanoclusters setup "
-            f"profiles/laptop-{engine}`, or give one of `verdi code list`"
+            f"no code `{label}` for the engine {engine}: {_HOW[engine]}, or give one of "
+            "`verdi code list`"
         ) from error
     with launch.fixable():
         inputs: dict[str, Any] = LabelWorkChain.engine_inputs(
@@ -82,9 +86,13 @@ def print_labels(node: ProcessNode) -> None:
     report = node.outputs.report
     known = f" ({report['n_known']} known before)" if report["n_known"] else ""
     click.echo(f"{report['n_labelled']} labelled, {report['n_failed']} failed{known}")
-    failed = [row for row in [*report["frames"], *report["atoms"]] if row["state"] == "failed"]
-    for reason, frames in _by_reason(failed).items():
+    for reason, frames in _by_reason(
+        [r for r in report["frames"] if r["state"] != "labelled"]
+    ).items():
         click.echo(f"  {frames}: {reason}")
+    for row in report["atoms"]:
+        if row["state"] != "labelled":
+            click.echo(f"  an isolated atom, the energy reference: {row['reason']}")
     if "frames" in node.outputs:
         click.echo(f"  frames {node.outputs.frames.uuid}")
 

@@ -16,6 +16,7 @@ import numpy as np
 from ase import Atoms
 
 from aiida_nanoclusters.science.boxes import in_box, kpoint_mesh, repeats
+from aiida_nanoclusters.science.labels import ground_state_multiplicity
 
 #: Keys of the settings of a CP2K protocol; see ``workflows/protocols/cp2k.yaml``.
 SETTINGS = {
@@ -80,13 +81,29 @@ def prepare(atoms: Atoms, settings: Mapping[str, Any]) -> tuple[Atoms, int]:
     """Return what CP2K computes for a frame, and how many copies of the frame that holds.
 
     Clusters get a box, slabs their vacuum, thin crystals are repeated to `thickness`. The first
-    atoms are those of the frame, in its order.
+    atoms are those of the frame, in its order. An isolated atom that says no multiplicity has that
+    of its ground state.
+
+    Raises
+    ------
+    ValueError
+        If charge or multiplicity are no whole numbers, or a slab's cell is oblique.
     """
+    charge, multiplicity = atoms.info.get("charge", 0), atoms.info.get("multiplicity", 1)
+    if charge != round(charge) or multiplicity != round(multiplicity) or multiplicity < 1:
+        raise ValueError(
+            f"charge {charge}, multiplicity {multiplicity}: give whole numbers, the latter from 1"
+        )
+    if len(atoms) == 1 and not atoms.pbc.any() and charge == 0:
+        atoms = atoms.copy()
+        atoms.info.setdefault("multiplicity", ground_state_multiplicity(atoms.symbols[0]))
     if atoms.pbc.any() and settings["thickness"]:
         times = repeats(atoms, settings["thickness"])
         copies = int(np.prod(times))
         boxed = in_box(atoms.repeat(times), settings["vacuum"])
         boxed.info["charge"] = copies * boxed.info.get("charge", 0.0)
+        if "multiplicity" in boxed.info:
+            boxed.info["multiplicity"] = copies * (boxed.info["multiplicity"] - 1) + 1
         return boxed, copies
     return in_box(atoms, settings["vacuum"], cubic=True), 1
 

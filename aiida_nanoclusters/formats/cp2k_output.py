@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ _END = "PROGRAM ENDED AT"
 #: Lines of the box in which CP2K says why it stops, less its drawing.
 _BOX = re.compile(r"^ \*(.*)\*\s*$")
 _DRAWING = re.compile(r"^[\s_/\\|O*-]*(?:\[ABORT\])?[\s_/\\|O-]*")
+_COMMENT = re.compile(r"\s*i =\s*(\d+),.*E =\s*([^\s,]+)")
 _SOURCE = re.compile(r"\s*\S+\.F:\d+\s*$")
 
 
@@ -119,16 +120,30 @@ def read_forces(lines: Iterable[str]) -> list[tuple[float, Floats]]:
     list of (float, array)
         Energy in eV and forces in eV/Å, shape (N, 3), of every complete block.
     """
-    found: list[tuple[float, Floats]] = []
+    blocks = read_blocks(lines)
+    return [(block.energy, block.values * HARTREE / BOHR) for block in blocks]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One step of a trajectory file: its number, energy (eV), symbols, and three values an atom."""
+
+    step: int
+    energy: float
+    symbols: list[str]
+    values: Floats
+
+
+def read_blocks(lines: Iterable[str]) -> Iterator[Block]:
+    """Yield every complete block of a ``-pos-1.xyz`` or ``-frc-1.xyz`` file, in its own units."""
     rows = iter(lines)
     for head in rows:
         if not head.strip().isdigit():
-            break
-        count, comment = int(head), next(rows, "")
-        block = [line.split()[1:4] for _, line in zip(range(count), rows, strict=False)]
-        if len(block) < count or any(len(row) < 3 for row in block) or "E =" not in comment:
-            break
-        energy = _number(comment.split("E =")[1].split(",")[0].strip())
-        forces = np.array([[_number(x) for x in row] for row in block])
-        found.append((energy * HARTREE, forces * HARTREE / BOHR))
-    return found
+            return
+        count, comment = int(head), _COMMENT.match(next(rows, ""))
+        block = [line.split() for _, line in zip(range(count), rows, strict=False)]
+        if len(block) < count or any(len(row) < 4 for row in block) or comment is None:
+            return
+        values = np.array([[_number(x) for x in row[1:4]] for row in block])
+        energy = _number(comment[2]) * HARTREE
+        yield Block(int(comment[1]), energy, [row[0] for row in block], values)

@@ -12,8 +12,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.formats.cp2k_output import Step, read_forces, read_output
-from aiida_nanoclusters.science.units import HARTREE
+from aiida_nanoclusters.formats.cp2k_output import Block, Step, read_blocks, read_output
+from aiida_nanoclusters.science.units import BOHR, HARTREE
 
 #: eV; energies of one step agree so well between CP2K's files.
 _SAME = 1e-5
@@ -47,8 +47,8 @@ def read_run(path: str | Path) -> LabelledRun:
     """Read a CP2K output with the trajectories CP2K wrote beside it.
 
     Positions and forces are in ``PROJECT-pos-1.xyz`` and ``PROJECT-frc-1.xyz`` (input section
-    ``MOTION/PRINT``), the self-consistent field's convergence in the output. Steps are matched by
-    their energies. The cell is the first the output tells: runs that change it are refused.
+    ``MOTION/PRINT``), the self-consistent field's convergence in the output. The cell is the first
+    the output tells: runs that change it are refused.
     """
     path = Path(path)
     text = path.read_text(encoding="utf-8", errors="replace")
@@ -70,52 +70,39 @@ def read_run(path: str | Path) -> LabelledRun:
         return LabelledRun(path, problem=problem, level_of_theory=level)
     cell, pbc = _cell(text)
     with files[0].open(encoding="utf-8") as handle:
-        positions = list(_read_positions(handle))
+        positions = list(read_blocks(handle))
     with files[1].open(encoding="utf-8") as handle:
-        forces = read_forces(handle)
+        forces = {block.step: block for block in read_blocks(handle)}
     steps = tuple(_steps(positions, forces, run.steps, cell, pbc))
     return LabelledRun(path, steps, None if steps else "it holds no complete step", level)
 
 
 def _steps(
-    positions: Iterable[tuple[float, Atoms]],
-    forces: list[tuple[float, NDArray[np.float64]]],
+    positions: Iterable[Block],
+    forces: dict[int, Block],
     said: list[Step],
     cell: NDArray[np.float64],
     pbc: list[bool],
 ) -> Iterator[RunStep]:
+    """Match by the number of the step; the output numbers none, there the energy tells."""
     energies = np.array([step.energy for step in said])
-    known = np.array([energy for energy, _ in forces])
-    for index, (energy, atoms) in enumerate(positions):
-        atoms.set_cell(cell)
-        atoms.set_pbc(pbc)
-        own = np.flatnonzero(np.abs(known - energy) < _SAME)
-        at = np.flatnonzero(np.abs(energies - energy) < _SAME)
-        if len(own) == 0 or len(forces[own[0]][1]) != len(atoms):
+    for index, block in enumerate(positions):
+        atoms = Atoms(block.symbols, positions=block.values, cell=cell, pbc=pbc)
+        own = forces.get(block.step)
+        if own is None or own.symbols != block.symbols or abs(own.energy - block.energy) > _SAME:
             yield RunStep(index, atoms, "it has no forces")
             continue
-        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces[own[0]][1])
+        values = own.values * HARTREE / BOHR
+        atoms.calc = SinglePointCalculator(atoms, energy=block.energy, forces=values)
+        verdicts = {
+            said[k].converged for k in np.flatnonzero(np.abs(energies - own.energy) < _SAME)
+        }
         problem = None
-        if len(at) == 0 or said[at[0]].converged is None:
-            problem = "the output does not tell whether the self-consistent field converged"
-        elif not said[at[0]].converged:
+        if False in verdicts:
             problem = "the self-consistent field did not converge"
+        elif True not in verdicts:
+            problem = "the output does not tell whether the self-consistent field converged"
         yield RunStep(index, atoms, problem)
-
-
-def _read_positions(lines: Iterable[str]) -> Iterator[tuple[float, Atoms]]:
-    """Yield energy (eV) and atoms of every complete block of a ``-pos-1.xyz`` file."""
-    rows = iter(lines)
-    for head in rows:
-        if not head.strip().isdigit():
-            return
-        comment = next(rows, "")
-        block = [line.split() for _, line in zip(range(int(head)), rows, strict=False)]
-        if len(block) < int(head) or any(len(row) < 4 for row in block) or "E =" not in comment:
-            return
-        energy = float(comment.split("E =")[1].split(",")[0])
-        places = [[float(x) for x in row[1:4]] for row in block]
-        yield energy * HARTREE, Atoms([row[0] for row in block], positions=places)
 
 
 def _cell(text: str) -> tuple[NDArray[np.float64], list[bool]]:

@@ -110,7 +110,12 @@ def _entry(
 
 def _is_input_error(message: str) -> bool:
     """Tell whether CP2K stopped over its input, which no other rung would mend."""
-    return any(word in message.lower() for word in ("input", "keyword", "section", "not found"))
+    said = message.lower()
+    if (
+        "not converged" in said
+    ):  # later versions stop there, and name a keyword that lets them go on
+        return False
+    return any(word in said for word in ("input", "keyword", "section", "not found"))
 
 
 def _labelled(frames: Frames, energies: Floats, forces: Floats, level: str) -> Frames | None:

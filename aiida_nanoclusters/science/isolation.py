@@ -38,7 +38,7 @@ def out_of_box(atoms: Atoms, gap: float = 8.0) -> Atoms:
             scaled[:, axis] = (scaled[:, axis] - first + 1e-12) % 1.0
             pbc[axis] = False
     labels = {} if atoms.calc is None else dict(atoms.calc.results)
-    if not pbc.all() and atoms.pbc.all():
+    if (pbc != atoms.pbc).any():
         free.positions = scaled @ free.cell.array
         labels.pop("stress", None)
     free.set_pbc(pbc)

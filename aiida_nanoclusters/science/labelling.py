@@ -26,7 +26,8 @@ class LabelLadder:
 
     A frame that the reference refuses - its self-consistent field does not converge, say - is tried
     with the settings of the next rung; above the last it has failed. One that its job never came
-    to is tried again as it was. A frame at which jobs die again and again has failed as well.
+    to is tried again as it was, after those at which no job has died. A frame at which jobs die
+    again and again has failed as well; and all have, where job after job does nothing at all.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ class LabelLadder:
         Number of rungs, 1 or more.
     max_deaths
         Times a job may end before the first frame it was to do, until the frame is given up.
+    max_barren
+        Jobs in a row that may end without having done a single frame; no limit where None.
 
     Raises
     ------
@@ -43,22 +46,32 @@ class LabelLadder:
         If there is no rung.
     """
 
-    def __init__(self, count: int, rungs: int, max_deaths: int = 2) -> None:
+    def __init__(
+        self, count: int, rungs: int, max_deaths: int = 2, max_barren: int | None = None
+    ) -> None:
         if rungs < 1:
             raise ValueError("a ladder needs a rung: give at least one, {} changes nothing")
-        self.rungs, self.max_deaths = rungs, max_deaths
+        self.rungs, self.max_deaths, self.max_barren = rungs, max_deaths, max_barren
+        self._barren = 0
         self._frames = [_Progress() for _ in range(count)]
 
     @property
     def state(self) -> dict[str, Any]:
         """Everything that :meth:`from_state` needs, of plain types."""
         frames = [asdict(frame) for frame in self._frames]
-        return {"rungs": self.rungs, "max_deaths": self.max_deaths, "frames": frames}
+        return {
+            "rungs": self.rungs,
+            "max_deaths": self.max_deaths,
+            "max_barren": self.max_barren,
+            "barren": self._barren,
+            "frames": frames,
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> LabelLadder:
         """Return the ladder that had this state."""
-        ladder = cls(0, state["rungs"], state["max_deaths"])
+        ladder = cls(0, state["rungs"], state["max_deaths"], state["max_barren"])
+        ladder._barren = state["barren"]
         ladder._frames = [_Progress(**frame) for frame in state["frames"]]
         return ladder
 
@@ -68,7 +81,7 @@ class LabelLadder:
         return all(frame.state != "pending" for frame in self._frames)
 
     def next(self) -> tuple[int, list[int]]:
-        """Return the lowest rung that frames wait on, and the indices of these, ascending.
+        """Return the lowest rung that frames wait on, and the indices of these in the order to do.
 
         Raises
         ------
@@ -79,7 +92,8 @@ class LabelLadder:
         if not waiting:
             raise ValueError("no frame is waiting for a label")
         rung = min(self._frames[i].rung for i in waiting)
-        return rung, [i for i in waiting if self._frames[i].rung == rung]
+        lowest = [i for i in waiting if self._frames[i].rung == rung]
+        return rung, sorted(lowest, key=lambda i: (self._frames[i].deaths, i))
 
     def update(self, indices: Sequence[int], outcomes: Sequence[Mapping[str, Any]]) -> None:
         """Take in one job.
@@ -105,6 +119,10 @@ class LabelLadder:
             elif state == UNFINISHED and stuck:
                 self._die(frame, reason)
                 stuck = False
+        did_nothing = all(outcome["state"] == UNFINISHED for outcome in outcomes)
+        self._barren = self._barren + 1 if did_nothing else 0
+        if self.max_barren is not None and self._barren >= self.max_barren:
+            self.give_up(f"{self._barren} jobs in a row did nothing: {outcomes[0]['reason']}")
 
     def give_up(self, reason: str) -> None:
         """Fail all frames that wait: what is wrong is not theirs."""

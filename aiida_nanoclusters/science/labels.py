@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import spglib
 from ase import Atoms
-from ase.data import ground_state_magnetic_moments
+from ase.data import atomic_numbers, ground_state_magnetic_moments
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -66,12 +66,17 @@ def forces_vanish(atoms: Atoms) -> bool:
     return True
 
 
+def ground_state_multiplicity(symbol: str) -> int:
+    """Return the multiplicity of an element's isolated atom; moments from ``ase.data``."""
+    return round(float(ground_state_magnetic_moments[atomic_numbers[symbol]])) + 1
+
+
 def lone_atom(symbol: str) -> Atoms:
     """Return the isolated atom of an element in its ground state's multiplicity.
 
-    Its energy is the reference from which binding energies count. Moments: ``ase.data``.
+    Its energy is the reference from which binding energies count.
     """
-    moment = float(ground_state_magnetic_moments[Atoms(symbol).numbers[0]])
     atoms = Atoms(symbol, positions=[[0.0, 0.0, 0.0]])
-    atoms.info.update(config_type="atom", parent=f"atom-{symbol}", multiplicity=round(moment) + 1)
+    multiplicity = ground_state_multiplicity(symbol)
+    atoms.info.update(config_type="atom", parent=f"atom-{symbol}", multiplicity=multiplicity)
     return atoms

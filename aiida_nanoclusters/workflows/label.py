@@ -43,6 +43,13 @@ def validate_engine(value: Str, _) -> str | None:
     return None
 
 
+def validate_batch_size(value: Int | None, _) -> str | None:
+    """A job must carry something."""
+    if value is not None and value.value < 1:
+        return f"batch_size is {value.value}: give 1 or more frames a job"
+    return None
+
+
 def validate_frames(value: FramesData, _) -> str | None:
     """Refuse broken structures before anything is submitted."""
     try:
@@ -71,6 +78,7 @@ class LabelWorkChain(BatchedWorkChain):
             "batch_size",
             valid_type=Int,
             default=lambda: Int(500),
+            validator=validate_batch_size,
             help="Most frames a job may carry.",
         )
         spec.input(
@@ -228,8 +236,11 @@ class LabelWorkChain(BatchedWorkChain):
 
 
 def validate_inputs(inputs, _) -> str | None:
-    """The engine asked for must have been given its inputs."""
+    """The engine asked for must have its inputs, and be able to do the frames."""
     engine = inputs["engine"].value if "engine" in inputs else "potential"
     if engine in ENGINES and engine not in inputs:
         return f"engine `{engine}` needs its inputs in the namespace `{engine}`"
-    return None
+    if engine not in ENGINES or "frames" not in inputs:
+        return None  # the ports say so themselves
+    validator = ENGINES[engine].spec().inputs.validator
+    return validator({**inputs[engine], "frames": inputs["frames"]}, None)

@@ -69,6 +69,14 @@ def test_spin_and_charge():
     assert (dft["UKS"], dft["MULTIPLICITY"], dft["CHARGE"]) == (True, 2, 1)
     assert dft["SCF"]["SMEAR"]["FIXED_MAGNETIC_MOMENT"] == 1
     assert section(Atoms("Cu2", positions=[[0, 0, 0], [2.2, 0, 0]]))["DFT"]["UKS"] is False
+    # the reference of all energies is never without its spin
+    assert section(Atoms("Cu"))["DFT"]["MULTIPLICITY"] == 2
+    magnet = bulk("Ni", cubic=True)
+    magnet.info["multiplicity"] = 3
+    assert prepare(magnet, settings("gfn1-xtb"))[0].info["multiplicity"] == 17
+    for wrong in ({"charge": 0.4}, {"multiplicity": 0}, {"multiplicity": 1.5}):
+        with pytest.raises(ValueError, match="whole numbers"):
+            prepare(Atoms("Cu", info=wrong), settings())
 
 
 def test_rungs_are_laid_over():
@@ -131,6 +139,17 @@ def test_output_says_what_converged_and_why_it_stopped():
     assert run.abort == "xTB Charges" and run.version == "2023.1" and not run.ended
 
 
+def test_an_unconverged_step_is_no_input_error():
+    """Later versions stop there, and name the keyword that would let them go on."""
+    from aiida_nanoclusters.parsers.cp2k import _is_input_error
+
+    assert not _is_input_error(
+        "SCF run NOT converged. To continue the calculation regardless, please set the keyword "
+        "IGNORE_CONVERGENCE_FAILURE."
+    )
+    assert _is_input_error("unknown keyword NONSENSE in section DFT")
+
+
 def test_a_cut_forces_file_gives_its_complete_blocks():
     block = "2\n i = {}, time = 0.0, E = -1.5\n Cu 0.1 0.0 0.0\n Cu -0.1 0.0 0.0\n"
     text = block.format(0) + block.format(1)[:-8]
@@ -151,7 +170,7 @@ def test_real_output_of_a_later_version(shared_data):
     assert whole.level_of_theory == "CP2K/PBE-D3/TZV2P-MOLOPT-GTH"
 
 
-def test_steps_of_a_run_are_matched_by_energy(tmp_path):
+def test_steps_of_a_run_are_matched_by_number(tmp_path):
     (tmp_path / "my.out").write_text(
         " GLOBAL| Project name                                 my\n"
         " CELL| Vector a [angstrom]: 9.0 0.0 0.0 |a| = 9.0\n"
@@ -165,6 +184,7 @@ def test_steps_of_a_run_are_matched_by_energy(tmp_path):
         blocks = [block.format(i, e, -0.5 - 0.1 * i) for i, e in enumerate(energies)]
         (tmp_path / f"my-{kind}-1.xyz").write_text("".join(blocks[: 3 if kind == "pos" else 2]))
     run = read_run(tmp_path / "my.out")
+    assert [step.atoms.positions[0, 0] for step in run.steps] == pytest.approx([-0.5, -0.6, -0.7])
     assert [step.problem for step in run.steps] == [
         None, "the self-consistent field did not converge", "it has no forces"
     ]  # fmt: skip

@@ -17,6 +17,8 @@ from aiida_nanoclusters.science.labelling import UNFINISHED, LabelLadder
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.protocol import load_protocol
 
+#: Jobs in a row that may do nothing, before it is CP2K and not a frame that is broken.
+MAX_BARREN = 3
 #: Settings that say how hard to try, not what a label is.
 _EFFORT = ("ladder", "max_net_force")
 
@@ -78,7 +80,8 @@ class Cp2kEngineWorkChain(WorkChain):
 
     def setup(self) -> None:
         """Begin with all frames on the lowest rung."""
-        ladder = LabelLadder(len(self.inputs.frames), len(self.inputs.job.settings["ladder"]))
+        rungs = len(self.inputs.job.settings["ladder"])
+        ladder = LabelLadder(len(self.inputs.frames), rungs, max_barren=MAX_BARREN)
         self.ctx.ladder = ladder.state
         self.ctx.jobs = []
 

@@ -90,7 +90,8 @@ def test_spin_and_charge_are_each_frames_own(cp2k_code):
 def test_a_frame_that_cannot_converge_costs_only_itself(cp2k_code):
     """A stretched chain, its levels close together; its batch mates keep their labels."""
     chain = Atoms("Cu13", positions=[[0, 0, 3.2 * i] for i in range(13)])
-    rungs = [{"DFT": {"SCF": {"MAX_SCF": n}}} for n in (60, 50)]
+    slow = {"EPS_SCF": 1e-7, "EPS_DIIS": 0.1, "MAX_DIIS": 4, "MIXING": {"ALPHA": 0.2}}
+    rungs = [{"DFT": {"SCF": {**slow, "MAX_SCF": n}}} for n in (60, 50)]
     outputs, node = run_engine(cp2k_code, [disturbed(2), chain, dimer(2.2)], {"ladder": rungs})
     assert node.is_finished_ok, node.exit_message
     assert len(jobs_of(node)) == 2
@@ -152,6 +153,7 @@ def test_a_program_that_only_dies_is_given_up(code_on):
     outputs, node = run_engine(code_on("false", "/bin/false"), [dimer(2.2), dimer(2.3)])
     assert node.exit_status == Cp2kEngineWorkChain.exit_codes.ERROR_NOTHING_LABELLED.status
     assert all(row["state"] == "failed" for row in outputs["report"]["frames"])
+    assert len(jobs_of(node)) == 3
 
 
 def test_an_input_cp2k_does_not_know_is_not_repeated(cp2k_code):
