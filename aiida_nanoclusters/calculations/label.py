@@ -42,9 +42,9 @@ def take_known(frames: FramesData, **known: FramesData) -> dict:
     sets = {key: known[key].frames for key in sorted(known)}
     sources: dict[str, tuple[str, int]] = {}
     for key, labelled in sets.items():
-        for place, own in enumerate(labelled.content_hashes()):
-            if labelled.labelled[place]:
-                sources.setdefault(own, (key, place))
+        hashes = labelled.content_hashes()
+        for place in np.flatnonzero(labelled.labelled):
+            sources.setdefault(hashes[place], (key, int(place)))
     asked = frames.frames
     rows, found = [], []
     for i, own in enumerate(asked.content_hashes()):
