@@ -43,8 +43,8 @@ def take_known(frames: FramesData, **known: FramesData) -> dict:
     sources: dict[str, tuple[str, int]] = {}
     for key, labelled in sets.items():
         hashes = labelled.content_hashes()
-        for place in np.flatnonzero(labelled.labelled):
-            sources.setdefault(hashes[place], (key, int(place)))
+        for place in np.flatnonzero(labelled.labelled).tolist():
+            sources.setdefault(hashes[place], (key, place))
     asked = frames.frames
     rows, found = [], []
     for i, own in enumerate(asked.content_hashes()):

@@ -47,7 +47,7 @@ class Cp2kParser(Parser):
         labelled = _labelled(frames, energies, forces, settings["level_of_theory"])
         if labelled is not None:
             self.out("labelled", FramesData(labelled))
-        versions = sorted({run.version for run in runs if run.version})
+        versions = {"cp2k": run.version for run in runs if run.version}
         rows = [{"index": i, **entry} for i, entry in enumerate(entries)]
         self.out("report", Dict({"frames": rows, "versions": versions}))
         return self._exit_code(entries, runs)
@@ -111,9 +111,8 @@ def _entry(
 def _is_input_error(message: str) -> bool:
     """Tell whether CP2K stopped over its input, which no other rung would mend."""
     said = message.lower()
-    if (
-        "not converged" in said
-    ):  # later versions stop there, and name a keyword that lets them go on
+    # Later versions stop where a field does not converge, and name a keyword to go on.
+    if "not converged" in said:
         return False
     return any(word in said for word in ("input", "keyword", "section", "not found"))
 

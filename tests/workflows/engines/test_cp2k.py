@@ -61,6 +61,8 @@ def test_any_mix_of_frames_in_one_job(cp2k_code):
     per_atom = frames.energies / frames.sizes
     assert per_atom[2] < per_atom[0] < per_atom[1]
     assert [row["state"] for row in outputs["report"]["frames"]] == ["labelled"] * 7
+    (job,) = jobs_of(node)
+    assert job.outputs.report["versions"]["cp2k"].startswith("20")  # as the study's report reads it
 
 
 def test_a_repeated_crystal_gives_the_same_label(cp2k_code):
