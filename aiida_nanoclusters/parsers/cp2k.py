@@ -47,9 +47,9 @@ class Cp2kParser(Parser):
         labelled = _labelled(frames, energies, forces, settings["level_of_theory"])
         if labelled is not None:
             self.out("labelled", FramesData(labelled))
-        versions = {"cp2k": run.version for run in runs if run.version}
+        version = next((run.version for run in runs if run.version), None)
         rows = [{"index": i, **entry} for i, entry in enumerate(entries)]
-        self.out("report", Dict({"frames": rows, "versions": versions}))
+        self.out("report", Dict({"frames": rows, "versions": {"cp2k": version} if version else {}}))
         return self._exit_code(entries, runs)
 
     def _read(self, folder: Path, name: str) -> tuple[Cp2kRun, list[tuple[float, Floats]]]:
