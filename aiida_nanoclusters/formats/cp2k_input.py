@@ -54,9 +54,20 @@ def settings_problem(settings: Mapping[str, Any]) -> str | None:
         return "settings: `ladder` needs one rung or more; {} as the first changes nothing"
     if any(not isinstance(rung, Mapping) for rung in settings["ladder"]):
         return "settings: each rung of `ladder` is a mapping, laid over `force_eval`"
+    if any(not _is_effort(rung) for rung in settings["ladder"]):
+        return (
+            "settings: a rung of `ladder` may change DFT/SCF but its smearing: anything else would "
+            "give labels of another level under the same name"
+        )
     if not isinstance(settings["force_eval"], Mapping) or "DFT" not in settings["force_eval"]:
         return "settings: `force_eval` is CP2K's section of that name, with its subsection DFT"
     return None
+
+
+def _is_effort(rung: Mapping[str, Any]) -> bool:
+    """Tell whether a rung says only how the self-consistent field is to be reached."""
+    scf = rung.get("DFT", {}).get("SCF", {})
+    return set(rung) <= {"DFT"} and set(rung.get("DFT", {})) <= {"SCF"} and "SMEAR" not in scf
 
 
 def deal_runs(images: Sequence[Atoms]) -> list[list[int]]:

@@ -37,6 +37,8 @@ def test_every_protocol_is_valid():
     assert "unknown keys ['colour']" in settings_problem(settings(colour=1))
     assert "`spin` is 'up'" in settings_problem(settings(spin="up"))
     assert "one rung" in settings_problem(settings(ladder=[]))
+    for other in ({"METHOD": "X"}, {"DFT": {"XC": {}}}, {"DFT": {"SCF": {"SMEAR": None}}}):
+        assert "another level" in settings_problem(settings(ladder=[{}, other]))
 
 
 def test_boxes_and_images():
@@ -80,9 +82,9 @@ def test_spin_and_charge():
 
 
 def test_rungs_are_laid_over():
-    rungs = [{}, {"DFT": {"SCF": {"MAX_SCF": 7, "SMEAR": None}}}]
+    rungs = [{}, {"DFT": {"SCF": {"MAX_SCF": 7, "SCF_GUESS": None}}}]
     dft = section(Icosahedron("Cu", 2), rung=1, ladder=rungs)["DFT"]
-    assert dft["SCF"]["MAX_SCF"] == 7 and "SMEAR" not in dft["SCF"]
+    assert dft["SCF"]["MAX_SCF"] == 7 and "SCF_GUESS" not in dft["SCF"]
     assert dft["SCF"]["EPS_SCF"] == settings()["force_eval"]["DFT"]["SCF"]["EPS_SCF"]
 
 
