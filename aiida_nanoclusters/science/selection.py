@@ -104,6 +104,7 @@ def split_frames(frames: Frames, fractions: Sequence[float], seed: int) -> list[
         strata.setdefault(stratum, []).append(members)
     filled = np.zeros(len(shares))
     seen = 0
+    dealt: list[tuple[NDArray[np.int64], int]] = []  # trajectories of classes every part may have
     for stratum in sorted(strata):
         trajectories = strata[stratum]
         local = np.zeros(len(shares))
@@ -117,10 +118,17 @@ def split_frames(frames: Frames, fractions: Sequence[float], seed: int) -> list[
                 # Where both the class and the whole set so far are furthest behind.
                 behind = (shares * total - local) + (shares * seen - filled)
                 part = int(np.argmax(behind))
+                dealt.append((members, part))
             part_of[members] = part
             local[part] += len(members)
             filled[part] += len(members)
-    if np.any(filled == 0):
+    for part in np.flatnonzero(filled == 0).tolist():
+        # Long trajectories can leave a part with nothing: the shortest of a rich one goes there.
+        held = [(len(m), k) for k, (m, p) in enumerate(dealt) if np.sum(part_of == p) > len(m)]
+        if held:
+            members, _ = dealt.pop(min(held)[1])
+            part_of[members] = part
+    if len(np.unique(part_of)) < len(shares):
         raise ValueError(
             f"{len(groups)} trajectories are too few to split {list(fractions)} without putting "
             "frames of one trajectory on both sides: sample more trajectories"

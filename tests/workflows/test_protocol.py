@@ -15,7 +15,8 @@ NAMES = sorted(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_protocol_loads(name):
-    assert {"tutorial", "liu2025"} <= set(protocol_names(name))
+    if name not in ("cp2k", "vasp"):  # theirs are levels of theory
+        assert {"tutorial", "liu2025"} <= set(protocol_names(name))
     for protocol in (None, *protocol_names(name)):
         values = load_protocol(name, protocol)
         assert values

@@ -1,0 +1,214 @@
+"""What import-labels does: calculations that exist already, checked and gathered."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from aiida_nanoclusters.cli.label_files import Source, find_files, read_source
+from aiida_nanoclusters.cli.launch import parse_atom_energy
+from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile
+from aiida_nanoclusters.formats.extxyz import write_extxyz
+from aiida_nanoclusters.science.checks import frame_problems
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.outliers import (
+    Finding,
+    find_duplicates,
+    find_mixed_references,
+    find_outliers,
+)
+
+#: Level of theory of a file that does not say.
+UNKNOWN = "unknown"
+#: Lines of each list that are shown without --all.
+_SHOWN = 20
+
+
+def gather(
+    paths: tuple[Path, ...],
+    level: str | None,
+    atom_energy: tuple[str, ...],
+    gap: float,
+    out: Path | None,
+    store: bool,
+    show_all: bool,
+    profile_name: str | None,
+) -> None:
+    """Read, check, tell and keep; the arguments are the options of the command.
+
+    Raises
+    ------
+    Fixable
+        If there is nothing to read.
+    SystemExit
+        With 1, if there is no label at all.
+    """
+    console = make_console()
+    energies = dict(parse_atom_energy(text) for text in atom_energy)
+    sources = _read_all(console, paths, gap)
+    console.print(_table(sources))
+    shown = None if show_all else _SHOWN
+    _print_left_out(console, sources, shown)
+    images = [atoms for source in sources for atoms in source.frames]
+    if not images:
+        console.print("[red]no labels[/red]")
+        raise SystemExit(1)
+    levels = sorted({source.level or UNKNOWN for source in sources if source.frames})
+    frames = Frames.from_atoms(
+        images,
+        level_of_theory=level or (levels[0] if len(levels) == 1 and levels[0] != UNKNOWN else ""),
+        atom_energies=energies or None,
+    )
+    _print_findings(console, check_labels(sources, frames, levels), frames, shown)
+    console.print(f"{len(frames)} labels of {', '.join(frames.elements)}, sizes {_sizes(frames)}")
+    _keep(console, frames, levels, out, store, profile_name)
+
+
+def _read_all(console: Console, paths: Sequence[Path], gap: float) -> list[Source]:
+    files = list(find_files(paths))
+    if not files:
+        raise Fixable(
+            "no vasprun.xml, OUTCAR, CP2K output or extended XYZ there: name the files themselves"
+        )
+    quiet = not console.is_terminal
+    return [
+        read_source(path, kind, gap)
+        for path, kind in track(files, "reading", console=console, transient=True, disable=quiet)
+    ]
+
+
+def check_labels(sources: Sequence[Source], frames: Frames, levels: list[str]) -> list[Finding]:
+    """Return everything worth a look; nothing is removed."""
+    findings = []
+    if len(levels) > 1:
+        findings.append(
+            Finding("level", (), f"{len(levels)} levels of theory: {', '.join(levels)}")
+        )
+    potcars = defaultdict(set)
+    for source in sources:
+        for title in source.potcars:
+            parts = title.split()
+            potcars[(parts[1] if len(parts) > 1 else title).split("_")[0]].add(title)
+    for element, titles in sorted(potcars.items()):
+        if len(titles) > 1:
+            text = f"{element} was calculated with {' and '.join(sorted(titles))}: mixed zeros"
+            findings.append(Finding("reference", (), text))
+    findings += [Finding("geometry", (), text) for text in frame_problems(frames)]
+    return [
+        *findings,
+        *find_mixed_references(frames),
+        *find_duplicates(frames),
+        *find_outliers(frames),
+    ]
+
+
+def _table(sources: Sequence[Source]) -> Table:
+    folders = [str(source.path.absolute().parent) for source in sources]
+    common = Path(os.path.commonpath(folders))
+    table = Table(box=None, pad_edge=False)
+    for name in ("file", "program", "level"):
+        table.add_column(name, overflow="fold")
+    for name in ("labels", "left out", "atoms"):
+        table.add_column(name, justify="right")
+    table.add_column("note", overflow="fold")
+    for source in sources:
+        sizes = sorted({len(atoms) for atoms in source.frames})
+        span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]}-{sizes[-1]}" if sizes else ""
+        problem = (source.problem or "").removeprefix(f"{source.path.name} ")
+        note = f"[yellow]{escape(problem)}[/yellow]"
+        name = str(source.path.absolute().relative_to(common))
+        counts = (str(len(source.frames)), str(len(source.left_out)), span)
+        table.add_row(escape(name), source.program, source.level, *counts, note)
+    return table
+
+
+def _print_left_out(console: Console, sources: Sequence[Source], shown: int | None) -> None:
+    lines = [
+        f"  {source.path}, step {step}: {reason}"
+        for source in sources
+        for step, reason in source.left_out
+    ]
+    if lines:
+        console.print(f"[yellow]{len(lines)} steps are no labels and are left out[/yellow]")
+        _print_lines(console, lines, shown)
+
+
+def _print_findings(
+    console: Console, findings: Sequence[Finding], frames: Frames, shown: int | None
+) -> None:
+    if not findings:
+        return
+    console.print(f"[yellow]{len(findings)} things to look at; nothing was removed[/yellow]")
+    kinds = defaultdict(list)
+    for finding in findings:
+        places = [_place(frames, index) for index in finding.frames[:3]]
+        if len(finding.frames) > 3:
+            places.append(f"and {len(finding.frames) - 3} more")
+        where = f"{', '.join(places)}: " if places else ""
+        kinds[finding.kind].append(f"  {finding.kind}: {where}{finding.text}")
+    for lines in kinds.values():
+        _print_lines(console, lines, shown)
+
+
+def _print_lines(console: Console, lines: Sequence[str], shown: int | None) -> None:
+    for line in lines[:shown]:
+        console.print(line, markup=False, soft_wrap=True)
+    if shown is not None and len(lines) > shown:
+        console.print(f"  and {len(lines) - shown} more: --all lists them")
+
+
+def _place(frames: Frames, index: int) -> str:
+    info = frames[index].info
+    return f"{info['source']} step {info['step']}"
+
+
+def _sizes(frames: Frames) -> str:
+    low, high = int(frames.sizes.min()), int(frames.sizes.max())
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _keep(
+    console: Console,
+    frames: Frames,
+    levels: Sequence[str],
+    out: Path | None,
+    store: bool,
+    profile_name: str | None,
+) -> None:
+    if (out or store) and not frames.level_of_theory:
+        raise Fixable(f"level of theory: {', '.join(levels)}: import each apart, or give --level")
+    if out:
+        write_extxyz(frames, out)
+        console.print(f"written to {out}")
+    if store:
+        open_profile(profile_name)
+        console.print(_store(frames))
+
+
+def _store(frames: Frames) -> str:
+    """Keep the labels in AiiDA, born of the file they were gathered in; return what to print."""
+    from aiida.orm import Dict, SinglefileData, Str
+
+    from aiida_nanoclusters.calculations.frames import import_frames
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.extxyz"
+        write_extxyz(frames, path)
+        file = SinglefileData(path)
+    inputs: dict[str, Any] = {"file": file, "level_of_theory": Str(frames.level_of_theory)}
+    if frames.atom_energies:
+        inputs["atom_energies"] = Dict(dict(frames.atom_energies))
+    try:
+        node = import_frames(**inputs)
+    except ValueError as error:
+        raise Fixable(f"not stored: {error}") from error
+    return f"FramesData {node.uuid}"
