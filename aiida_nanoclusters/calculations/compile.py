@@ -9,6 +9,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import List, Str
 
+from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.interactions import FILENAMES
 
@@ -56,13 +57,7 @@ class CompileCalculation(CalcJob):
             validator=validate_modifiers,
             help="nequip's accelerations, such as `enable_CuEquivarianceContracter` on a GPU.",
         )
-        spec.input("metadata.options.parser_name", valid_type=str, default="nanoclusters.compile")
-        spec.input(
-            "metadata.options.resources",
-            valid_type=dict,
-            default={"num_machines": 1, "num_mpiprocs_per_machine": 1},
-        )
-        spec.input("metadata.options.withmpi", valid_type=bool, default=False)
+        set_job_options(spec, "nanoclusters.compile")
 
         spec.output("potential", valid_type=PotentialData)
 

@@ -12,6 +12,7 @@ from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import Dict, Int
 from aiida_cp2k.utils import Cp2kInput
 
+from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.cp2k_input import (
     deal_runs,
@@ -90,13 +91,7 @@ class Cp2kCalculation(CalcJob):
             help="Which changes of the settings' `ladder` to make.",
         )
         spec.inputs.validator = validate_inputs
-        spec.input("metadata.options.parser_name", valid_type=str, default="nanoclusters.cp2k")
-        spec.input(
-            "metadata.options.resources",
-            valid_type=dict,
-            default={"num_machines": 1, "num_mpiprocs_per_machine": 1},
-        )
-        spec.input("metadata.options.withmpi", valid_type=bool, default=False)
+        set_job_options(spec, "nanoclusters.cp2k")
 
         spec.output(
             "labelled",

@@ -10,6 +10,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec, calcfunction
 from aiida.orm import Data, Dict
 
+from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.calculations.lammps import (
     command_line,
     elements_problem,
@@ -82,13 +83,7 @@ class EvaluateCalculation(CalcJob):
         )
         spec.input("settings", valid_type=Dict, required=False, validator=validate_settings)
         spec.inputs.validator = validate_inputs
-        spec.input("metadata.options.parser_name", valid_type=str, default="nanoclusters.evaluate")
-        spec.input(
-            "metadata.options.resources",
-            valid_type=dict,
-            default={"num_machines": 1, "num_mpiprocs_per_machine": 1},
-        )
-        spec.input("metadata.options.withmpi", valid_type=bool, default=False)
+        set_job_options(spec, "nanoclusters.evaluate")
 
         spec.output_namespace(
             "labelled",

@@ -10,6 +10,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, List, RemoteData
 
+from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.formats.lammps import embed_frame, write_structures
@@ -127,7 +128,7 @@ def make_job(inputs: Mapping[str, Any], timeout: int | None = None) -> tuple[Fra
         factors=factors or [1.0] * len(frames),
         interaction=potential.interaction,
         symbols=used_symbols(inputs["frames"], potential),
-        resume=Resume(int(resume["stage"]), int(resume["step"])) if resume else None,
+        resume=Resume.of(resume) if resume else None,
         timeout=timeout,
     )
     _ = job.plan  # raises where the numbering of steps does not fit
@@ -184,13 +185,7 @@ class LammpsCalculation(CalcJob):
         )
         spec.input("settings", valid_type=Dict, required=False, validator=validate_settings)
         spec.inputs.validator = validate_inputs
-        spec.input("metadata.options.parser_name", valid_type=str, default="nanoclusters.lammps")
-        spec.input(
-            "metadata.options.resources",
-            valid_type=dict,
-            default={"num_machines": 1, "num_mpiprocs_per_machine": 1},
-        )
-        spec.input("metadata.options.withmpi", valid_type=bool, default=False)
+        set_job_options(spec, "nanoclusters.lammps")
 
         spec.output(
             "structures",
@@ -213,7 +208,7 @@ class LammpsCalculation(CalcJob):
             320, "ERROR_OUT_OF_WALLTIME", message="Out of walltime: {unfinished} unfinished."
         )
         spec.exit_code(
-            330, "ERROR_UNSTABLE", message="Structures blew up or evaporated: {structures}."
+            330, "ERROR_UNSTABLE", message="Structures failed: {structures}; the report says why."
         )
         spec.exit_code(340, "ERROR_LAMMPS", message="LAMMPS stopped: {message}")
         spec.exit_code(341, "ERROR_NO_PAIR_STYLE", message="LAMMPS stopped: {message}")

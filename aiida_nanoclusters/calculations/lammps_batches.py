@@ -14,8 +14,9 @@ from aiida.orm import ArrayData, Data, Dict, Int, List
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
 
-#: Failures that a shorter time step may mend.
+#: Failures that a shorter time step may mend, and those after which the same may be done anew.
 MENDABLE = ("unstable", "evaporated")
+REPEATABLE = ("stale",)
 _SUMS = ("steps", "force_evaluations", "wall_time")
 
 
@@ -48,6 +49,8 @@ def pending_structures(
         elif entry["state"] == "failed" and entry["reason"] in MENDABLE:
             if factor / 2 >= 0.5**max_halvings * (1 - 1e-9):
                 pending.append(Pending(index, factor / 2, True, False))
+        elif entry["state"] == "failed" and entry["reason"] in REPEATABLE:
+            pending.append(Pending(index, factor, False, False))
     return sorted(pending, key=lambda p: not p.resumed)
 
 

@@ -15,6 +15,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec, calcfunction
 from aiida.orm import ArrayData, Dict, FolderData, Int, RemoteData
 
+from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.formats.extxyz import write_extxyz
@@ -196,13 +197,7 @@ class TrainCalculation(CalcJob):
             help="Folder of a training of the same inputs that was cut short: go on from there.",
         )
         spec.inputs.validator = validate_inputs
-        spec.input("metadata.options.parser_name", valid_type=str, default="nanoclusters.train")
-        spec.input(
-            "metadata.options.resources",
-            valid_type=dict,
-            default={"num_machines": 1, "num_mpiprocs_per_machine": 1},
-        )
-        spec.input("metadata.options.withmpi", valid_type=bool, default=False)
+        set_job_options(spec, "nanoclusters.train")
 
         spec.output(
             "potential",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -36,23 +37,14 @@ from aiida_nanoclusters.cli.terminal import profile_option
 @click.option("--store", is_flag=True, help="Keep the labels as FramesData in AiiDA.")
 @click.option("--all", "show_all", is_flag=True, help="List everything, however long.")
 @profile_option
-def import_labels(
-    paths: tuple[Path, ...],
-    level: str | None,
-    atom_energy: tuple[str, ...],
-    gap: float,
-    out: Path | None,
-    store: bool,
-    show_all: bool,
-    profile_name: str | None,
-) -> None:
+def import_labels(**options: Any) -> None:
     """Read labels from finished calculations, check them, and keep them.
 
-    PATH is a file or a folder (with all below it): vasprun.xml and OUTCAR of VASP, outputs of
-    CP2K, extended XYZ; compressed as .xz, .gz or .bz2 or not. Steps that did not converge are no
-    labels and left out, and said so; whatever else is remarkable is listed and kept. Exit code 1
-    if there is no label at all.
+    PATH is a file or a folder (with all below it): vasprun.xml and OUTCAR of VASP or extended XYZ,
+    compressed as .xz, .gz or .bz2 or not; outputs of CP2K, not compressed. Steps that did not
+    converge are no labels and left out, and said so; whatever else is remarkable is listed and
+    kept. Exit code 1 if there is no label at all.
     """
     from aiida_nanoclusters.cli.gather_labels import gather
 
-    gather(paths, level, atom_energy, gap, out, store, show_all, profile_name)
+    gather(**options)

@@ -7,8 +7,9 @@ a row of the log says by itself where it belongs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ase.data import atomic_masses, atomic_numbers
 
@@ -49,10 +50,29 @@ _OUT_OF_TIME = 'if "$(timeremain:%.0f) <= 0" then "jump SELF end"'
 
 @dataclass(frozen=True)
 class Resume:
-    """Where the first structure of a job goes on: `step` of `stage`, from a restart file."""
+    """Where the first structure of a job goes on: `step` of `stage`, from a restart file.
+
+    `timestep` is the number LAMMPS gave that step, by which the file is recognised: a LAMMPS that
+    outlived its job may have gone on to overwrite it.
+    """
 
     stage: int
     step: int
+    timestep: int
+
+    @classmethod
+    def of(cls, point: Mapping[str, Any]) -> Resume:
+        """Make one of `resume` in a report.
+
+        Raises
+        ------
+        ValueError
+            If something is missing.
+        """
+        try:
+            return cls(*(int(point[key]) for key in ("stage", "step", "timestep")))
+        except KeyError as error:
+            raise ValueError(f"`resume` has no {error}: give that of a report unchanged") from error
 
 
 @dataclass(frozen=True)
@@ -222,7 +242,13 @@ def _structure_lines(job: Job, plan: Plan, k: int, resume: Resume | None) -> lis
     lines = ["", f'print "{MARK} structure {k} begins"']
     if job.timeout is not None:
         lines.append(_OUT_OF_TIME)
-    if resume is None:
+    if resume is not None:
+        lines.append(
+            f'if "$(step:%.0f) != {resume.timestep}" then &\n  "print \'{MARK} structure {k} stage '
+            f"{resume.stage} failed stale: the restart file is of step $(step:%.0f), not "
+            f'{resume.timestep}\'" &\n  "jump SELF end"'
+        )
+    else:
         lines += [
             f"read_dump {STRUCTURES_FILE} {k} x y z box yes purge yes replace no add keep",
             f"reset_timestep {plan.start(k, 0)}",

@@ -59,7 +59,7 @@ class Outcome:
     state
         ``finished``, ``failed`` or ``unfinished``.
     reason
-        Of a failure: ``overlap``, ``unstable``, ``error``; and more in `detail`.
+        Of a failure: ``overlap``, ``unstable``, ``stale``, ``error``; and more in `detail`.
     energy, max_force
         At the end of the last completed stage, eV and eV/Å; NaN where none is.
     steps, force_evaluations
@@ -68,6 +68,9 @@ class Outcome:
         Seconds spent in LAMMPS loops.
     stage, begun_at, last_step
         Stage in progress, the step it was begun or resumed at and the last one seen.
+    done_at, saved_stage
+        LAMMPS's own number of the step that ended the last completed stage; the last stage whose
+        end is kept in a restart file.
     """
 
     state: str = "unfinished"
@@ -81,6 +84,7 @@ class Outcome:
     stage: int | None = None
     begun_at: int = 0
     last_step: int = 0
+    done_at: int = 0
     saved_stage: int | None = None
     stopped_at: int | None = None
     stop: str = ""
@@ -174,6 +178,7 @@ def _mark(outcome: Outcome, words: list[str]) -> None:
         outcome.stage, outcome.begun_at, outcome.last_step = stage, int(rest[1]), int(rest[1])
         outcome.stop = ""
     elif what == "done":
+        outcome.done_at = int(rest[1])
         outcome.energy, outcome.max_force = float(rest[3]), float(rest[5])
         taken = outcome.last_step - outcome.begun_at
         outcome.steps += taken
@@ -185,7 +190,8 @@ def _mark(outcome: Outcome, words: list[str]) -> None:
         outcome.stopped_at = outcome.last_step
         outcome.steps += outcome.last_step - outcome.begun_at
     elif what == "failed":
-        outcome.state, outcome.reason, outcome.detail = "failed", rest[0], " ".join(rest)
+        outcome.state, outcome.reason = "failed", rest[0].rstrip(":")
+        outcome.detail = " ".join(rest)
     elif what == "finished":
         outcome.state = "finished"
 
@@ -230,6 +236,8 @@ def is_converged(outcome: Outcome, job: Job) -> bool | None:
 def resume_point(outcome: Outcome, job: Job, index: int) -> dict[str, int | str] | None:
     """Return stage, step and restart file from which an unfinished structure can go on.
 
+    `timestep` is the number of that step in the file.
+
     After a graceful stop that is the point where it stopped. After a kill it is the latest file
     known to be complete: LAMMPS writes restart files before the row of the log of the same step.
     None means from the start.
@@ -239,22 +247,28 @@ def resume_point(outcome: Outcome, job: Job, index: int) -> dict[str, int | str]
         return None
     if stage is None:
         return _same_again(job, index)
+    start = job.plan.start(index, stage)
     if outcome.stopped_at is not None:
-        return {"stage": stage, "step": outcome.stopped_at, "file": STOP_FILE}
+        return _point(stage, outcome.stopped_at, STOP_FILE, start + outcome.stopped_at)
     if outcome.saved_stage == stage:
-        return {"stage": stage + 1, "step": 0, "file": STAGE_FILES[stage % 2]}
+        return _point(stage + 1, 0, STAGE_FILES[stage % 2], outcome.done_at)
     if job.stages[stage].is_dynamic:
         every = count_steps(job.stages[stage], job.factors[index]).restart
         written = outcome.last_step // every - outcome.begun_at // every
         if written > 0:
             step = outcome.last_step // every * every
-            return {"stage": stage, "step": step, "file": RUN_FILES[(written - 1) % 2]}
+            return _point(stage, step, RUN_FILES[(written - 1) % 2], start + step)
     if outcome.saved_stage is not None:
-        return {"stage": stage, "step": 0, "file": STAGE_FILES[outcome.saved_stage % 2]}
+        return _point(stage, 0, STAGE_FILES[outcome.saved_stage % 2], outcome.done_at)
     return _same_again(job, index)
+
+
+def _point(stage: int, step: int, file: str, timestep: int) -> dict[str, int | str]:
+    return {"stage": stage, "step": step, "file": file, "timestep": timestep}
 
 
 def _same_again(job: Job, index: int) -> dict[str, int | str] | None:
     if index == 0 and job.resume is not None:
-        return {"stage": job.resume.stage, "step": job.resume.step, "file": RESUME_FILE}
+        resume = job.resume
+        return _point(resume.stage, resume.step, RESUME_FILE, resume.timestep)
     return None

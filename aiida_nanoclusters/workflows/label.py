@@ -12,7 +12,7 @@ from aiida_nanoclusters.calculations.frames import select_frames
 from aiida_nanoclusters.calculations.label import merge_labels, take_known, with_lone_atoms
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.checks import check_frames
-from aiida_nanoclusters.science.labelling import split_by_cost
+from aiida_nanoclusters.science.labelling import LABELLED, split_by_cost
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.engines.potential import PotentialEngineWorkChain
 from aiida_nanoclusters.workflows.jobs import job
@@ -105,6 +105,7 @@ class LabelWorkChain(BatchedWorkChain):
             "report", valid_type=Dict, help="For every frame whether it was labelled, and why not."
         )
         spec.outline(
+            cls.setup,
             if_(cls.needs_lone_atoms)(cls.add_lone_atoms),
             if_(cls.may_reuse)(cls.look_up),
             cls.split,
@@ -169,9 +170,13 @@ class LabelWorkChain(BatchedWorkChain):
     def _engine_inputs(self):
         return self.exposed_inputs(self._engine, namespace=self.inputs.engine.value)
 
+    def setup(self) -> None:
+        """Begin with the frames asked for, none of which is known."""
+        self.ctx.frames, self.ctx.known = self.inputs.frames, {}
+        self.ctx.method = self._engine.method(self._engine_inputs)
+
     def needs_lone_atoms(self) -> bool:
         """Whether the energies of isolated atoms are to be computed."""
-        self.ctx.frames, self.ctx.known = self.inputs.frames, {}
         return self._engine.needs_lone_atoms
 
     def add_lone_atoms(self) -> None:
@@ -185,7 +190,7 @@ class LabelWorkChain(BatchedWorkChain):
     def look_up(self) -> None:
         """Take the labels that this profile has already."""
         hashes = self.ctx.frames.frames.content_hashes()
-        found = find_labels(self._engine.method(self._engine_inputs), hashes)
+        found = find_labels(self.ctx.method, hashes)
         if found:
             self.ctx.known = take_known(self.ctx.frames, **found)
 
@@ -193,25 +198,25 @@ class LabelWorkChain(BatchedWorkChain):
         """Divide the frames without a label into batches of similar cost."""
         frames = self.ctx.frames.frames
         rows = self.ctx.known["report"]["frames"] if self.ctx.known else []
-        self.ctx.taken = [row["index"] for row in rows if row["state"] == "labelled"]
-        left = sorted(set(range(len(frames))) - set(self.ctx.taken))
+        taken = [row["index"] for row in rows if row["state"] == LABELLED]
+        left = sorted(set(range(len(frames))) - set(taken))
         batches = split_by_cost(
             [float(frames.sizes[i]) ** self._engine.cost_exponent for i in left],
-            [str(frames[i].symbols) for i in left],
+            [frames.numbers[frames.atoms_of(i)].tobytes() for i in left],
             self.inputs.batch_size.value,
             self._engine.least_batches * self.inputs.max_concurrent.value,
         )
         self.ctx.batches = [[left[k] for k in sorted(batch)] for batch in batches]
-        if self.ctx.taken:
-            self.report(f"{len(self.ctx.taken)} of {len(frames)} frames are labelled already")
+        if taken:
+            self.report(f"{len(taken)} of {len(frames)} frames are labelled already")
 
     def submit_batch(self, batch: list[int]) -> ProcessNode:
         """Submit the engine for the frames of these indices."""
-        frames, inputs = self.ctx.frames, self._engine_inputs
+        frames = self.ctx.frames
         if len(batch) < len(frames):
             frames = select_frames(frames, List(batch))
-        process = self.submit(self._engine, frames=frames, **inputs)
-        remember(process, self._engine.method(inputs))
+        process = self.submit(self._engine, frames=frames, **self._engine_inputs)
+        remember(process, self.ctx.method)
         return process
 
     def gather(self) -> ExitCode | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
 
 from aiida.orm import ProcessNode, QueryBuilder, WorkChainNode
 
@@ -10,6 +13,11 @@ from aiida_nanoclusters.data.frames import FramesData
 
 #: Extra of an engine's process: everything its labels depend on besides the frame.
 METHOD = "nanoclusters_label_method"
+
+
+def method_key(engine: str, settings: Mapping[str, Any]) -> str:
+    """Return a key of the settings on which an engine's labels depend."""
+    return f"{engine}-{sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:24]}"
 
 
 def remember(process: ProcessNode, method: str) -> None:

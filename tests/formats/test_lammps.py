@@ -297,6 +297,7 @@ def test_truncated_log_tells_where_to_resume(lmp):
         "stage": 0,
         "step": 10000,
         "file": "run.b",
+        "timestep": 10000,
     }
     early = read_stages_log(lines[: rows[0] - 60], job.plan)
     assert resume_point(early.outcomes[0], job, 0) is None
@@ -304,13 +305,21 @@ def test_truncated_log_tells_where_to_resume(lmp):
     assert resume_point(half_a_row.outcomes[0], job, 0)["file"] == "run.a"
     saved = next(i for i, line in enumerate(lines) if line.endswith("stage 0 saved\n"))
     relaxing = read_stages_log(lines[: saved + 8], job.plan)
-    assert resume_point(relaxing.outcomes[0], job, 0) == {"stage": 1, "step": 0, "file": "stage.0"}
+    assert resume_point(relaxing.outcomes[0], job, 0) == {
+        "stage": 1,
+        "step": 0,
+        "file": "stage.0",
+        "timestep": 12000,
+    }
     assert read_stages_log([], job.plan).outcomes == {}
 
 
 def test_resume_before_any_new_file_uses_the_old_one():
-    _, job = make_job([Icosahedron("Cu", 2)], [{"kind": "relax"}], EAM, resume=Resume(0, 7))
-    assert resume_point(Outcome(), job, 0) == {"stage": 0, "step": 7, "file": "resume.restart"}
+    _, job = make_job([Icosahedron("Cu", 2)], [{"kind": "relax"}], EAM, resume=Resume(0, 7, 7))
+    again = {"stage": 0, "step": 7, "file": "resume.restart", "timestep": 7}
+    assert resume_point(Outcome(), job, 0) == again
+    with pytest.raises(ValueError, match="timestep"):
+        Resume.of({"stage": 0, "step": 7})
     assert "read_restart resume.restart" in render_stages(job)
 
 

@@ -125,26 +125,47 @@ def test_gives_up_a_program_that_only_dies(code_on, eam_potential):
     assert outputs["report"]["structures"][0]["state"] == "unfinished"
 
 
-def test_goes_on_after_a_kill(code_on, lmp_code, eam_potential, tmp_path):
-    """LAMMPS is killed once in the midst of a stage: the next job uses its restart file."""
+def run_killed_once(code_on, lmp_code, potential, tmp_path, afterwards=""):
+    """Run two clusters; LAMMPS is killed once in the midst of a stage."""
     flag = tmp_path / "killed"
     script = tmp_path / "lmp_killed_once"
     script.write_text(
         f'#!/bin/bash\nif [ -e {flag} ]; then exec {lmp_code.filepath_executable} "$@"; fi\n'
-        f'touch {flag}\n{lmp_code.filepath_executable} "$@" &\n'
-        "for i in $(seq 600); do [ -e run.b ] && break; sleep 0.02; done\nkill -9 $!\n"
+        # The wheel's `lmp` starts the program: a group of its own, so that both are killed.
+        f'touch {flag}\nset -m\n{lmp_code.filepath_executable} "$@" &\n'
+        "for i in $(seq 600); do [ -e run.b ] && break; sleep 0.02; done\nkill -9 -- -$!\n"
+        f"wait\n{afterwards}\n"
     )
     script.chmod(0o755)
     outputs, node = run_base(
         code_on("killed", str(script), "export OMP_NUM_THREADS=1"),
         clusters(2, 3),
-        eam_potential,
+        potential,
         [hold(300, 400), {"kind": "relax"}],  # long beside the delay of a kill
     )
     assert node.is_finished_ok, node.exit_message
+    return outputs, node
+
+
+def test_goes_on_after_a_kill(code_on, lmp_code, eam_potential, tmp_path):
+    """The next job uses the restart file of the one that was killed."""
+    outputs, node = run_killed_once(code_on, lmp_code, eam_potential, tmp_path)
     assert len([c for c in node.called if "CalcJob" in c.node_type]) == 2
     second = [c for c in node.called if "CalcJob" in c.node_type][-1]
     assert second.inputs.resume["step"] > 0
+    times = [f.info["time"] for f in outputs["trajectory"].frames if f.info["structure"] == 0]
+    assert np.allclose(times, np.arange(1, 11) * 40)
+
+
+def test_begins_anew_where_the_restart_file_is_another(code_on, lmp_code, eam_potential, tmp_path):
+    """A program that outlives its job goes on to overwrite the files of the step it was seen at."""
+    swap = "mv run.a other; mv run.b run.a; mv other run.b"
+    outputs, node = run_killed_once(code_on, lmp_code, eam_potential, tmp_path, swap)
+    jobs = [c for c in node.called if "CalcJob" in c.node_type]
+    assert "resume" in jobs[1].inputs
+    assert jobs[1].outputs.report["structures"][0]["reason"] == "stale"
+    assert "resume" not in jobs[2].inputs and len(jobs) == 3
+    assert outputs["report"]["structures"][0]["timestep_factor"] == 1.0
     times = [f.info["time"] for f in outputs["trajectory"].frames if f.info["structure"] == 0]
     assert np.allclose(times, np.arange(1, 11) * 40)
 
@@ -158,10 +179,16 @@ def test_pending():
             {"index": 2, "state": "failed", "reason": "overlap"},
             {"index": 3, "state": "unfinished", "reason": ""},
             {"index": 4, "state": "unfinished", "reason": ""},
+            {"index": 5, "state": "failed", "reason": "stale"},
         ],
     }
     pending = pending_structures(report, None, 1)
-    assert [(p.index, p.factor) for p in pending] == [(3, 1.0), (1, 0.5), (4, 1.0)]
+    assert [(p.index, p.factor) for p in pending] == [
+        (3, 1.0),
+        (1, 0.5),
+        (4, 1.0),
+        (5, 1.0),
+    ]
     assert pending[0].resumed
-    again = pending_structures(report, [0.5] * 5, 1)
-    assert [p.index for p in again] == [3, 4]
+    again = pending_structures(report, [0.5] * 6, 1)
+    assert [p.index for p in again] == [3, 4, 5]

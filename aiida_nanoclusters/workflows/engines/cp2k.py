@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from hashlib import sha256
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, while_
@@ -15,6 +13,7 @@ from aiida_nanoclusters.calculations.label import join_jobs
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.labelling import UNFINISHED, LabelLadder
 from aiida_nanoclusters.workflows.jobs import job
+from aiida_nanoclusters.workflows.label_store import method_key
 from aiida_nanoclusters.workflows.protocol import load_protocol
 
 #: Jobs in a row that may do nothing, before it is CP2K and not a frame that is broken.
@@ -67,16 +66,11 @@ class Cp2kEngineWorkChain(WorkChain):
         return {"job": {**job(code, options), "settings": Dict(settings)}}
 
     @staticmethod
-    def level_of_theory(inputs) -> str:
-        """Return the level the engine labels at, from its inputs."""
-        return str(inputs["job"]["settings"]["level_of_theory"])
-
-    @staticmethod
     def method(inputs) -> str:
         """Return a key of everything a label depends on besides its frame."""
         settings = inputs["job"]["settings"].get_dict()
         kept = {key: value for key, value in settings.items() if key not in _EFFORT}
-        return "cp2k-" + sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:24]
+        return method_key("cp2k", kept)
 
     def setup(self) -> None:
         """Begin with all frames on the lowest rung."""

@@ -42,11 +42,6 @@ class PotentialEngineWorkChain(WorkChain):
         spec.exit_code(400, "ERROR_NOTHING_LABELLED", message="No frame could be labelled.")
 
     @staticmethod
-    def level_of_theory(inputs) -> str:
-        """Return the level the engine labels at, from its inputs."""
-        return inputs.potential.level_of_theory
-
-    @staticmethod
     def method(inputs) -> str:
         """Return a key of everything a label depends on besides its frame."""
         return f"potential-{inputs['potential'].base.caching.compute_hash()}"

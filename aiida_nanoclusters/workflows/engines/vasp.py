@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from hashlib import sha256
 from typing import Any
 
 from aiida.common.exceptions import MissingEntryPointError, MultipleObjectsError, NotExistent
@@ -19,12 +17,12 @@ from aiida_nanoclusters.calculations.vasp import (
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.vasp_input import (
     frame_problem,
-    level_of_theory,
     settings_problem,
 )
 from aiida_nanoclusters.science.labelling import LABELLED, REFUSED, UNFINISHED, LabelLadder
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.jobs import job
+from aiida_nanoclusters.workflows.label_store import method_key
 from aiida_nanoclusters.workflows.protocol import load_protocol
 
 #: Settings and INCAR tags that say how hard to try and how to share the work, not what a label is.
@@ -123,18 +121,13 @@ class VaspEngineWorkChain(BatchedWorkChain):
         return {"code": code, "settings": settings, "options": dict(options or {})}
 
     @staticmethod
-    def level_of_theory(inputs) -> str:
-        """Return the level the engine labels at, from its inputs."""
-        return level_of_theory(inputs["settings"].get_dict())
-
-    @staticmethod
     def method(inputs) -> str:
         """Return a key of everything a label depends on besides its frame."""
         settings = inputs["settings"].get_dict()
         kept = {key: value for key, value in settings.items() if key not in _EFFORT}
         tags = {str(tag).upper(): value for tag, value in settings["incar"].items()}
         kept["incar"] = {tag: tags[tag] for tag in sorted(set(tags) - _EFFORT_TAGS)}
-        return "vasp-" + sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:24]
+        return method_key("vasp", kept)
 
     # -- one round for each rung -------------------------------------------------------------
 
