@@ -27,6 +27,12 @@ SETTINGS = {
 }
 #: Functionals by INCAR's tag GGA.
 FUNCTIONALS = {"PE": "PBE", "PS": "PBEsol", "RP": "RPBE", "RE": "revPBE", "91": "PW91"}
+#: Tags a rung of the ladder may set: how the ground state is sought, not which.
+RUNG_TAGS = {
+    *("ALGO", "NELM", "NELMIN", "NELMDL", "INIWAV", "ICHARG", "ISTART", "LSUBROT", "TIME"),
+    *("IMIX", "INIMIX", "MIXPRE", "MAXMIX", "AMIX", "BMIX", "AMIX_MAG", "BMIX_MAG", "AMIN", "WC"),
+    *("NCORE", "NPAR", "KPAR", "NSIM", "LPLANE"),
+}
 #: The box of a single atom is made longer by these (Å): no symmetry that its own shell lacks.
 _ATOM_BOX = (0.0, 1.0, 2.0)
 
@@ -164,14 +170,21 @@ def settings_problem(settings: Mapping[str, Any]) -> str | None:
         return "settings: `ladder` needs one rung or more; {} as the first changes nothing"
     if any(not isinstance(rung, Mapping) for rung in settings["ladder"]):
         return "settings: each rung of `ladder` is a mapping of INCAR tags"
-    tags = {str(tag).upper() for rung in (settings["incar"], *settings["ladder"]) for tag in rung}
+    climbed = {str(tag).upper() for rung in settings["ladder"] for tag in rung}
+    if not climbed <= RUNG_TAGS:
+        return (
+            f"settings: {', '.join(sorted(climbed - RUNG_TAGS))} in `ladder` would give labels of "
+            "another level under the same name; a rung may change how the ground state is sought: "
+            f"{', '.join(sorted(RUNG_TAGS))}"
+        )
+    tags = {str(tag).upper() for tag in settings["incar"]}
     moving = {str(k).upper(): v for k, v in settings["incar"].items()}.get("NSW", 0)
     if moving:
         return f"settings: NSW is {moving}: a label is that of the frame as it is, set NSW: 0"
     own = sorted(tags & {"NELECT", "NUPDOWN", "KSPACING", "KGAMMA"})
     if own:
         return (
-            f"settings: {', '.join(own)} in `incar` or `ladder`: these follow from each frame's "
+            f"settings: {', '.join(own)} in `incar`: these follow from each frame's "
             "charge and multiplicity and from `kpoint_spacing`"
         )
     return None

@@ -26,7 +26,7 @@ SETTINGS = {
     "potential_family": "PBE.54",
     "potential_mapping": {"Cu": "Cu", "Au": "Au", "O": "O"},
     "valence_electrons": {},
-    "ladder": [{}, {"encut": 500}],
+    "ladder": [{}, {"nelm": 300}],
 }
 
 
@@ -227,7 +227,7 @@ def test_input_of_each_kind() -> None:
 def test_spin_charge_and_rungs() -> None:
     atom = Atoms("O")
     assert make_incar(atom, SETTINGS) == {"ENCUT": 450, "GGA": "PE", "ISPIN": 2, "NUPDOWN": 2}
-    assert make_incar(atom, SETTINGS, 1)["ENCUT"] == 500
+    assert make_incar(atom, SETTINGS, 1)["NELM"] == 300
     lengths = make_input(atom, SETTINGS).atoms.cell.lengths()
     assert len(set(lengths)) == 3 and lengths.min() >= 15.0
     pair = Atoms("Cu2", positions=[[0, 0, 0], [2.2, 0, 0]], info={"charge": -1})

@@ -19,7 +19,7 @@ from aiida_nanoclusters.workflows.protocol import load_protocol
 #: Jobs in a row that may do nothing, before it is CP2K and not a frame that is broken.
 MAX_BARREN = 3
 #: Settings that say how hard to try, not what a label is.
-_EFFORT = ("ladder", "max_net_force")
+_EFFORT = ("ladder",)
 
 
 class Cp2kEngineWorkChain(WorkChain):

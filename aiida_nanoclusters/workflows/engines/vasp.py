@@ -26,7 +26,7 @@ from aiida_nanoclusters.workflows.label_store import method_key
 from aiida_nanoclusters.workflows.protocol import load_protocol
 
 #: Settings and INCAR tags that say how hard to try and how to share the work, not what a label is.
-_EFFORT = ("ladder", "max_net_force", "valence_electrons")
+_EFFORT = ("ladder", "valence_electrons")
 _EFFORT_TAGS = {
     *("ALGO", "NELM", "NELMIN", "NCORE", "NPAR", "KPAR", "NSIM", "LPLANE"),
     *("LWAVE", "LCHARG", "NSW", "IBRION", "EDIFFG", "SYSTEM", "NWRITE"),

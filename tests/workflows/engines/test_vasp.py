@@ -282,7 +282,8 @@ def test_method_is_what_a_label_depends_on() -> None:
             {"settings": Dict(load_protocol("vasp", None, overrides))}
         )
 
-    assert method() == method(incar={"NCORE": 8, "NELM": 500}, max_net_force=0.1, ladder=[{}])
+    assert method() == method(incar={"NCORE": 8, "NELM": 500}, ladder=[{}])
+    assert method() != method(max_net_force=0.1)
     assert len({method(), method(incar={"encut": 500}), method(vacuum=20.0)}) == 3
 
 
@@ -299,7 +300,8 @@ def test_bad_input_names_the_fix(family, vasp, mixed) -> None:
         ({"vacuum": -1}, "`vacuum` is -1, give a number above 0"),
         ({"ladder": []}, "`ladder` needs one rung"),
         ({"incar": {"NSW": 5}}, "set NSW: 0"),
-        ({"incar": {"NELECT": 5}}, "NELECT in `incar` or `ladder`"),
+        ({"incar": {"NELECT": 5}}, "NELECT in `incar`"),
+        ({"ladder": [{}, {"sigma": 0.2}]}, "SIGMA in `ladder` would give labels of another level"),
         ({"colour": "red"}, "unknown keys ['colour']"),
     ):
         assert words in validate_settings(Dict(load_protocol("vasp", None, change)), None)
