@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -70,11 +70,13 @@ def take_known(frames: FramesData, **known: FramesData) -> dict:
 
 
 @calcfunction
-def merge_labels(count: Int, batches: List, **parts) -> dict:
+def merge_labels(asked: FramesData, count: Int, batches: List, **parts) -> dict:
     """Join the labelled frames of all batches, in the order the frames were given.
 
     Parameters
     ----------
+    asked
+        All frames that were to be labelled.
     count
         Number of frames asked for; those after them are isolated atoms, whose energies become
         the reference of all others.
@@ -88,6 +90,11 @@ def merge_labels(count: Int, batches: List, **parts) -> dict:
     -------
     dict
         ``frames``, and ``report``: for every frame whether it was labelled and, if not, why.
+
+    Raises
+    ------
+    ValueError
+        If a label is not of the frame it is said to be of.
     """
     rows: dict[int, dict] = {}
     found: dict[int, Frames] = {}
@@ -108,21 +115,23 @@ def merge_labels(count: Int, batches: List, **parts) -> dict:
             found |= {i: frames.select([n]) for n, i in enumerate(good)}
     result: dict = {"report": Dict(_summary(rows, count.value))}
     if any(i < count.value for i in found):
-        everything = Frames.concatenate([found[i] for i in sorted(found)])
+        everything = _joined(asked, found)
         alone = {
             symbol: float(everything.energies[i]) for symbol, i in _lone_atoms(everything).items()
         }
-        asked = everything.select([n for n, i in enumerate(sorted(found)) if i < count.value])
-        result["frames"] = FramesData(replace(asked, atom_energies={**alone, **atoms}))
+        wanted = everything.select([n for n, i in enumerate(sorted(found)) if i < count.value])
+        result["frames"] = FramesData(replace(wanted, atom_energies={**alone, **atoms}))
     return result
 
 
 @calcfunction
-def join_jobs(jobs: List, ladder: Dict, **parts) -> dict:
+def join_jobs(asked: FramesData, jobs: List, ladder: Dict, **parts) -> dict:
     """Join the jobs it took to label one batch of frames.
 
     Parameters
     ----------
+    asked
+        The batch.
     jobs
         For each job the indices of the frames it was given.
     ladder
@@ -134,6 +143,11 @@ def join_jobs(jobs: List, ladder: Dict, **parts) -> dict:
     -------
     dict
         ``frames``, where there are any, in the order of their indices, and ``report``.
+
+    Raises
+    ------
+    ValueError
+        If a label is not of the frame it is said to be of.
     """
     found: dict[int, Frames] = {}
     for k, indices in enumerate(jobs.get_list()):
@@ -146,8 +160,16 @@ def join_jobs(jobs: List, ladder: Dict, **parts) -> dict:
     rows = LabelLadder.from_state(ladder.get_dict()).report()
     result: dict = {"report": Dict(_summary({row["index"]: row for row in rows}))}
     if found:
-        result["frames"] = FramesData(Frames.concatenate([found[i] for i in sorted(found)]))
+        result["frames"] = FramesData(_joined(asked, found))
     return result
+
+
+def _joined(asked: FramesData, found: Mapping[int, Frames]) -> Frames:
+    """Return labelled frames, by their indices in `asked`, in one set."""
+    joined = Frames.concatenate([found[i] for i in sorted(found)])
+    if joined.content_hashes() != asked.frames.select(sorted(found)).content_hashes():
+        raise ValueError("a label is not of the frame it is said to be of: please report this")
+    return joined
 
 
 def _lone_atoms(frames: Frames) -> dict[str, int]:

@@ -104,7 +104,7 @@ def _entry(
     if run.abort and place == done:
         return {"state": REFUSED, "reason": f"CP2K stopped: {run.abort}"}
     if run.out_of_time:
-        return {"state": UNFINISHED, "reason": "CP2K ran out of time"}
+        return {"state": UNFINISHED, "reason": "CP2K ran out of time", "out_of_time": True}
     return {"state": UNFINISHED, "reason": "CP2K did not come to it"}
 
 

@@ -104,10 +104,11 @@ class LabelLadder:
             The frames it was given, as from :meth:`next`.
         outcomes
             For each of them ``state`` (labelled, refused, unfinished) and ``reason``. Frames are
-            done in order: the first unfinished one is where the job ended.
+            done in order: the first unfinished one is where the job ended. With ``out_of_time``
+            set that is no fault of a frame, unless it had all the time of the job.
         """
         stuck = True
-        for index, outcome in zip(indices, outcomes, strict=True):
+        for place, (index, outcome) in enumerate(zip(indices, outcomes, strict=True)):
             frame, state, reason = self._frames[index], outcome["state"], outcome["reason"]
             if state != LABELLED:
                 frame.attempts.append({"rung": frame.rung, "reason": reason})
@@ -117,7 +118,8 @@ class LabelLadder:
             elif state == REFUSED:
                 self._climb(frame)
             elif state == UNFINISHED and stuck:
-                self._die(frame, reason)
+                if place == 0 or not outcome.get("out_of_time"):
+                    self._die(frame, reason)
                 stuck = False
         did_nothing = all(outcome["state"] == UNFINISHED for outcome in outcomes)
         self._barren = self._barren + 1 if did_nothing else 0

@@ -213,7 +213,7 @@ class LabelWorkChain(BatchedWorkChain):
     def submit_batch(self, batch: list[int]) -> ProcessNode:
         """Submit the engine for the frames of these indices."""
         frames = self.ctx.frames
-        if len(batch) < len(frames):
+        if batch != list(range(len(frames))):
             frames = select_frames(frames, List(batch))
         process = self.submit(self._engine, frames=frames, **self._engine_inputs)
         remember(process, self.ctx.method)
@@ -230,7 +230,8 @@ class LabelWorkChain(BatchedWorkChain):
             parts[f"frames_{len(batches):05d}"] = self.ctx.known["frames"]
             parts[f"report_{len(batches):05d}"] = self.ctx.known["report"]
             batches.append(list(range(len(self.ctx.frames))))
-        merged = merge_labels(Int(len(self.inputs.frames)), List(batches), **parts)
+        count = Int(len(self.inputs.frames))
+        merged = merge_labels(self.ctx.frames, count, List(batches), **parts)
         self.out_many(merged)
         n_failed = merged["report"]["n_failed"]
         if "frames" not in merged:

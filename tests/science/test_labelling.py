@@ -44,6 +44,15 @@ def test_a_job_that_dies_blames_the_frame_it_was_at():
     assert "ended 2 times before it was done" in rows[1]["reason"]
 
 
+def test_time_that_runs_out_blames_only_the_frame_that_had_it_all():
+    ladder = LabelLadder(3, rungs=1, max_deaths=0)
+    late = {"state": UNFINISHED, "reason": "", "out_of_time": True}
+    ladder.update([0, 1, 2], [*outcomes(LABELLED), late, late])
+    assert ladder.next() == (0, [1, 2])
+    ladder.update([1, 2], [late, late])
+    assert ladder.report()[1]["state"] == "failed" and ladder.next() == (0, [2])
+
+
 def test_a_program_that_does_nothing_is_given_up():
     ladder, jobs = LabelLadder(100, rungs=3, max_barren=3), 0
     while not ladder.is_finished:

@@ -87,7 +87,7 @@ class Cp2kEngineWorkChain(WorkChain):
         """Submit the frames of the lowest rung."""
         rung, indices = LabelLadder.from_state(self.ctx.ladder).next()
         frames = self.inputs.frames
-        if len(indices) < len(frames):
+        if indices != list(range(len(frames))):
             frames = select_frames(frames, List(indices))
         inputs = self.exposed_inputs(Cp2kCalculation, namespace="job")
         inputs |= {"frames": frames, "rung": Int(rung)}
@@ -116,7 +116,8 @@ class Cp2kEngineWorkChain(WorkChain):
         for k in range(len(self.ctx.jobs)):
             outputs = self.ctx[_key(k)].outputs
             parts |= {f"{n}_{k:05d}": outputs[n] for n in ("report", "labelled") if n in outputs}
-        joined = join_jobs(List(self.ctx.jobs), Dict(self.ctx.ladder), **parts)
+        frames, jobs = self.inputs.frames, List(self.ctx.jobs)
+        joined = join_jobs(frames, jobs, Dict(self.ctx.ladder), **parts)
         self.out_many(joined)
         return None if "frames" in joined else self.exit_codes.ERROR_NOTHING_LABELLED
 

@@ -140,15 +140,28 @@ def test_killed_in_the_middle_of_a_batch(cp2k_code, code_on, tmp_path):
     assert np.allclose(outputs["frames"].frames.positions, FramesData(images).frames.positions)
 
 
+def test_killed_at_the_first_frame(cp2k_code, code_on, tmp_path):
+    """The suspect goes last in the next job, and each frame still gets its own label."""
+    images = [dimer(2.1 + 0.1 * k) for k in range(3)]
+    outputs, node = run_engine(killed_once(code_on, cp2k_code, tmp_path, "true"), images)
+    assert node.is_finished_ok, node.exit_message
+    _, second = jobs_of(node)
+    assert np.allclose(second.inputs.frames.frames.positions[1::2, 0], [2.2, 2.3, 2.1])
+    straight, _ = run_engine(cp2k_code, images)
+    found, expected = (o["frames"].frames for o in (outputs, straight))
+    assert found.content_hashes() == expected.content_hashes()
+    assert np.allclose(found.energies, expected.energies, atol=1e-8)
+
+
 def test_walltime(cp2k_code):
     """CP2K ends by itself before the queue kills it; the next job takes what is left."""
-    images = [disturbed(seed) for seed in range(20)]
-    _, node = run_engine(cp2k_code, images, max_wallclock_seconds=3)
+    images = [disturbed(seed) for seed in range(40)]
+    _, node = run_engine(cp2k_code, images, max_wallclock_seconds=5)
     assert node.is_finished_ok, node.exit_message
     jobs = jobs_of(node)
     assert len(jobs) > 1
     assert jobs[0].exit_status == Cp2kCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status
-    assert sum(len(job.outputs.labelled) for job in jobs if "labelled" in job.outputs) == 20
+    assert sum(len(job.outputs.labelled) for job in jobs if "labelled" in job.outputs) == 40
 
 
 def test_a_program_that_only_dies_is_given_up(code_on):
