@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiida_nanoclusters.cli.machine import SHIPPED, find_profile, read_machine, usual_values
+from aiida_nanoclusters.cli.machine import SHIPPED, find_profile, read_machine
+from aiida_nanoclusters.cli.machine_keys import usual_values
 
 VALUES = {
     "venv": "/opt/venv",
