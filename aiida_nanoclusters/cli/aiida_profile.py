@@ -73,6 +73,8 @@ def _storage_config(name: str, entry: AiidaEntry, config: Config) -> dict[str, A
         if not database.get(key):
             raise ValueError(f"aiida.database: give `{key}`")
     password = _database_password(database)
+    if " " in password:  # it would read a plus sign there
+        raise ValueError("AiiDA cannot use a database password with a space: change it")
     return {
         **{f"database_{key}": value for key, value in database.items()},
         "database_password": password,

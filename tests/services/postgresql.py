@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.services.process import Server, free_port, program, run
 
-PASSWORD = "only for tests"
+PASSWORD = "only+4:tests"
 NAME = "nanoclusters"
 
 

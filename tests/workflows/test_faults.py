@@ -1,0 +1,168 @@
+"""Faults of real servers while an annealing runs on Slurm: nothing is lost, nothing done twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.services.process import wait_for
+
+pytestmark = pytest.mark.slow
+
+LOOK = """
+import json, sys
+from aiida import load_profile, orm
+
+load_profile()
+chain = orm.load_node(sys.argv[1])
+jobs = [node for node in chain.called_descendants if isinstance(node, orm.CalcJobNode)]
+print(json.dumps({
+    "exit": chain.exit_status,
+    "sizes": sorted(set(int(n) for n in chain.outputs.structures.sizes)),
+    "jobs": sorted(
+        [j.pk, int(j.get_job_id()), j.exit_status, j.base.caching.get_hash()] for j in jobs
+    ),
+}))
+"""
+SIZES = (309, 400)
+
+
+class Annealing:
+    """One annealing of two sizes on the cluster, in the daemon's hands."""
+
+    def __init__(self, home, services, seed: int, *options: str):
+        self.home, self.services = home, services
+        self.taken = self.next_id()
+        command = [
+            sys.executable, "-m", "aiida", "run", "workchains/anneal.py", "--protocol", "tutorial",
+            "--sizes", ",".join(map(str, SIZES)), "--potential-file", "Cu_mishin1.eam.alloy",
+            "--lammps", "lammps@cluster", "--seed", str(seed),
+            *(word for text in options for word in ("--options", text)),
+        ]  # fmt: skip
+        environment = {**os.environ, "AIIDA_PATH": str(home.path), **home.environment}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+
+    def next_id(self) -> int:
+        config = self.services.slurm("scontrol", "show", "config")
+        (line,) = [line for line in config.splitlines() if line.startswith("NEXT_JOB_ID")]
+        return int(line.split("=")[1])
+
+    def running_job(self) -> tuple[str, psutil.Process]:
+        """Number and LAMMPS process of the job that does molecular dynamics."""
+        found: list[psutil.Process] = []
+
+        def ready() -> bool:
+            found[:] = [
+                p for p in psutil.process_iter(["name", "environ"])
+                if p.info["name"] == "lmp" and "SLURM_JOB_ID" in (p.info["environ"] or {})
+                and time.time() - p.create_time() > 5  # the relaxation before it is quicker
+            ]  # fmt: skip
+            return bool(found)
+
+        wait_for("a job that runs", ready, 120)
+        return found[0].environ()["SLURM_JOB_ID"], found[0]
+
+    def end(self) -> dict:
+        """Wait for it; what became of it."""
+        out, _ = self.process.communicate(timeout=600)
+        assert "AnnealWorkChain " in out, out
+        uuid = next(
+            line for line in out.splitlines() if line.startswith("AnnealWorkChain")
+        ).split()[1]
+        (self.home.path / "look.py").write_text(LOOK)
+        done = self.home.run("aiida", "run", str(self.home.path / "look.py"), uuid)
+        assert done.returncode == 0, out + done.stderr
+        found = json.loads(done.stdout.splitlines()[-1])
+        print(out[-600:], json.dumps(found, indent=1))
+        return found
+
+
+def check(found: dict, annealing: Annealing, interrupted: list[str]) -> None:
+    """All sizes are there; only the interrupted jobs were not successful, and followed up."""
+    assert found["exit"] == 0
+    assert tuple(found["sizes"]) == SIZES
+    ids = [job[1] for job in found["jobs"]]
+    assert sorted(ids) == list(range(annealing.taken, annealing.next_id()))  # no job but ours
+    failed = [str(job[1]) for job in found["jobs"] if job[2] != 0]
+    assert failed == interrupted
+    hashes = [job[3] for job in found["jobs"] if job[2] == 0]
+    assert len(set(hashes)) == len(hashes)
+    assert annealing.services.slurm.jobs() == []
+
+
+@pytest.fixture
+def annealing(cluster, services, request):
+    started = []
+
+    def start(seed: int, *options: str) -> Annealing:
+        started.append(Annealing(cluster, services, seed, *options))
+        return started[0]
+
+    yield start
+    for one in started:
+        one.process.kill()
+
+
+def test_cancelled_job(annealing, services):
+    run = annealing(1)
+    number, _ = run.running_job()
+    services.slurm("scancel", number)
+    check(run.end(), run, [number])
+
+
+def test_job_beyond_its_walltime(annealing, services):
+    """LAMMPS hangs, so that it does not stop by itself in time; Slurm kills it."""
+    run = annealing(2, "anneal.walltime=60")
+    number, lmp = run.running_job()
+    lmp.send_signal(signal.SIGSTOP)
+    found = run.end()
+    check(found, run, [number])
+
+
+def test_lost_node(annealing, services):
+    """slurmd and all that runs on its node die, and come back after a while."""
+    run = annealing(3)
+    number, lmp = run.running_job()
+    services.slurm.slurmd.stop(signal.SIGKILL)
+    for process in (lmp, *lmp.parents()):
+        if number in (process.environ().get("SLURM_JOB_ID"), process.cmdline()[-1]) or (
+            "slurmstepd" in process.name()
+        ):
+            process.kill()
+    time.sleep(15)
+    services.slurm.start_node()
+    check(run.end(), run, [number])
+
+
+def test_rabbitmq_restarts(annealing, services):
+    run = annealing(4)
+    run.running_job()
+    services.rabbitmq.stop()
+    time.sleep(5)
+    services.rabbitmq.start()
+    check(run.end(), run, [])
+
+
+def test_postgresql_restarts(annealing, services):
+    run = annealing(5)
+    run.running_job()
+    services.postgresql.stop()
+    time.sleep(5)
+    services.postgresql.start()
+    check(run.end(), run, [])
+
+
+def test_ssh_is_cut_for_a_minute(annealing, services):
+    run = annealing(6)
+    run.running_job()
+    services.ssh.stop()
+    time.sleep(60)
+    services.ssh.start()
+    check(run.end(), run, [])
