@@ -120,7 +120,7 @@ def test_cancelled_job(annealing, services):
 
 def test_job_beyond_its_walltime(annealing):
     """LAMMPS stops by itself half a minute before, and the next job goes on from there."""
-    run = annealing(2, "anneal.walltime=60", sizes=(561, 700))
+    run = annealing(2, "anneal.walltime=60", sizes=(300, 309, 350, 400, 450))
     found = run.end()
     cut = [str(job[1]) for job in found["jobs"] if job[2] == OUT_OF_WALLTIME]
     assert cut
