@@ -70,7 +70,13 @@ class Slurm:
         self.start_node()
 
     def start_node(self) -> None:
-        self.slurmd.start(lambda: self("sinfo", "-hN", "-o", "%T").strip() in ("idle", "mixed"))
+        def ready() -> bool:  # an asterisk says that the node does not answer
+            state = self("sinfo", "-hN", "-o", "%T").strip()
+            return (
+                state.startswith(("idle", "mixed", "allocated", "completing")) and "*" not in state
+            )
+
+        self.slurmd.start(ready)
 
     def __call__(self, *command: str) -> str:
         return run(*command, env={**os.environ, **self.environment})
