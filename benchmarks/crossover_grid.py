@@ -10,8 +10,8 @@ import numpy as np
 from aiida.engine import run_get_node
 from aiida.orm import CalcJobNode, List, load_code
 
+from aiida_nanoclusters.cli.job_options import options_of
 from aiida_nanoclusters.cli.launch import get_potential
-from aiida_nanoclusters.cli.machine import options_of
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.science.crossing import find_crossing

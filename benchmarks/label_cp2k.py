@@ -16,7 +16,7 @@ from aiida.orm import Bool, CalcJobNode, Int, load_code
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from aiida_nanoclusters.cli.machine import options_of
+from aiida_nanoclusters.cli.job_options import options_of
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.starts import starting_clusters
 from aiida_nanoclusters.workflows.label import LabelWorkChain

@@ -16,8 +16,8 @@ from aiida.engine import submit
 from aiida.orm import CalcJobNode, Int, load_code
 from ase import Atoms
 
+from aiida_nanoclusters.cli.job_options import options_of
 from aiida_nanoclusters.cli.launch import get_potential
-from aiida_nanoclusters.cli.machine import options_of
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.workflows.label import LabelWorkChain
 

@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["aiida.tools.pytest_fixtures", "tests.allegro_model", "tests.laptop"]
+pytest_plugins = [
+    "aiida.tools.pytest_fixtures",
+    "tests.allegro_model",
+    "tests.laptop",
+    "tests.services.fixtures",
+]
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,14 @@ class Home:
         self.path = path
         self.folder = path / "machine"
         self.folder.mkdir(parents=True)
+        self.environment: dict[str, str] = {}
 
     def write(self, content: dict) -> None:
         (self.folder / "profile.yaml").write_text(yaml.safe_dump(content))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         environment = {**os.environ, "AIIDA_PATH": str(self.path), "OMP_NUM_THREADS": "1"}
+        environment |= self.environment
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
         )

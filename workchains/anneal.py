@@ -15,8 +15,11 @@ from aiida_nanoclusters.cli import launch as cli
 @cli.protocol_option("moderate")
 @cli.lammps_option
 @click.option("--seed", default=1, show_default=True)
+@cli.options_option
 @cli.here_option
-def main(element, sizes, potentials, potential_file, kind, level, protocol, lammps, seed, here):
+def main(
+    element, sizes, potentials, potential_file, kind, level, protocol, lammps, seed, options, here
+):
     """Melt, cool slowly, quench and relax from several starts."""
     from aiida.orm import Int
 
@@ -31,7 +34,7 @@ def main(element, sizes, potentials, potential_file, kind, level, protocol, lamm
             element,
             cli.parse_sizes(sizes),
             protocol,
-            options=cli.options_of(code),
+            options=cli.options_of(code, options),
         )
     builder.seed = Int(seed)
     node = cli.launch(builder, here=here)

@@ -20,6 +20,7 @@ from aiida_nanoclusters.cli import launch as cli
 @click.option(
     "--no-modes", is_flag=True, help="Leave out cluster against Wulff mode at equal size."
 )
+@cli.options_option
 @cli.here_option
 def main(
     element,
@@ -32,6 +33,7 @@ def main(
     families,
     width,
     no_modes,
+    options,
     here,
 ):
     """Relax closed shells at sizes chosen as it goes, until the crossing is known."""
@@ -52,7 +54,7 @@ def main(
             element,
             protocol,
             overrides={"settings": settings},
-            options=cli.options_of(code),
+            options=cli.options_of(code, options),
         )
     node = cli.launch(builder, here=here)
     if "answer" in node.outputs:

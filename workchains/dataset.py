@@ -16,9 +16,20 @@ from aiida_nanoclusters.cli import launch as cli
 @click.option("--atom-energy", multiple=True, metavar="Cu=-0.2", help="Isolated atom, eV.")
 @cli.protocol_option("tutorial")
 @cli.lammps_option
+@cli.options_option
 @cli.here_option
 def main(
-    element, potentials, potential_file, kind, level, dataset, atom_energy, protocol, lammps, here
+    element,
+    potentials,
+    potential_file,
+    kind,
+    level,
+    dataset,
+    atom_energy,
+    protocol,
+    lammps,
+    options,
+    here,
 ):
     """Build, relax, vary, sample, label and split."""
     from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
@@ -36,7 +47,7 @@ def main(
             reference,
             labelled,
             protocol,
-            options=cli.options_of(code),
+            options=cli.options_of(code, options),
         )
     node = cli.launch(builder, here=here)
     for name in ("training", "validation", "test"):

@@ -18,6 +18,7 @@ from aiida_nanoclusters.cli import launch_engine as engines
 @click.option("--batch-size", default=500, show_default=True, help="Most frames a job may carry.")
 @click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
 @click.option("--anew", is_flag=True, help="Label again what this profile has labelled already.")
+@cli.options_option
 @cli.here_option
 def main(
     frames,
@@ -32,6 +33,7 @@ def main(
     batch_size,
     jobs,
     anew,
+    options,
     here,
 ):
     """Label FRAMES, a file that ASE reads or the UUID of FramesData."""
@@ -45,10 +47,10 @@ def main(
         program = cli.get_code(lammps)
         with cli.fixable():
             builder = LabelWorkChain.get_builder_for_potential(
-                program, given, potential, options=cli.options_of(program)
+                program, given, potential, options=cli.options_of(program, options)
             )
     else:
-        inputs = engines.engine_inputs(engine, protocol, code)
+        inputs = engines.engine_inputs(engine, protocol, code, options, max(given.sizes))
         with cli.fixable():
             builder = LabelWorkChain.get_builder_for_engine(given, inputs)
     builder.batch_size, builder.max_concurrent = Int(batch_size), Int(jobs)

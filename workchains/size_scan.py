@@ -15,10 +15,13 @@ from aiida_nanoclusters.cli import launch as cli
 @cli.protocol_option("moderate")
 @cli.lammps_option
 @click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
+@cli.options_option
 @cli.here_option
-def main(element, sizes, potentials, potential_file, kind, level, protocol, lammps, jobs, here):
+def main(
+    element, sizes, potentials, potential_file, kind, level, protocol, lammps, jobs, options, here
+):
     """Anneal many sizes, compare their energies, and say which are magic."""
-    from aiida.orm import Int, List
+    from aiida.orm import Int
 
     from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain
 
@@ -29,11 +32,10 @@ def main(element, sizes, potentials, potential_file, kind, level, protocol, lamm
             cli.get_potentials(potentials, potential_file, kind, level),
             element,
             protocol,
-            options=cli.options_of(code),
+            overrides={"ranges": [[n, n] for n in cli.parse_sizes(sizes)]} if sizes else None,
+            options=cli.options_of(code, options),
         )
         builder.max_concurrent = Int(jobs)
-        if sizes:
-            builder.sizes = List(cli.parse_sizes(sizes))
     node = cli.launch(builder, here=here)
     if "magic" in node.outputs:
         magic = node.outputs.magic

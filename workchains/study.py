@@ -33,6 +33,8 @@ from aiida_nanoclusters.cli import launch_engine as engines
 @click.option("--epochs", type=int, help="Of the training, instead of the protocol's.")
 @click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
 @click.option("--report", "report_file", default="reports/study.html", show_default=True)
+@cli.device_option
+@cli.options_option
 @cli.here_option
 def main(
     element,
@@ -51,16 +53,20 @@ def main(
     epochs,
     jobs,
     report_file,
+    device,
+    options,
     here,
 ):
     """Labels, committee of potentials, magic sizes and crossover, with a report at the end."""
+    from aiida.orm import Str
+
     from aiida_nanoclusters.cli.report import write_report
     from aiida_nanoclusters.workflows.study import StudyWorkChain
 
     labelled = cli.get_frames(dataset, level or "", atom_energy) if dataset else None
     label = None
     if engine != "potential" and labelled is None:
-        label = engines.engine_inputs(engine, label_protocol, label_code)
+        label = engines.engine_inputs(engine, label_protocol, label_code, options)
     if reference is None and labelled is None:
         reference = "Cu_mishin1.eam.alloy"
     lammps_code, nequip_code = cli.get_code(lammps), cli.get_code(nequip)
@@ -72,12 +78,13 @@ def main(
             reference=cli.find_potential(reference, kind) if reference else None,
             labelled=labelled,
             protocol=protocol,
-            lammps_options=cli.options_of(lammps_code),
-            nequip_options=cli.options_of(nequip_code),
+            lammps_options=cli.options_of(lammps_code, options),
+            nequip_options=cli.options_of(nequip_code, options),
             overrides=cli.training_overrides(seeds, epochs),
             max_concurrent=jobs,
             label=label,
         )
+    builder.train.device = Str(device)
     node = cli.launch(builder, here=here)
     cli.print_study(node)
     written = write_report(node, Path(report_file))

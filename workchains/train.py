@@ -28,11 +28,12 @@ SETS = ("training", "validation", "test")
 @cli.protocol_option("moderate")
 @cli.nequip_option
 @cli.lammps_option
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@cli.device_option
 @click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
+@cli.options_option
 @cli.here_option
-def main(dataset, unseen, motifs, seeds, epochs, protocol, nequip, lammps, device, jobs, here,
-         **sets):  # fmt: skip
+def main(dataset, unseen, motifs, seeds, epochs, protocol, nequip, lammps, device, jobs,
+         options, here, **sets):  # fmt: skip
     """Train, package, compile and compare with labels that were not learnt."""
     from aiida.orm import Int, Str
 
@@ -46,10 +47,10 @@ def main(dataset, unseen, motifs, seeds, epochs, protocol, nequip, lammps, devic
             lammps_code,
             protocol=protocol,
             overrides={"training": {"epochs": epochs}} if epochs else None,
-            options=cli.options_of(nequip_code),
+            options=cli.options_of(nequip_code, options),
             seeds=cli.parse_sizes(seeds),
         )
-    builder.options.evaluate = cli.options_of(lammps_code)
+    builder.options.evaluate = cli.options_of(lammps_code, options).at("evaluate")
     builder.max_concurrent, builder.device = Int(jobs), Str(device)
     for name, frames in {**_from_dataset(dataset), **_given(sets)}.items():
         builder[name] = frames

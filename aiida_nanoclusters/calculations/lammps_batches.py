@@ -12,6 +12,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Data, Dict, Int, List
 
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.formats.lammps_output import THERMO_COLUMNS
 from aiida_nanoclusters.science.frames import Frames
 
 #: Failures that a shorter time step may mend, and those after which the same may be done anew.
@@ -156,7 +157,9 @@ class _Merged:
             for place in np.unique(local):
                 self.trajectory[origin[place]].append(found.select(local == place))
         if "thermo" in job:
-            self.columns = job["thermo"].base.attributes.get("units")
+            units = job["thermo"].base.attributes.get("units")
+            # PostgreSQL hands a mapping back in an order of its own.
+            self.columns = {name: units[name] for name in THERMO_COLUMNS}
             rows = np.column_stack([job["thermo"].get_array(name) for name in self.columns])
             for place in np.unique(rows[:, 0]).astype(int):
                 part = rows[rows[:, 0] == place]

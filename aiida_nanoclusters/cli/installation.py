@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aiida_nanoclusters.cli.machine import OPTIONS_EXTRA, CodeEntry, ComputerEntry
+from aiida_nanoclusters.cli.machine import CodeEntry, ComputerEntry
+from aiida_nanoclusters.cli.machine_keys import OPTIONS_EXTRA, VERBS_EXTRA
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 State = Literal["made", "was there", "changed", "differs", "left out"]
 
-DEFAULT_PROFILE = "nanoclusters"
 CACHED = "aiida.calculations:nanoclusters.*"
 POLL_INTERVAL = 1  # s; AiiDA waits 60 s for each nested process where there is no broker
 
@@ -29,31 +29,6 @@ class Step:
     item: str
     state: State
     note: str = ""
-
-
-def ensure_profile(name: str | None) -> tuple[Profile, Step]:
-    """Load the AiiDA profile, after making it where it is missing (SQLite, ZeroMQ: no services)."""
-    from aiida.manage.configuration import create_profile, get_config, load_profile
-    from aiida.plugins import BrokerFactory
-
-    config = get_config(create=True)
-    name = name or config.default_profile_name or DEFAULT_PROFILE
-    item = f"AiiDA profile {name}"
-    if name in config.profile_names:
-        return load_profile(name, allow_switch=True), Step(item, "was there", config.dirpath)
-    create_profile(
-        config,
-        name=name,
-        email=config.get_option("autofill.user.email") or "aiida@localhost",
-        storage_backend="core.sqlite_dos",
-        storage_config={},
-        broker_backend="core.zeromq",
-        broker_config=BrokerFactory("core.zeromq").get_default_config(),
-    )
-    if config.default_profile_name is None:
-        config.set_default_profile(name)
-    config.store()
-    return load_profile(name, allow_switch=True), Step(item, "made", config.dirpath)
 
 
 def ensure_options(profile: Profile) -> Step:
@@ -159,10 +134,9 @@ def ensure_code(entry: CodeEntry, *, update: bool) -> Step:
     if old is not None:
         differences = [key for key, want in _code_values(values).items() if _held(old, key) != want]
         if not differences:
-            if old.base.extras.get(OPTIONS_EXTRA, None) == values["options"]:
-                return Step(item, "was there")
-            old.base.extras.set(OPTIONS_EXTRA, values["options"])
-            return Step(item, "changed", "options")
+            if _set_options(old, entry):
+                return Step(item, "changed", "options")
+            return Step(item, "was there")
         if not update:
             return Step(item, "differs", f"{', '.join(differences)}; --update changes it")
         old.label = f"{entry.label}-until-{old.pk}"
@@ -176,7 +150,7 @@ def ensure_code(entry: CodeEntry, *, update: bool) -> Step:
         prepend_text=values.get("prepend_text", ""),
         append_text=values.get("append_text", ""),
     ).store()
-    code.base.extras.set(OPTIONS_EXTRA, values["options"])
+    _set_options(code, entry)
     if old is None:
         return Step(item, "made", values["executable"])
     return Step(item, "changed", f"the earlier one is now {old.full_label}")
@@ -231,6 +205,17 @@ def revive_lost_processes(profile: Profile) -> int:
         said = (done.stderr or done.stdout).strip()[-300:]
         raise ValueError(f"lost processes cannot be revived ({said}): try `verdi process repair`")
     return done.stdout.count("Revived process")
+
+
+def _set_options(code: Code, entry: CodeEntry) -> bool:
+    """Keep what jobs ask for beside the code, where it may change; whether it did."""
+    wanted = {OPTIONS_EXTRA: entry.values["options"], VERBS_EXTRA: dict(entry.verbs)}
+    changed = {
+        key: value for key, value in wanted.items() if code.base.extras.get(key, {}) != value
+    }
+    if changed:
+        code.base.extras.set_many(changed)
+    return bool(changed)
 
 
 def _computer_values(values: Any) -> dict[str, Any]:

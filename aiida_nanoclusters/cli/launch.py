@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from aiida_nanoclusters.cli.machine import options_of as options_of  # for the scripts
+from aiida_nanoclusters.cli.job_options import options_of as options_of  # for the scripts
+from aiida_nanoclusters.cli.job_options import options_option as options_option
 from aiida_nanoclusters.cli.terminal import Fixable, make_console
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ nequip_option = click.option(
 )
 here_option = click.option(
     "--here", is_flag=True, help="Run in this process instead of handing over to the daemon."
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="What models are compiled for: where LAMMPS will run them.",
 )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiida_nanoclusters.cli import launch
-from aiida_nanoclusters.cli.machine import options_of
 from aiida_nanoclusters.cli.terminal import Fixable
 
 if TYPE_CHECKING:
@@ -54,7 +53,13 @@ def engine_options(prefix: str = "") -> Any:
     return add
 
 
-def engine_inputs(engine: str, protocol: str | None, code: str | None) -> dict[str, Any]:
+def engine_inputs(
+    engine: str,
+    protocol: str | None,
+    code: str | None,
+    options: tuple[str, ...] = (),
+    n_atoms: int | None = None,
+) -> dict[str, Any]:
     """Return the inputs of a LabelWorkChain that choose a program of first principles.
 
     Raises
@@ -74,7 +79,7 @@ def engine_inputs(engine: str, protocol: str | None, code: str | None) -> dict[s
         ) from error
     with launch.fixable():
         inputs: dict[str, Any] = LabelWorkChain.engine_inputs(
-            engine, program, protocol, options=options_of(program)
+            engine, program, protocol, options=launch.options_of(program, options), n_atoms=n_atoms
         )
     return inputs
 

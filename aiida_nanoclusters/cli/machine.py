@@ -2,80 +2,45 @@
 
 from __future__ import annotations
 
-import difflib
-import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-if TYPE_CHECKING:
-    from aiida.orm import AbstractCode
+from aiida_nanoclusters.cli.machine_keys import (
+    AIIDA_KEYS,
+    CODE_KEYS,
+    COMPUTER_KEYS,
+    DATABASE_KEYS,
+    FREE_MAPPINGS,
+    ONE_PROCESS,
+    OPTION_KEYS,
+    PLACEHOLDER,
+    RABBITMQ_KEYS,
+    RESOURCE_KEYS,
+    SHELL_TEXTS,
+    VERB_KEYS,
+    Placeholders,
+    nearest,
+)
 
 SHIPPED = Path(__file__).parent / "profiles"  # in a checkout a link to the folder people edit
 FILENAME = "profile.yaml"
-OPTIONS_EXTRA = "nanoclusters_options"
+BY_SIZE = "from_size"
+STORAGES = ("core.sqlite_dos", "core.psql_dos")
+BROKERS = ("core.zeromq", "core.rabbitmq")
 
-COMPUTER_KEYS: dict[str, type] = {
-    "hostname": str,
-    "description": str,
-    "transport": str,
-    "scheduler": str,
-    "workdir": str,
-    "shebang": str,
-    "mpirun": str,
-    "mpiprocs": int,
-    "memory_kb": int,
-    "poll_interval": float,
-    "prepend_text": str,
-    "append_text": str,
-    "connection": dict,
-}
-CODE_KEYS: dict[str, type] = {
-    "executable": str,
-    "description": str,
-    "plugin": str,
-    "mpi": bool,
-    "prepend_text": str,
-    "append_text": str,
-    "options": dict,
-}
-OPTION_KEYS: dict[str, type] = {
-    "resources": dict,
-    "max_wallclock_seconds": int,
-    "max_memory_kb": int,
-    "queue_name": str,
-    "account": str,
-    "qos": str,
-    "priority": str,
-    "custom_scheduler_commands": str,
-    "mpirun_extra_params": list,
-    "environment_variables": dict,
-    "import_sys_environment": bool,
-    "prepend_text": str,
-    "append_text": str,
-}
-RESOURCE_KEYS: dict[str, type] = {
-    "num_machines": int,
-    "num_mpiprocs_per_machine": int,
-    "num_cores_per_machine": int,
-    "num_cores_per_mpiproc": int,
-    "tot_num_mpiprocs": int,
-    "parallel_env": str,
-}
-ONE_PROCESS = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
-OURS = ("venv", "plugin_dir", "aiida_dir", "cores", "ranks")
-AIIDAS = ("username", "tot_num_mpiprocs", *RESOURCE_KEYS)
-SHELL_TEXTS = (
-    "prepend_text",
-    "append_text",
-    "custom_scheduler_commands",
-)  # braces may be the shell's
-FREE_MAPPINGS = ("connection", "environment_variables")  # their keys are AiiDA's or the user's
-PLACEHOLDER = re.compile(r"(?<!\$)\{(\w+)\}")
+
+@dataclass(frozen=True)
+class AiidaEntry:
+    """The AiiDA profile to make: storage, broker, and where a server of either is."""
+
+    storage: str = STORAGES[0]
+    broker: str = BROKERS[0]
+    database: Mapping[str, Any] = field(default_factory=dict)
+    rabbitmq: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,11 +53,12 @@ class ComputerEntry:
 
 @dataclass(frozen=True)
 class CodeEntry:
-    """One code of a profile: its label, its computer's, and the keys of `CODE_KEYS`."""
+    """One code: its label, its computer's, the keys of `CODE_KEYS`, and options by verb."""
 
     label: str
     computer: str
     values: Mapping[str, Any]
+    verbs: Mapping[str, list[list[Any]]] = field(default_factory=dict)
 
     @property
     def full_label(self) -> str:
@@ -108,6 +74,7 @@ class Machine:
     computers: tuple[ComputerEntry, ...] = ()
     codes: tuple[CodeEntry, ...] = ()
     placeholders: frozenset[str] = field(default_factory=frozenset)
+    aiida: AiidaEntry = field(default_factory=AiidaEntry)
 
     @property
     def needs_plugin(self) -> bool:
@@ -132,20 +99,6 @@ def find_profile(given: str) -> Path:
     raise ValueError(f"no {FILENAME} in `{given}`: give a folder that holds one, or {shipped}")
 
 
-def usual_values(venv: Path, plugin_dir: Path, aiida_dir: Path) -> dict[str, str]:
-    """Values of the placeholders on this machine."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return {
-        "venv": str(venv),
-        "plugin_dir": str(plugin_dir),
-        "aiida_dir": str(aiida_dir),
-        "cores": str(cores),
-        "ranks": str(min(2, cores)),
-    }
-
-
 def read_machine(path: Path, values: Mapping[str, str] | None = None) -> Machine:
     """Read and check a profile.yaml.
 
@@ -160,8 +113,8 @@ def read_machine(path: Path, values: Mapping[str, str] | None = None) -> Machine
     Raises
     ------
     ValueError
-        If it is no YAML, has an unknown or missing key or a value of the wrong type; the message
-        says where, and the nearest known key.
+        If it is no YAML, has an unknown or missing key or a value of the wrong type, or the user
+        has not filled in one; the message says where, and the nearest known key.
     """
     try:
         raw = yaml.safe_load(path.read_text())
@@ -174,45 +127,90 @@ def read_machine(path: Path, values: Mapping[str, str] | None = None) -> Machine
 
 
 def _parse(path: Path, raw: Any, values: Mapping[str, str] | None) -> Machine:
-    top = _checked(raw, {"computers": dict, "codes": dict}, "the file", ("computers", "codes"))
-    seen: set[str] = set()
+    sections = {"values": dict, "aiida": dict, "computers": dict, "codes": dict}
+    top = _checked(raw, sections, "the file", ("computers", "codes"))
+    texts = Placeholders(top.get("values", {}), values)
+    aiida = _parse_aiida(top["aiida"], texts) if "aiida" in top else AiidaEntry()
     computers = []
     for label, entry in top["computers"].items():
         where = f"computers.{label}"
-        checked = _filled(entry, COMPUTER_KEYS, where, values, seen)
+        checked = _filled(entry, COMPUTER_KEYS, where, texts)
         computers.append(
             ComputerEntry(str(label), _require(checked, ("transport", "scheduler"), where))
         )
     labels = [computer.label for computer in computers]
-    codes = []
-    for full_label, entry in top["codes"].items():
-        where = f"codes.{full_label}"
-        label, at, computer = str(full_label).partition("@")
-        if not at or not label:
-            raise ValueError(f"{where}: write the label as code@computer, e.g. lammps@{labels[0]}")
-        if computer not in labels:
+    codes = [_parse_code(str(full), entry, labels, texts) for full, entry in top["codes"].items()]
+    there = tuple(code for code in codes if code is not None)
+    texts.refuse_unused()
+    return Machine(path, tuple(computers), there, frozenset(texts.seen), aiida)
+
+
+def _parse_aiida(entry: Any, texts: Placeholders) -> AiidaEntry:
+    for name, section in (("aiida", entry), *(entry or {}).items()):
+        if isinstance(section, Mapping) and "password" in section:
             raise ValueError(
-                f"{where}: no computer `{computer}` in the file{_nearest(computer, labels)}"
+                f"{name}: passwords are not kept in files; give the database's in PGPASSWORD or "
+                "~/.pgpass, RabbitMQ's in AIIDA_BROKER_PASSWORD"
             )
-        checked = _filled(entry, CODE_KEYS, where, values, seen)
-        options = _filled(checked.get("options", {}), OPTION_KEYS, f"{where}.options", values, seen)
-        resources = options.get("resources") or ONE_PROCESS
-        options["resources"] = _filled(
-            resources, RESOURCE_KEYS, f"{where}.options.resources", values, seen
+    checked = _filled(entry, AIIDA_KEYS, "aiida", texts)
+    for key, known in (("storage", STORAGES), ("broker", BROKERS)):
+        if key in checked and checked[key] not in known:
+            raise ValueError(f"aiida.{key}: unknown `{checked[key]}`{nearest(checked[key], known)}")
+    for key, keys in (("database", DATABASE_KEYS), ("rabbitmq", RABBITMQ_KEYS)):
+        if key in checked:
+            checked[key] = _filled(checked[key], keys, f"aiida.{key}", texts)
+    return AiidaEntry(**checked)
+
+
+def _parse_code(
+    full_label: str, entry: Any, computers: list[str], texts: Placeholders
+) -> CodeEntry | None:
+    """One code; none where the user has left its executable out."""
+    where = f"codes.{full_label}"
+    label, at, computer = full_label.partition("@")
+    if not at or not label:
+        raise ValueError(f"{where}: write the label as code@computer, e.g. lammps@{computers[0]}")
+    if computer not in computers:
+        raise ValueError(
+            f"{where}: no computer `{computer}` in the file{nearest(computer, computers)}"
         )
-        if "mpi" in checked:  # not the code's own with_mpi, which no job could then overrule
-            options["withmpi"] = checked.pop("mpi")
-        checked["options"] = options
-        codes.append(CodeEntry(label, computer, _require(checked, ("executable",), where)))
-    return Machine(path, tuple(computers), tuple(codes), frozenset(seen))
+    checked = _filled(entry, CODE_KEYS, where, texts)
+    left_out = "executable" in entry and "executable" not in checked
+    options = _options(checked.get("options", {}), f"{where}.options", texts)
+    options.setdefault("resources", dict(ONE_PROCESS))
+    if "mpi" in checked:  # not the code's own with_mpi, which no job could then overrule
+        options["withmpi"] = checked.pop("mpi")
+    checked["options"] = options
+    verbs = _checked(checked.pop("verbs", {}), VERB_KEYS, f"{where}.verbs")
+    steps = {v: _steps(asked, f"{where}.verbs.{v}", texts) for v, asked in verbs.items()}
+    if left_out:
+        return None
+    return CodeEntry(label, computer, _require(checked, ("executable",), where), steps)
+
+
+def _steps(entry: Mapping[str, Any], where: str, texts: Placeholders) -> list[list[Any]]:
+    """Options of one verb: pairs of the least number of atoms and what then is asked for."""
+    sizes = entry.get(BY_SIZE, {})
+    where_sizes = f"{where}.{BY_SIZE}"
+    if not isinstance(sizes, Mapping) or not all(type(n) is int and n > 0 for n in sizes):
+        raise ValueError(f"{where_sizes} must be a mapping of numbers of atoms to options")
+    always = {key: value for key, value in entry.items() if key != BY_SIZE}
+    pairs = [[0, _options(always, where, texts)]] if always else []
+    for n_atoms in sorted(sizes):
+        pairs.append([n_atoms, _options(sizes[n_atoms], f"{where_sizes}.{n_atoms}", texts)])
+    return pairs
+
+
+def _options(entry: Any, where: str, texts: Placeholders) -> dict[str, Any]:
+    options = _filled(entry, OPTION_KEYS, where, texts)
+    if "resources" in options:
+        resources = _filled(options["resources"], RESOURCE_KEYS, f"{where}.resources", texts)
+        options["resources"] = resources
+    return options
 
 
 def _filled(
-    entry: Any,
-    keys: Mapping[str, type],
-    where: str,
-    values: Mapping[str, str] | None,
-    seen: set[str],
+    entry: Any, keys: Mapping[str, type], where: str, texts: Placeholders
 ) -> dict[str, Any]:
     """Section with its placeholders filled in and its values of the right types."""
     if not isinstance(entry, Mapping):
@@ -220,35 +218,22 @@ def _filled(
     filled = {}
     for key, value in entry.items():
         if isinstance(value, str):
-            value = _fill(value, f"{where}.{key}", values, seen, strict=key not in SHELL_TEXTS)
+            left_out = texts.is_left_out(value)
+            value = texts.fill(value, f"{where}.{key}", strict=key not in SHELL_TEXTS)
+            if left_out:
+                continue
             number = keys.get(key) in (int, float)
             if number and PLACEHOLDER.fullmatch(value):
                 continue  # not filled in: only the rest of the file is being checked
             if number and value.isdigit():
                 value = int(value)
         elif isinstance(value, dict) and key in FREE_MAPPINGS:
-            texts = {k: v for k, v in value.items() if isinstance(v, str)}
+            words = {k: v for k, v in value.items() if isinstance(v, str)}
             value = value | {
-                k: _fill(v, f"{where}.{key}.{k}", values, seen, strict=False)
-                for k, v in texts.items()
+                k: texts.fill(v, f"{where}.{key}.{k}", strict=False) for k, v in words.items()
             }
         filled[key] = value
     return _checked(filled, keys, where)
-
-
-def _fill(
-    text: str, where: str, values: Mapping[str, str] | None, seen: set[str], *, strict: bool
-) -> str:
-    def replace(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name in OURS:
-            seen.add(name)
-            return match.group(0) if values is None else values[name]
-        if strict and name not in AIIDAS:
-            raise ValueError(f"{where}: unknown {{{name}}}{_nearest(name, (*OURS, *AIIDAS))}")
-        return match.group(0)
-
-    return PLACEHOLDER.sub(replace, text)
 
 
 def _checked(
@@ -258,7 +243,7 @@ def _checked(
         raise ValueError(f"{where} must be a mapping of {', '.join(keys)}")
     for key, value in entry.items():
         if key not in keys:
-            raise ValueError(f"{where}: unknown key `{key}`{_nearest(str(key), keys)}")
+            raise ValueError(f"{where}: unknown key `{key}`{nearest(str(key), keys)}")
         wanted = keys[key]
         fits = isinstance(value, (int, float) if wanted is float else wanted)
         if not fits or (isinstance(value, bool) and wanted is not bool):
@@ -284,17 +269,3 @@ def _require(entry: dict[str, Any], required: Iterable[str], where: str) -> dict
     if missing:
         raise ValueError(f"{where}: give `{missing[0]}`")
     return entry
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(known)}"
-
-
-def options_of(code: AbstractCode) -> dict[str, Any]:
-    """``metadata.options`` that the profile gives to jobs of a code: resources, queue, walltime.
-
-    Launch scripts hand it to the builder. One process where setup did not make the code.
-    """
-    return dict(code.base.extras.get(OPTIONS_EXTRA, {"resources": ONE_PROCESS}))

@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from aiida_nanoclusters.cli import installation as do
-from aiida_nanoclusters.cli.machine import find_profile, read_machine, usual_values
+from aiida_nanoclusters.cli.aiida_profile import ensure_profile
+from aiida_nanoclusters.cli.machine import find_profile, read_machine
+from aiida_nanoclusters.cli.machine_keys import usual_values
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, profile_option
 
 COLOURS = {
@@ -62,8 +64,8 @@ def run_steps(
         If a file or a step is at fault; the message names the fix.
     """
     path = find_profile(machine)
-    read_machine(path)  # a mistake in the file shows before anything is made
-    profile, step = do.ensure_profile(profile_name)
+    checked = read_machine(path)  # a mistake in the file shows before anything is made
+    profile, step = ensure_profile(profile_name, checked.aiida)
     yield step
     options = do.ensure_options(profile)
     yield options

@@ -134,6 +134,8 @@ def read_stages_log(lines: Iterable[str], plan: Plan) -> StagesLog:
                 log.complete = True
             elif words[0] == "structure":
                 current = log.outcomes.setdefault(int(words[1]), Outcome())
+                if "stopped" in words:  # where the clock ran out: not always a row of the log
+                    current.last_step = plan.locate(int(words[-1]))[2]
                 _mark(current, words[2:])
                 minimising = minimising and "done" not in words
         elif line.lstrip().startswith("Step "):

@@ -100,7 +100,10 @@ class AnnealWorkChain(BatchedWorkChain):
         builder.element = Str(element)
         builder.sizes = List(list(sizes))
         builder.settings = Dict(values["settings"])
-        builder.lammps = {**job(code, options), "potential": potential}
+        builder.lammps = {
+            **job(code, options, "anneal", max(sizes)),
+            "potential": potential,
+        }
         return builder
 
     def start(self) -> None:

@@ -138,8 +138,9 @@ class DatasetWorkChain(BatchedWorkChain):
             builder.labelled = labelled
             return builder
         builder.recipe = List(values["recipe"])
-        builder.sampler = {"lammps": {**job(code, options), "potential": reference}}
-        by_potential = {"potential": {"potential": reference, "evaluate": job(code, options)}}
+        builder.sampler = {"lammps": {**job(code, options, "relax"), "potential": reference}}
+        evaluate = job(code, options, "label")
+        by_potential = {"potential": {"potential": reference, "evaluate": evaluate}}
         builder.label = by_potential if label is None else label
         return builder
 

@@ -17,6 +17,7 @@ from aiida_nanoclusters.workflows.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.engines.potential import PotentialEngineWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.label_store import find_labels, remember
+from aiida_nanoclusters.workflows.resources import options_at
 
 #: Reference engines by name; all keep the contract told in `engines/potential.py`.
 ENGINES: dict[str, Any] = {"potential": PotentialEngineWorkChain}
@@ -124,7 +125,8 @@ class LabelWorkChain(BatchedWorkChain):
         """Return a builder which labels `frames` by `potential` with a LAMMPS `code`."""
         builder = cls.get_builder()
         builder.frames = frames
-        builder.potential = {"potential": potential, "evaluate": job(code, options)}
+        evaluate = job(code, options, "label", max(frames.sizes))
+        builder.potential = {"potential": potential, "evaluate": evaluate}
         return builder
 
     @classmethod
@@ -137,7 +139,9 @@ class LabelWorkChain(BatchedWorkChain):
         return builder
 
     @staticmethod
-    def engine_inputs(engine, code, protocol=None, overrides=None, options=None) -> dict[str, Any]:
+    def engine_inputs(
+        engine, code, protocol=None, overrides=None, options=None, n_atoms=None
+    ) -> dict[str, Any]:
         """Return the inputs that make a program of first principles the reference.
 
         Parameters
@@ -150,6 +154,8 @@ class LabelWorkChain(BatchedWorkChain):
             Name of a protocol of `protocols/<engine>.yaml`, and what to change in it.
         options
             `metadata.options` of the jobs.
+        n_atoms
+            Atoms of the largest frame, where options depend on it.
 
         Raises
         ------
@@ -159,7 +165,8 @@ class LabelWorkChain(BatchedWorkChain):
         problem = validate_engine(Str(engine), None)
         if problem:
             raise ValueError(problem)
-        inputs = ENGINES[engine].builder_inputs(code, protocol, overrides, options)
+        chosen = options_at(options, "label", n_atoms)
+        inputs = ENGINES[engine].builder_inputs(code, protocol, overrides, chosen)
         return {"engine": Str(engine), engine: inputs}
 
     @property

@@ -81,8 +81,11 @@ class SizeScanWorkChain(BatchedWorkChain):
         builder.settings = Dict(load_protocol("anneal", values["anneal"])["settings"])
         builder.sizes = List([n for a, b in values["ranges"] for n in range(a, b + 1)])
         builder.sizes_per_child = Int(values["sizes_per_child"])
-        for port, value in job(code, options).items():
-            builder.lammps[port] = builder.evaluation.evaluate[port] = value
+        largest = max(builder.sizes.get_list())
+        for port, value in job(code, options, "anneal", largest).items():
+            builder.lammps[port] = value
+        for port, value in job(code, options, "evaluate", largest).items():
+            builder.evaluation.evaluate[port] = value
         if potentials:
             builder.lammps.potential = potentials[min(potentials)]
             builder.committee = dict(potentials)

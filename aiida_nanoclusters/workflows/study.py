@@ -12,6 +12,7 @@ from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.resources import options_at
 from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain
 from aiida_nanoclusters.workflows.train import TrainWorkChain
 from aiida_nanoclusters.workflows.validators import validate_element
@@ -138,7 +139,7 @@ class StudyWorkChain(WorkChain):
             overrides=values.get("training"),
             options=nequip_options,
         )
-        train.options["evaluate"] = dict(lammps_options or {})
+        train.options["evaluate"] = options_at(lammps_options, "evaluate")
         builder.train = train._inputs(prune=True)
         builder.size_scan = SizeScanWorkChain.get_builder_from_protocol(
             lammps, {}, element, values["size_scan"], options=lammps_options
@@ -153,7 +154,9 @@ class StudyWorkChain(WorkChain):
         elif reference is not None:
             builder.probes = Dict(values["probes"])
             stages = List(values["probe_stages"])
-            jobs = {**job(lammps, lammps_options), "potential": reference, "stages": stages}
+            largest = max(n for sizes in values["probes"]["motifs"].values() for n in sizes)
+            relax = job(lammps, lammps_options, "relax", largest)
+            jobs = {**relax, "potential": reference, "stages": stages}
             for port, value in jobs.items():
                 builder.reference.lammps[port] = value
         return builder

@@ -25,6 +25,7 @@ from aiida_nanoclusters.workflows.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.resources import options_at
 from aiida_nanoclusters.workflows.training import TrainBaseWorkChain
 
 #: Sets of frames the committee is compared on, where given.
@@ -164,7 +165,7 @@ class TrainWorkChain(BatchedWorkChain):
             if frames is not None:
                 setattr(builder, name, frames)
         for verb in VERBS:
-            builder.options[verb] = dict(options or {})
+            builder.options[verb] = options_at(options, verb)
         return builder
 
     def submit_batch(self, batch: list[str]) -> ProcessNode:

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiida_nanoclusters.cli.machine import SHIPPED, find_profile, read_machine, usual_values
+from aiida_nanoclusters.cli.machine import SHIPPED, find_profile, read_machine
+from aiida_nanoclusters.cli.machine_keys import usual_values
+from aiida_nanoclusters.workflows.resources import JobOptions
 
 VALUES = {
     "venv": "/opt/venv",
@@ -45,7 +47,7 @@ def remote() -> dict:
 
 def written(tmp_path: Path, content: object) -> Path:
     path = tmp_path / "profile.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
 
@@ -66,12 +68,95 @@ def test_shipped_laptop_is_filled_in():
     assert nequip.values["options"]["withmpi"] is False
 
 
-def test_every_shipped_profile_is_valid():
+def test_every_shipped_profile_is_valid(tmp_path):
     found = sorted(SHIPPED.glob("*/profile.yaml"))
     assert found
     for path in found:
+        content = yaml.safe_load(path.read_text())
+        for key, value in content.get("values", {}).items():
+            content["values"][key] = "4" if value is None else value
+        filled_in = written(tmp_path, content)
+        read_machine(filled_in)
+        read_machine(filled_in, VALUES)
+
+
+@pytest.mark.parametrize("name", ["slurm-cpu", "slurm-gpu"])
+def test_what_a_user_must_fill_in_is_named_with_its_file(name):
+    path = find_profile(name)
+    wanted = [k for k, v in yaml.safe_load(path.read_text())["values"].items() if v is None]
+    assert {"host", "scratch", "partition", "account", "lammps", "python"} <= set(wanted)
+    with pytest.raises(ValueError) as error:
         read_machine(path)
-        read_machine(path, VALUES)
+    assert str(error.value).startswith(f"{path}: fill in ")
+    for key in wanted:
+        assert f"values.{key}" in str(error.value)
+
+
+def slurm_cpu(**values) -> dict:
+    """profiles/slurm-cpu, filled in."""
+    content = yaml.safe_load(find_profile("slurm-cpu").read_text())
+    given = {"host": "login", "scratch": "/scratch/{username}", "partition": "p", "account": "a"}
+    programs = {"lammps": "/apps/lmp", "python": "/apps/python", "cp2k": "/apps/cp2k.psmp"}
+    content["values"] |= given | programs | {"cores_per_node": 48} | values
+    return content
+
+
+def test_values_are_filled_in_and_left_out(tmp_path):
+    machine = read_machine(written(tmp_path, slurm_cpu(account="", cp2k="")), VALUES)
+    (computer,) = machine.computers
+    assert computer.values["hostname"] == computer.values["connection"]["host"] == "login"
+    assert computer.values["workdir"] == "/scratch/{username}"
+    assert computer.values["mpirun"] == "srun -n {tot_num_mpiprocs}"
+    assert computer.values["mpiprocs"] == 48
+    assert [code.label for code in machine.codes] == ["lammps", "nequip"]
+    for code in machine.codes:
+        assert code.values["options"]["queue_name"] == "p"
+        assert "account" not in code.values["options"]
+    assert "${SLURM_CPUS_PER_TASK:-1}" in machine.codes[1].values["prepend_text"]
+
+
+def test_options_by_verb_and_size(tmp_path):
+    machine = read_machine(written(tmp_path, slurm_cpu()), VALUES)
+    lammps, nequip, _ = machine.codes
+    always = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+    options = JobOptions(lammps.values["options"], lammps.verbs)
+    assert options == options.at("evaluate", 10_000) == lammps.values["options"]
+    assert options.at("anneal", 99)["max_wallclock_seconds"] == 14400
+    assert options.at("anneal", 100) == {**options, "max_wallclock_seconds": 43200}
+    large = options.at("anneal", 500)
+    assert large["resources"] == {**always, "num_mpiprocs_per_machine": 48}
+    assert (large["max_wallclock_seconds"], large["account"]) == (86400, "a")
+    assert options["resources"] == always  # the base is as it was
+    train = JobOptions(nequip.values["options"], nequip.verbs).at("train")
+    assert train["resources"] == {**always, "num_cores_per_mpiproc": 48}
+    with pytest.raises(ValueError, match="unknown verb `melt`"):
+        options.at("melt")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("values", "partiton", "x", "values.partiton is used nowhere"),
+        ("values", "cores", 4, "values.cores: choose another name"),
+        ("values", "host", {"a": None}, "values.host must be text or a number"),
+        ("aiida", "storage", "core.psql", "unknown `core.psql`; did you mean `core.psql_dos`?"),
+        ("aiida", "brokr", "x", "unknown key `brokr`; did you mean `broker`?"),
+        ("aiida", "database", {"usernme": "x"}, "did you mean `username`?"),
+        ("aiida", "database", {"password": "x"}, "PGPASSWORD or ~/.pgpass"),
+        ("aiida", "rabbitmq", {"port": "x"}, "aiida.rabbitmq.port must be a whole number"),
+        ("verbs", "aneal", {}, "unknown key `aneal`; did you mean `anneal`?"),
+        ("verbs", "relax", {"walltime": 3}, "verbs.relax: unknown key `walltime`"),
+        ("verbs", "relax", {"from_size": {"x": {}}}, "a mapping of numbers of atoms to options"),
+        ("verbs", "relax", {"from_size": {9: {"qoss": "a"}}}, "did you mean `qos`?"),
+    ],
+)
+def test_mistakes_in_values_aiida_and_verbs(tmp_path, section, key, value, message):
+    content = slurm_cpu()
+    place = content["codes"]["lammps@cluster"] if section == "verbs" else content
+    place.setdefault(section, {})[key] = value
+    with pytest.raises(ValueError) as error:
+        read_machine(written(tmp_path, content))
+    assert message in str(error.value)
 
 
 def test_profile_is_found_by_name_folder_and_file(tmp_path):

@@ -80,7 +80,7 @@ def test_changes_of_the_file_are_made_when_asked_for(home):
     assert set(home.setup("--no-daemon").values()) == {"was there"}
     program = (
         "from aiida import load_profile, orm\n"
-        "from aiida_nanoclusters.cli.machine import options_of\n"
+        "from aiida_nanoclusters.cli.job_options import options_of\n"
         "load_profile()\n"
         "assert orm.load_code('bash@here').prepend_text == 'module load bash'\n"
         "labels = orm.QueryBuilder().append(orm.Code, project='label').all(flat=True)\n"

@@ -314,6 +314,17 @@ def test_truncated_log_tells_where_to_resume(lmp):
     assert read_stages_log([], job.plan).outcomes == {}
 
 
+def test_stop_between_two_rows_of_the_log_is_resumed_where_it_was():
+    """The clock may run out at a step for which LAMMPS prints no row."""
+    stage = {"kind": "hold", "temperature": 300, "duration": 12, "timestep": 0.001}
+    _, job = make_job([Icosahedron("Cu", 2)] * 2, [stage], EAM, timeout=30)
+    start = job.plan.start(1, 0)
+    log = ["structure 1 stage 0 begins at 0", f"structure 1 stage 0 stopped at {start + 1170}"]
+    read = read_stages_log([f"nanoclusters: {line}\n" for line in log], job.plan)
+    point = resume_point(read.outcomes[1], job, 1)
+    assert point == {"stage": 0, "step": 1170, "file": "run.stop", "timestep": start + 1170}
+
+
 def test_resume_before_any_new_file_uses_the_old_one():
     _, job = make_job([Icosahedron("Cu", 2)], [{"kind": "relax"}], EAM, resume=Resume(0, 7, 7))
     again = {"stage": 0, "step": 7, "file": "resume.restart", "timestep": 7}

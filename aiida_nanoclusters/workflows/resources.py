@@ -1,0 +1,62 @@
+"""What jobs ask a scheduler for, by what they do and for how many atoms; imports no AiiDA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+#: What jobs do. A code may have options of its own for each.
+VERBS = ("label", "train", "compile", "evaluate", "relax", "anneal")
+
+
+class JobOptions(dict[str, Any]):
+    """`metadata.options` of a code's jobs, which may differ by verb and grow with the clusters.
+
+    As a plain dictionary it is what every job of the code asks for.
+
+    Parameters
+    ----------
+    base
+        `metadata.options` of any job.
+    steps
+        By verb, ``(atoms, options)`` in ascending order: what jobs whose largest cluster has that
+        many atoms or more ask for instead. Later steps are laid over earlier ones.
+    given
+        By verb, or under ``""`` for all, what the user wants whatever the rest says.
+    """
+
+    def __init__(
+        self,
+        base: Mapping[str, Any],
+        steps: Mapping[str, Sequence[tuple[int, Mapping[str, Any]]]] | None = None,
+        given: Mapping[str, Mapping[str, Any]] | None = None,
+    ):
+        super().__init__(overlay(base, (given or {}).get("", {})))
+        self._base, self._steps, self._given = dict(base), dict(steps or {}), dict(given or {})
+
+    def at(self, verb: str, n_atoms: int | None = None) -> dict[str, Any]:
+        """Return the options of jobs that do `verb`; `n_atoms` are those of the largest cluster."""
+        if verb not in VERBS:
+            raise ValueError(f"unknown verb `{verb}`: choose one of {', '.join(VERBS)}")
+        steps = [options for atoms, options in self._steps.get(verb, ()) if (n_atoms or 0) >= atoms]
+        return overlay(self._base, *steps, self._given.get("", {}), self._given.get(verb, {}))
+
+
+def options_at(
+    options: Mapping[str, Any] | None, verb: str, n_atoms: int | None = None
+) -> dict[str, Any]:
+    """Return plain `metadata.options` for jobs that do `verb`, where they may be plain already."""
+    if isinstance(options, JobOptions):
+        return options.at(verb, n_atoms)
+    return dict(options or {})
+
+
+def overlay(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay options over each other; `resources` key by key, all else as a whole."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        resources = {**merged.get("resources", {}), **layer.get("resources", {})}
+        merged = {**merged, **layer}
+        if resources:
+            merged["resources"] = resources
+    return merged

@@ -1,0 +1,98 @@
+"""profiles/slurm-cpu on a real Slurm by a real SSH, with PostgreSQL and RabbitMQ."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from tests.laptop import CLI, states
+
+pytestmark = pytest.mark.slow
+
+JOBS = """
+import json
+from aiida import load_profile, orm
+
+load_profile()
+found = []
+for job in orm.QueryBuilder().append(orm.CalcJobNode).all(flat=True):
+    found.append({
+        "state": job.process_state.value,
+        "exit": job.exit_status,
+        "id": job.get_job_id(),
+        "script": job.base.repository.get_object_content("_aiidasubmit.sh"),
+    })
+print(json.dumps(found))
+"""
+
+
+def jobs_of(home) -> list[dict]:
+    (home.path / "jobs.py").write_text(JOBS)
+    done = home.run("aiida", "run", str(home.path / "jobs.py"))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_setup_makes_all_of_it_once(cluster):
+    first = states(cluster.first_setup)
+    assert set(first.values()) == {"made"}
+    assert {"computer cluster", "code lammps@cluster", "code nequip@cluster"} < set(first)
+    assert "code cp2k@cluster" not in first  # left out
+    assert set(cluster.setup().values()) == {"was there"}
+    config = json.loads((cluster.path / ".aiida" / "config.json").read_text())
+    profile = config["profiles"]["nanoclusters"]
+    assert profile["storage"]["backend"] == "core.psql_dos"
+    assert profile["process_control"]["backend"] == "core.rabbitmq"
+
+
+def test_doctor_reaches_the_cluster(cluster):
+    done = cluster.run(CLI, "doctor", str(cluster.folder))
+    for item in ("storage", "broker", "daemon", "computer cluster", "code nequip@cluster"):
+        assert f"✔ {item} " in done.stdout, done.stdout
+    assert re.search(r"✔ code lammps@cluster +LAMMPS ", done.stdout)
+
+
+def test_sizes_are_scanned_on_the_cluster(cluster, services):
+    done = cluster.run(
+        "aiida", "run", "workchains/size_scan.py", "--sizes", "12-14", "--protocol", "tutorial",
+        "--potential-file", "Cu_mishin1.eam.alloy", "--lammps", "lammps@cluster",
+        "--options", "anneal.walltime=0:20:00",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "magic sizes: " in done.stdout
+    jobs = jobs_of(cluster)
+    assert len({job["id"] for job in jobs}) == len(jobs) >= 2
+    assert {(job["state"], job["exit"]) for job in jobs} == {("finished", 0)}
+    for job in jobs:
+        assert "#SBATCH --partition=tests\n" in job["script"]
+        assert "#SBATCH --account=tests\n" in job["script"]
+        assert "'mpirun' '-np' '1'" in job["script"]
+    times = {re.search(r"--time=(\S+)", job["script"])[1] for job in jobs}
+    assert "00:20:00" in times
+    assert services.slurm.jobs() == []
+
+
+def test_password_is_asked_for_where_none_is_kept(cluster, services):
+    """Neither prompt nor file: setup names both, and makes nothing."""
+    lonely = {"HOME": str(cluster.path), "PGPASSWORD": ""}
+    kept, cluster.environment = cluster.environment, lonely
+    try:
+        done = cluster.run(CLI, "setup", str(cluster.folder), "--profile", "second")
+    finally:
+        cluster.environment = kept
+    assert done.returncode == 2
+    assert "PGPASSWORD or ~/.pgpass" in " ".join(done.stderr.split())
+    config = json.loads((cluster.path / ".aiida" / "config.json").read_text())
+    assert list(config["profiles"]) == ["nanoclusters"]
+
+
+def test_servers_that_do_not_answer_are_named(cluster):
+    content = yaml.safe_load((cluster.folder / "profile.yaml").read_text())
+    content["aiida"]["rabbitmq"]["port"] = 1
+    other = cluster.path / "other"
+    other.mkdir()
+    (other / "profile.yaml").write_text(yaml.safe_dump(content))
+    done = cluster.run(CLI, "setup", str(other), "--profile", "third")
+    assert done.returncode == 2
+    assert "RabbitMQ does not let us in at 127.0.0.1:1" in " ".join(done.stderr.split())

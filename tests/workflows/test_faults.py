@@ -1,0 +1,189 @@
+"""Faults of real servers while an annealing runs on Slurm: nothing is lost, nothing done twice."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.services.process import wait_for
+
+pytestmark = pytest.mark.slow
+
+LOOK = """
+import json, sys
+from aiida import load_profile, orm
+
+load_profile()
+chain = orm.load_node(sys.argv[1])
+jobs = [node for node in chain.called_descendants if isinstance(node, orm.CalcJobNode)]
+if not chain.is_terminated:
+    sys.exit("it has not ended")
+print(json.dumps({
+    "exit": chain.exit_status,
+    "sizes": sorted(set(int(n) for n in chain.outputs.structures.sizes)),
+    "jobs": sorted(
+        [j.pk, int(j.get_job_id()), j.exit_status, j.base.caching.get_hash()] for j in jobs
+    ),
+}))
+"""
+SIZES = (309, 400)
+OUT_OF_WALLTIME = 320
+
+
+class Annealing:
+    """One annealing of two sizes on the cluster, in the daemon's hands."""
+
+    def __init__(self, home, services, seed: int, *options: str, sizes=SIZES):
+        self.home, self.services, self.sizes = home, services, sizes
+        self.taken = self.next_id()
+        command = [
+            sys.executable, "-m", "aiida", "run", "workchains/anneal.py", "--protocol", "tutorial",
+            "--sizes", ",".join(map(str, sizes)), "--potential-file", "Cu_mishin1.eam.alloy",
+            "--lammps", "lammps@cluster", "--seed", str(seed),
+            *(word for text in options for word in ("--options", text)),
+        ]  # fmt: skip
+        environment = {**os.environ, "AIIDA_PATH": str(home.path), **home.environment}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+
+    def next_id(self) -> int:
+        config = self.services.slurm("scontrol", "show", "config")
+        (line,) = [line for line in config.splitlines() if line.startswith("NEXT_JOB_ID")]
+        return int(line.split("=")[1])
+
+    def processes(self) -> list[tuple[int, psutil.Process]]:
+        """All processes in jobs of this annealing, with the number of the job."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                environment = process.environ()
+                number = int(environment.get("SLURM_JOB_ID", -1))
+                ours = environment.get("SLURM_CONF") == str(self.services.slurm.config)
+                if ours and number >= self.taken:
+                    found.append((number, process))
+        return found
+
+    def running_job(self) -> str:
+        """Wait for the job that does molecular dynamics; its number."""
+        found: list[int] = []
+
+        def ready() -> bool:
+            for number, process in self.processes():
+                with contextlib.suppress(psutil.Error):  # the relaxation before it is quicker
+                    if process.name() == "lmp" and time.time() - process.create_time() > 5:
+                        found.append(number)
+            return bool(found)
+
+        wait_for("a job that runs", ready, 120)
+        return str(found[0])
+
+    def end(self) -> dict:
+        """Wait for it; what became of it."""
+        out, _ = self.process.communicate(timeout=400)
+        line = next(line for line in out.splitlines() if line.startswith("AnnealWorkChain "))
+        (self.home.path / "look.py").write_text(LOOK)
+        found: list[dict] = []
+
+        def has_ended() -> bool:  # where the terminal lost sight of it, it still goes on
+            done = self.home.run("aiida", "run", str(self.home.path / "look.py"), line.split()[1])
+            if done.returncode == 0:
+                found.append(json.loads(done.stdout.splitlines()[-1]))
+            return done.returncode == 0
+
+        wait_for(f"the end, after {out[-800:]}", has_ended, 200)
+        return found[0]
+
+
+def check(found: dict, annealing: Annealing, interrupted: list[str]) -> None:
+    """All sizes are there; only the interrupted jobs were not successful, and followed up."""
+    assert found["exit"] == 0
+    assert tuple(found["sizes"]) == annealing.sizes
+    ids = [job[1] for job in found["jobs"]]
+    assert sorted(ids) == list(range(annealing.taken, annealing.next_id()))  # no job but ours
+    failed = [str(job[1]) for job in found["jobs"] if job[2] != 0]
+    assert failed == interrupted
+    hashes = [job[3] for job in found["jobs"] if job[2] == 0]
+    assert len(set(hashes)) == len(hashes)
+    assert annealing.services.slurm.jobs() == []
+
+
+@pytest.fixture
+def annealing(cluster, services):
+    started = []
+
+    def start(seed: int, *options: str, **kwargs) -> Annealing:
+        started.append(Annealing(cluster, services, seed, *options, **kwargs))
+        return started[0]
+
+    yield start
+    for one in started:
+        one.process.kill()
+
+
+def test_cancelled_job(annealing, services):
+    run = annealing(1)
+    number = run.running_job()
+    services.slurm("scancel", number)
+    check(run.end(), run, [number])
+
+
+def test_job_beyond_its_walltime(annealing):
+    """LAMMPS stops by itself half a minute before, and the next job goes on from there."""
+    run = annealing(2, "anneal.walltime=60", sizes=(300, 309, 350, 400, 450))
+    found = run.end()
+    cut = [str(job[1]) for job in found["jobs"] if job[2] == OUT_OF_WALLTIME]
+    assert cut
+    check(found, run, cut)
+
+
+def test_lost_node(annealing, services):
+    """slurmd and all that runs on its node die, and come back after a while."""
+    run = annealing(3)
+    number = run.running_job()
+    services.slurm.slurmd.stop(signal.SIGKILL)
+    for _, process in run.processes():
+        with contextlib.suppress(psutil.Error):  # with what looks after them
+            for one in (*process.parents(), process):
+                if one.pid > 1:
+                    one.kill()
+    time.sleep(15)
+    services.slurm.start_node()
+    check(run.end(), run, [number])
+
+
+def test_rabbitmq_restarts(annealing, services):
+    run = annealing(4)
+    run.running_job()
+    services.rabbitmq.stop()
+    time.sleep(5)
+    services.rabbitmq.start()
+    check(run.end(), run, [])
+
+
+def test_postgresql_restarts(annealing, services, cluster):
+    """A worker whose connection was cut must be restarted; its processes then go on."""
+    run = annealing(5)
+    run.running_job()
+    services.postgresql.stop()
+    time.sleep(5)
+    services.postgresql.start()
+    time.sleep(5)
+    cluster.run("aiida", "daemon", "stop")
+    assert cluster.setup()["daemon"] == "made"
+    check(run.end(), run, [])
+
+
+def test_ssh_is_cut_for_a_minute(annealing, services):
+    run = annealing(6)
+    run.running_job()
+    services.ssh.stop()
+    time.sleep(60)
+    services.ssh.start()
+    check(run.end(), run, [])
