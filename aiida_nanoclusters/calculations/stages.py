@@ -93,7 +93,9 @@ def join_stage_jobs(jobs: List, ladder: Dict, **parts: Data) -> dict[str, Data]:
 
 
 @calcfunction
-def join_stage_batches(batches: List, atoms: Dict, **parts: Data) -> dict[str, Data]:
+def join_stage_batches(
+    batches: List, atoms: FramesData | None = None, **parts: Data
+) -> dict[str, Data]:
     """Join batches of structures; `parts` as in :func:`join_stage_jobs`.
 
     Parameters
@@ -101,7 +103,7 @@ def join_stage_batches(batches: List, atoms: Dict, **parts: Data) -> dict[str, D
     batches
         For each batch the indices of its structures.
     atoms
-        Energies of isolated atoms (eV): the reference of energies.
+        Labelled isolated atoms: the reference of energies.
     """
     rows: dict[int, dict[str, Any]] = {}
     for k, indices in enumerate(batches.get_list()):
@@ -116,7 +118,7 @@ def join_stage_batches(batches: List, atoms: Dict, **parts: Data) -> dict[str, D
         "n_unconverged": sum(row.get("converged") is False for row in ordered),
         "structures": ordered,
     }
-    joined = _joined(batches.get_list(), parts, atoms.get_dict())
+    joined = _joined(batches.get_list(), parts, atoms.atom_energies if atoms else {})
     return {"report": Dict(summary), **joined}
 
 

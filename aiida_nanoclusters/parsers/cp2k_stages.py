@@ -34,11 +34,12 @@ from aiida_nanoclusters.science.segments import (
     Sample,
     Segment,
     end_points,
+    is_converged,
     largest_force,
     sampled_frames,
     time_of,
 )
-from aiida_nanoclusters.science.stages import Stage, count_steps
+from aiida_nanoclusters.science.stages import count_steps
 
 
 @dataclass
@@ -218,11 +219,6 @@ class Cp2kStagesParser(Parser):
             entry.update(energy=course.end.energy, max_force=largest_force(course.end.forces))
             entry["converged"] = is_converged(self.stages[-1], entry["max_force"])
         return entry
-
-
-def is_converged(stage: Stage, max_force: float) -> bool | None:
-    """Tell whether the last stage, where it is a minimisation, came to its end."""
-    return None if stage.is_dynamic else max_force <= stage.force_tolerance
 
 
 def _why_unfinished(run: SegmentRun) -> str:

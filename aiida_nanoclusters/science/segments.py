@@ -124,6 +124,11 @@ def largest_force(forces: NDArray[np.float64]) -> float:
     return float(np.linalg.norm(forces, axis=1).max())
 
 
+def is_converged(stage: Stage, max_force: float) -> bool | None:
+    """Tell whether the last stage, where it is a minimisation, came to its end."""
+    return None if stage.is_dynamic else max_force <= stage.force_tolerance
+
+
 @dataclass(frozen=True)
 class Sample:
     """One labelled frame of a structure on its way.
