@@ -337,7 +337,7 @@ def read_velocities(atoms: Atoms) -> None:
     """Take velocities (Å/fs) from the POSCAR; VASP draws some where it has none."""
     lines = Path("POSCAR").read_text().rstrip("\n").splitlines()
     count = len(atoms)
-    head = next(k for k, line in enumerate(lines) if line.strip()[:1].upper() in ("D", "C")) + 1
+    head = next(k for k, line in enumerate(lines) if line.strip() in ("Direct", "Cartesian")) + 1
     rows = lines[head + count :]
     assert len(rows) == count + 1 and not rows[0].strip(), "the POSCAR has no velocities"
     values = np.array([[float(x) for x in row.split()] for row in rows[1:]])

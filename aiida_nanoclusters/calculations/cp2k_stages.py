@@ -41,7 +41,8 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
         return None  # the ports say so themselves, or an engine gives them
     frames, settings = value["frames"], value["settings"].get_dict()
     stages = parse_stages(value["stages"].get_list())
-    problem = stages_problem(stages) or seeds_problem(value["seeds"].get_list(), len(frames))
+    problem = stages_problem(stages, frames.frames.sizes.tolist())
+    problem = problem or seeds_problem(value["seeds"].get_list(), len(frames))
     if problem:
         return problem
     for i, atoms in enumerate(frames.frames):

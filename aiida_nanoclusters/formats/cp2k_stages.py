@@ -21,7 +21,9 @@ from aiida_nanoclusters.science.units import BOHR, HARTREE
 
 #: Name of the restart files that structures bring along, one each.
 RESTART = "structure{:05d}.restart"
-_ENSEMBLES = {"langevin": "LANGEVIN", "nose-hoover": "NVT"}
+#: CP2K's own Langevin dynamics pushes a cluster out of its box, and heats it where that is
+#: prevented. Stochastic velocity rescaling (Bussi 2007) samples the same ensemble and moves nothing.
+_THERMOSTATS = {"langevin": "CSVR", "nose-hoover": "NOSE"}
 #: CP2K's other criteria of a minimum, put out of the way: bohr, hartree/bohr.
 _LOOSE = {"MAX_DR": 1e3, "RMS_DR": 1e3, "RMS_FORCE": 1e3}
 _STEP = re.compile(r"^\s*STEP_START_VAL\s+(\d+)", re.MULTILINE)
@@ -87,7 +89,11 @@ def segment_input(
         dft.setdefault("QS", {})["EXTRAPOLATION"] = "USE_PREV_P"
     dft["SCF"].setdefault("PRINT", {})["RESTART"] = {"_": "OFF"}
     kind = "MD" if segment.dynamic else "GEO_OPT"
-    section = _dynamics(stage, segment, done) if segment.dynamic else _minimisation(stage, done)
+    if segment.dynamic:
+        isolated = content["FORCE_EVAL"]["SUBSYS"]["CELL"]["PERIODIC"] == "NONE"
+        section = _dynamics(stage, segment, done, isolated)
+    else:
+        section = _minimisation(stage, done)
     content["MOTION"] = {kind: section, "PRINT": _prints(kind)}
     if before is not None:
         file, moving, same = before
@@ -102,19 +108,17 @@ def segment_input(
     return content
 
 
-def _dynamics(stage: Stage, segment: Segment, done: int) -> dict[str, Any]:
-    femtoseconds = 1000.0 * stage.damping
+def _dynamics(stage: Stage, segment: Segment, done: int, isolated: bool) -> dict[str, Any]:
+    kind = _THERMOSTATS[stage.thermostat]
     section: dict[str, Any] = {
-        "ENSEMBLE": _ENSEMBLES[stage.thermostat],
+        "ENSEMBLE": "NVT",
         "STEPS": segment.steps - done,
         "TIMESTEP": 1000.0 * segment.timestep,
         "TEMPERATURE": segment.temperature[0],
-        "COMVEL_TOL": 1e-10,  # random forces would carry a cluster out of its box
+        "THERMOSTAT": {"TYPE": kind, kind: {"TIMECON": 1000.0 * stage.damping}},
     }
-    if stage.thermostat == "langevin":
-        section["LANGEVIN"] = {"GAMMA": 1.0 / femtoseconds}
-    else:
-        section["THERMOSTAT"] = {"TYPE": "NOSE", "NOSE": {"TIMECON": femtoseconds}}
+    if isolated:  # CP2K counts no rotation among what it heats there
+        section["ANGVEL_ZERO"] = True
     return section
 
 

@@ -120,7 +120,7 @@ class Cp2kStagesParser(Parser):
         """Add what a run did to the course; return whether the next one counts."""
         course.evaluations += len(run.output.steps)
         course.unconverged += sum(step.converged is False for step in run.output.steps)
-        problem = run.output.abort and f"CP2K stopped: {run.output.abort}"
+        problem: str | None = run.output.abort and f"CP2K stopped: {run.output.abort}"
         if run.complete and run.last is not None:
             problem = self._problem(boxed, run.last)
         if problem:

@@ -89,8 +89,18 @@ def _treads(stage: Stage, treads: int) -> list[tuple[tuple[float, float], int, i
     ]
 
 
-def stages_problem(stages: Sequence[Stage]) -> str | None:
-    """Return what a program of first principles is not asked to do here, and the fix, or None."""
+def stages_problem(stages: Sequence[Stage], sizes: Sequence[int]) -> str | None:
+    """Return what a program of first principles is not asked to do here, and the fix, or None.
+
+    Parameters
+    ----------
+    stages, sizes
+        What is to be done, and the number of atoms of each structure.
+    """
+    if 1 in sizes and any(stage.is_dynamic for stage in stages):
+        return (
+            f"structure {list(sizes).index(1)} is a single atom, which has no motion: leave it out"
+        )
     for place, stage in enumerate(stages):
         if stage.pressure is not None:
             return (

@@ -10,6 +10,7 @@ from aiida.orm import Dict, Int, List, ProcessNode, Str
 
 from aiida_nanoclusters.calculations.frames import select_frames
 from aiida_nanoclusters.calculations.label import lone_atoms
+from aiida_nanoclusters.calculations.lammps import validate_inputs as validate_lammps
 from aiida_nanoclusters.calculations.lammps import validate_stages
 from aiida_nanoclusters.calculations.stages import join_stage_batches
 from aiida_nanoclusters.data.frames import FramesData
@@ -188,7 +189,7 @@ class StagesWorkChain(BatchedWorkChain):
 
     def gather(self) -> ExitCode | None:
         """Join structures, trajectories and reports."""
-        parts = {}
+        parts: dict[str, Any] = {}
         for k, child in enumerate(self.finished_batches()):
             parts |= {f"{n}_{k:05d}": child.outputs[n] for n in _OUTPUTS if n in child.outputs}
             if not child.is_finished_ok:
@@ -224,6 +225,5 @@ def validate_inputs(inputs, _) -> str | None:
         return problem
     own = {"frames": inputs["frames"], "stages": inputs["stages"], "seeds": seeds}
     if name == "potential":
-        port = LammpsBaseWorkChain.spec().inputs[_LAMMPS]
-        return port.validator({**inputs[name][_LAMMPS], **own}, None)
+        return validate_lammps({**inputs[name][_LAMMPS], **own}, None)
     return ENGINES[name].spec().inputs.validator({**inputs[name], **own}, None)

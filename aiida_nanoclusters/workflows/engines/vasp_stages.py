@@ -182,7 +182,7 @@ def validate_inputs(inputs, _) -> str | None:
         return None  # the ports say so themselves
     stages = parse_stages(inputs["stages"].get_list())
     return (
-        stages_problem(stages)
+        stages_problem(stages, inputs["frames"].frames.sizes.tolist())
         or thermostat_problem(stages)
         or seeds_problem(inputs["seeds"].get_list(), len(inputs["frames"]))
         or validate_label(inputs, None)
