@@ -22,7 +22,8 @@ from aiida_nanoclusters.science.units import BOHR, HARTREE
 #: Name of the restart files that structures bring along, one each.
 RESTART = "structure{:05d}.restart"
 #: CP2K's own Langevin dynamics pushes a cluster out of its box, and heats it where that is
-#: prevented. Stochastic velocity rescaling (Bussi 2007) samples the same ensemble and moves nothing.
+#: prevented. Stochastic velocity rescaling (Bussi, Donadio, Parrinello 2007) samples the same
+#: ensemble and moves nothing.
 _THERMOSTATS = {"langevin": "CSVR", "nose-hoover": "NOSE"}
 #: CP2K's other criteria of a minimum, put out of the way: bohr, hartree/bohr.
 _LOOSE = {"MAX_DR": 1e3, "RMS_DR": 1e3, "RMS_FORCE": 1e3}

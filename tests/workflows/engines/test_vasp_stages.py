@@ -142,3 +142,17 @@ def test_what_vasp_is_not_asked_to_do(family, vasp) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             run_stages(vasp(), [dimer()], [stage])
+
+
+def test_stages_by_vasp_among_other_engines(family, vasp) -> None:
+    """The isolated atom is labelled too: the reference of energies."""
+    from aiida_nanoclusters.workflows.label import LabelWorkChain
+    from aiida_nanoclusters.workflows.stages import StagesWorkChain
+
+    inputs = LabelWorkChain.engine_inputs("vasp", vasp())
+    builder = StagesWorkChain.get_builder_for_engine(FramesData([dimer()]), [RELAX], inputs)
+    node = run_get_node(builder)[1]
+    assert node.is_finished_ok, node.exit_message
+    (end,) = node.outputs.structures.frames
+    assert node.outputs.structures.frames.atom_energies.keys() == {"Cu"}
+    assert np.linalg.norm(end.get_forces(), axis=1).max() <= 0.02
