@@ -89,7 +89,7 @@ def read_stage(
     segment = cut_stages(parse_stages(stages.get_list()))[job["segment"]]
     with tempfile.TemporaryDirectory() as folder:
         retrieved.base.repository.copy_tree(folder)
-        return StageRun(folder, atoms, made, segment, job["done"], values["max_net_force"])
+        return StageRun(folder, atoms, made, segment, job["done"], values)
 
 
 @calcfunction

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from aiida_nanoclusters.formats.vasp import VaspRun, read_vasp
 from aiida_nanoclusters.formats.vasp_input import VaspInput, make_input
+from aiida_nanoclusters.science.boxes import outgrown
 from aiida_nanoclusters.science.labels import label_problem
 from aiida_nanoclusters.science.segments import Sample, Segment, seed_of, time_of
 from aiida_nanoclusters.science.stages import Stage, count_steps
@@ -111,8 +112,8 @@ class StageRun:
         The structure as it was given, and VASP's input of it.
     segment, done
         What was to be done, and the steps done before.
-    max_net_force
-        As of a label.
+    settings
+        Of the protocol.
 
     Attributes
     ----------
@@ -131,18 +132,18 @@ class StageRun:
         made: VaspInput,
         segment: Segment,
         done: int,
-        max_net_force: float,
+        settings: Mapping[str, Any],
     ) -> None:
         folder = Path(folder)
         self.atoms, self.made, self.segment, self.done = atoms, made, segment, done
-        self.max_net_force = max_net_force
-        self.problem: str | None = None
+        self.max_net_force, self.vacuum = settings["max_net_force"], settings["vacuum"]
         missing = [n for n in ("vasprun.xml", "OUTCAR") if not (folder / n).is_file()]
         if missing:
             self.run = VaspRun(folder, (), f"VASP wrote no {' and no '.join(missing)}")
         else:
             self.run = read_vasp(folder / "vasprun.xml", folder / "OUTCAR")
-        self.problem = self.run.problem
+        self.positions = self._unwrapped()
+        self.problem: str | None = self.run.problem
         sound = [step.index for step in self.run.steps if step.problem is None]
         self.reached = max(sound, default=0)
         last = len(self.run.steps) - 1
@@ -152,7 +153,6 @@ class StageRun:
             self.reached = last
             if segment.dynamic and last < segment.steps - done:
                 self.problem, self.refused = f"VASP ended after {last} steps", None
-        self.positions = self._unwrapped()
 
     def _unwrapped(self) -> list[Floats]:
         """Return positions of all steps, (N, 3) as VASP has its atoms, without jumps of images."""
@@ -171,7 +171,8 @@ class StageRun:
             return step.problem
         results = step.atoms.calc.results
         forces = self.made.in_frame_order(np.asarray(results["forces"]))
-        return label_problem(self.atoms, results["energy"], forces, True, self.max_net_force)
+        problem = label_problem(self.atoms, results["energy"], forces, True, self.max_net_force)
+        return problem or outgrown(self.positions[number], self.made.atoms, self.vacuum)
 
     def velocities(self) -> Floats | None:
         """Return velocities at the step it reached, Å/fs, as VASP has its atoms; None of one step.

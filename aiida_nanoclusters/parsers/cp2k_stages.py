@@ -27,6 +27,7 @@ from aiida_nanoclusters.formats.cp2k_stages import (
     start_of,
 )
 from aiida_nanoclusters.parsers.cp2k import judge_job
+from aiida_nanoclusters.science.boxes import outgrown
 from aiida_nanoclusters.science.labelling import ADVANCED, LABELLED, REFUSED, UNFINISHED
 from aiida_nanoclusters.science.labels import label_problem
 from aiida_nanoclusters.science.segments import (
@@ -154,7 +155,8 @@ class Cp2kStagesParser(Parser):
             return step.problem
         results = step.atoms.calc.results
         limit = self.settings["max_net_force"]
-        return label_problem(boxed, results["energy"], results["forces"], True, limit)
+        problem = label_problem(boxed, results["energy"], results["forces"], True, limit)
+        return problem or outgrown(step.atoms.positions, boxed, self.settings["vacuum"])
 
     def _is_wanted(
         self, segment: Segment, done: int, number: int, step: RunStep, boxed: Atoms

@@ -25,6 +25,7 @@ from aiida_nanoclusters.workflows.label import (
     validate_engine,
     validate_frames,
 )
+from aiida_nanoclusters.workflows.label_store import remember
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 
 #: Engines by name. In: `frames`, `stages`, `seeds` and what they need besides. Out: `structures`,
@@ -183,9 +184,11 @@ class StagesWorkChain(BatchedWorkChain):
         inputs = self.exposed_inputs(ENGINES[self._name], namespace=self._name)
         if self._name == "potential":
             inputs[_LAMMPS] |= own
-        else:
-            inputs |= own
-        return self.submit(ENGINES[self._name], **inputs)
+            return self.submit(LammpsBaseWorkChain, **inputs)
+        inputs |= own
+        process = self.submit(ENGINES[self._name], **inputs)
+        remember(process, ENGINES[self._name].method(inputs))
+        return process
 
     def gather(self) -> ExitCode | None:
         """Join structures, trajectories and reports."""

@@ -51,6 +51,7 @@ class Cp2kStagesEngineWorkChain(WorkChain):
         spec.exit_code(400, "ERROR_NOTHING_FINISHED", message="No structure came to its end.")
 
     builder_inputs = staticmethod(Cp2kEngineWorkChain.builder_inputs)
+    method = staticmethod(Cp2kEngineWorkChain.method)
 
     def setup(self) -> None:
         """Begin with all structures on the lowest rung."""

@@ -66,6 +66,7 @@ class VaspStagesEngineWorkChain(BatchedWorkChain):
         spec.exit_code(400, "ERROR_NOTHING_FINISHED", message="No structure came to its end.")
 
     builder_inputs = staticmethod(VaspEngineWorkChain.builder_inputs)
+    method = staticmethod(VaspEngineWorkChain.method)
 
     def start(self) -> None:
         """Put all structures at the beginning, on the first rung."""
