@@ -1,8 +1,9 @@
 """A stand-in for VASP, which is licensed: real input files in, real-format output files out.
 
 It reads INCAR, POSCAR, KPOINTS and POTCAR as VASP does and takes energies and forces from ASE's EMT
-potential: no density functional theory, and no physics worth keeping. It misbehaves on demand, by
-the environment: STAND_IN_VASP is one of
+potential: no density functional theory, and no physics worth keeping. It moves the atoms where
+NSW and IBRION say so, by velocity Verlet or BFGS. It misbehaves on demand, by the environment:
+STAND_IN_VASP is one of
 
     converge     (or nothing) all is well
     unconverged  the self-consistent field ends at NELM
@@ -11,6 +12,9 @@ the environment: STAND_IN_VASP is one of
     drift        the forces have a sum
     silent       nothing is written at all
     mixing       VASP warns that its charge density is wrong
+
+    killed       killed in the middle of its ionic steps, between two of them
+    rough        the self-consistent field of every third ionic step ends at NELM
 
 or several with the number of atoms whose frames they befall, as in ``13=drift,4=silent``. It does
 so only until ALGO is STAND_IN_CURE, where that is given, or the file STAND_IN_ONCE is written.
@@ -23,8 +27,10 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.emt import EMT
-from ase.io import read
-from ase.units import GPa
+from ase.io import read, write
+from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
+from ase.units import GPa, fs
 
 POTENTIAL = "PAW_PBE {} made-up"
 #: Not those of anybody's POTCAR.
@@ -144,10 +150,15 @@ def electronic(energy: float, steps: int, jump: float) -> list[float]:
     return energies
 
 
-def write_xml(atoms, incar, mesh, energies, forces, stress, electrons) -> str:
-    kinds = runs(atoms)
-    tags = "\n".join(f'  <i type="string" name="{k}">{v}</i>' for k, v in incar.items())
-    entropy = -0.0012 * len(atoms)
+class Ionic:
+    """One ionic step as VASP writes it: energies of the electronic steps, forces, stress (kB)."""
+
+    def __init__(self, atoms, energies, forces, stress) -> None:
+        self.atoms, self.energies, self.forces, self.stress = atoms, energies, forces, stress
+
+
+def write_calculation(step: Ionic) -> str:
+    entropy = -0.0012 * len(step.atoms)
     scf = "".join(
         f"""  <scstep>
    <time name="dav">    1.00    1.00</time>
@@ -158,8 +169,30 @@ def write_xml(atoms, incar, mesh, energies, forces, stress, electrons) -> str:
    </energy>
   </scstep>
 """
-        for e in energies
+        for e in step.energies
     )
+    # VASP 5 writes the entropy where the extrapolated energy should be, and this one in its place.
+    return f""" <calculation>
+{scf}{structure(step.atoms)}  <varray name="forces" >
+{vectors(step.forces)}
+  </varray>
+  <varray name="stress" >
+{vectors(step.stress)}
+  </varray>
+  <energy>
+   <i name="e_fr_energy">{step.energies[-1] + entropy / 2:18.8f} </i>
+   <i name="e_wo_entrp">{step.energies[-1]:18.8f} </i>
+   <i name="e_0_energy">{entropy:18.8f} </i>
+  </energy>
+  <time name="totalsc">    1.00    1.00</time>
+ </calculation>
+"""
+
+
+def write_xml(steps: list[Ionic], incar, mesh, electrons) -> str:
+    atoms = steps[0].atoms
+    kinds = runs(atoms)
+    tags = "\n".join(f'  <i type="string" name="{k}">{v}</i>' for k, v in incar.items())
     rows = "\n".join(
         f"    <rc><c>{s:2s}</c><c>{k:4d} </c></rc>"
         for k, (symbol, n) in enumerate(kinds, 1)
@@ -170,7 +203,6 @@ def write_xml(atoms, incar, mesh, energies, forces, stress, electrons) -> str:
         f"<c>  {POTENTIAL.format(s):38s}</c></rc>"
         for s, n in kinds
     )
-    # VASP 5 writes the entropy where the extrapolated energy should be, and this one in its place.
     return f"""<?xml version="1.0" encoding="ISO-8859-1"?>
 <modeling>
  <generator>
@@ -215,32 +247,17 @@ def write_xml(atoms, incar, mesh, energies, forces, stress, electrons) -> str:
    </set>
   </array>
  </atominfo>
-{structure(atoms, "initialpos")} <calculation>
-{scf}{structure(atoms)}  <varray name="forces" >
-{vectors(forces)}
-  </varray>
-  <varray name="stress" >
-{vectors(stress)}
-  </varray>
-  <energy>
-   <i name="e_fr_energy">{energies[-1] + entropy / 2:18.8f} </i>
-   <i name="e_wo_entrp">{energies[-1]:18.8f} </i>
-   <i name="e_0_energy">{entropy:18.8f} </i>
-  </energy>
-  <time name="totalsc">    1.00    1.00</time>
- </calculation>
-{structure(atoms, "finalpos")}</modeling>
+{structure(atoms, "initialpos")}{"".join(map(write_calculation, steps))}\
+{structure(steps[-1].atoms, "finalpos")}</modeling>
 """
 
 
-def write_outcar(atoms, incar, energies, forces, stress, electrons) -> str:
-    kinds = runs(atoms)
+def write_ionic(number: int, step: Ionic) -> str:
+    atoms, energies, forces, stress = step.atoms, step.energies, step.forces, step.stress
     entropy = -0.0012 * len(atoms)
-    potcars = "\n".join(f" POTCAR:    {POTENTIAL.format(s)}" for s, _ in kinds)
-    titles = "\n".join(f"   TITEL  = {POTENTIAL.format(s)}" for s, _ in kinds)
     cell = np.hstack([atoms.cell.array, atoms.cell.reciprocal()])
     scf = "\n".join(
-        f"--------------------------------------- Iteration{1:7d}({k:4d})  "
+        f"--------------------------------------- Iteration{number:7d}({k:4d})  "
         "---------------------------------------\n\n"
         "  Free energy of the ion-electron system (eV)\n"
         f"  free energy    TOTEN  = {e + entropy / 2:18.8f} eV\n"
@@ -254,6 +271,33 @@ def write_outcar(atoms, incar, energies, forces, stress, electrons) -> str:
     drift = "".join(f"{x:14.6f}" for x in forces.sum(axis=0))
     line = " " + "-" * 83
     entropy_free = energies[-1] - entropy / 2
+    return f"""{scf}
+      direct lattice vectors                 reciprocal lattice vectors
+{chr(10).join("".join(f"{x:13.9f}" for x in row) for row in cell)}
+
+  in kB  {pressure}
+
+ POSITION                                       TOTAL-FORCE (eV/Angst)
+{line}
+{rows}
+{line}
+    total drift:                          {drift}
+
+  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)
+  ---------------------------------------------------
+  free  energy   TOTEN  = {energies[-1] + entropy / 2:18.8f} eV
+
+  energy  without entropy= {entropy_free:16.8f}  energy(sigma->0) = {energies[-1]:16.8f}
+
+"""
+
+
+def write_outcar(steps: list[Ionic], incar, electrons) -> str:
+    atoms = steps[0].atoms
+    kinds = runs(atoms)
+    potcars = "\n".join(f" POTCAR:    {POTENTIAL.format(s)}" for s, _ in kinds)
+    titles = "\n".join(f"   TITEL  = {POTENTIAL.format(s)}" for s, _ in kinds)
+    ionic = "".join(write_ionic(number, step) for number, step in enumerate(steps, 1))
     return f""" vasp.5.4.4.stand-in (made up for tests) complex
 
  INCAR:
@@ -275,25 +319,7 @@ NBANDS=     {int(electrons) // 2 + len(atoms)}
  k-points in reciprocal lattice and weights: stand-in
    0.00000000  0.00000000  0.00000000       1.000
 
-{scf}
-      direct lattice vectors                 reciprocal lattice vectors
-{chr(10).join("".join(f"{x:13.9f}" for x in row) for row in cell)}
-
-  in kB  {pressure}
-
- POSITION                                       TOTAL-FORCE (eV/Angst)
-{line}
-{rows}
-{line}
-    total drift:                          {drift}
-
-  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)
-  ---------------------------------------------------
-  free  energy   TOTEN  = {energies[-1] + entropy / 2:18.8f} eV
-
-  energy  without entropy= {entropy_free:16.8f}  energy(sigma->0) = {energies[-1]:16.8f}
-
- General timing and accounting informations for this job:
+{ionic} General timing and accounting informations for this job:
  ========================================================
 
                   Total CPU time used (sec):        1.000
@@ -307,6 +333,50 @@ NBANDS=     {int(electrons) // 2 + len(atoms)}
 """
 
 
+def read_velocities(atoms: Atoms) -> None:
+    """Take velocities (Å/fs) from the POSCAR; VASP draws some where it has none."""
+    lines = Path("POSCAR").read_text().rstrip("\n").splitlines()
+    count = len(atoms)
+    head = next(k for k, line in enumerate(lines) if line.strip() in ("Direct", "Cartesian")) + 1
+    rows = lines[head + count :]
+    assert len(rows) == count + 1 and not rows[0].strip(), "the POSCAR has no velocities"
+    values = np.array([[float(x) for x in row.split()] for row in rows[1:]])
+    atoms.set_velocities(values / fs)
+
+
+def ionic_steps(atoms: Atoms, incar: dict[str, str]) -> list[Atoms]:
+    """The atoms at each ionic step, the first as they are given."""
+    nsw, ibrion = int(incar.get("NSW", 0)), int(incar.get("IBRION", -1))
+    atoms.calc = EMT()
+    if nsw <= 1 and ibrion != 2:
+        return [atoms.copy()]
+    found: list[Atoms] = []
+    if ibrion == 0:
+        read_velocities(atoms)
+        assert incar["MDALGO"] == "3" and incar["LANGEVIN_GAMMA"] and incar["RANDOM_SEED"]
+        dynamics = VelocityVerlet(atoms, timestep=float(incar["POTIM"]) * fs)
+        dynamics.attach(lambda: found.append(atoms.copy()))
+        dynamics.run(nsw - 1)
+    else:
+        search = BFGS(atoms, logfile=None)
+        search.attach(lambda: found.append(atoms.copy()))
+        search.run(fmax=-float(incar["EDIFFG"]), steps=nsw - 1)
+    return found
+
+
+def compute(atoms: Atoms, incar: dict[str, str], wrong: str) -> Ionic:
+    atoms.calc = EMT()
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    stress = -atoms.get_stress(voigt=False) / (0.1 * GPa)
+    if wrong == "drift":
+        forces = forces + np.array([0.0, 0.0, 0.3])
+    nelm = int(incar.get("NELM", 60))
+    energies = electronic(energy, 12, 0.0)
+    if wrong == "unconverged":
+        energies = electronic(energy, nelm, 0.1)
+    return Ionic(atoms, energies, forces, stress)
+
+
 def main() -> None:
     incar, mesh = read_incar(), read_mesh()
     atoms = read("POSCAR", format="vasp")
@@ -315,26 +385,32 @@ def main() -> None:
     wrong = fault(atoms, incar)
     if wrong == "silent":
         sys.exit("stand-in: killed")
-    atoms.calc = EMT()
-    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
-    stress = -atoms.get_stress(voigt=False) / (0.1 * GPa)
-    if wrong == "drift":
-        forces = forces + np.array([0.0, 0.0, 0.3])
-    neutral = sum(VALENCES[s] for s in atoms.symbols)
-    electrons = float(incar.get("NELECT", neutral))
-    nelm = int(incar.get("NELM", 60))
-    energies = electronic(energy, nelm if wrong == "unconverged" else 12, 0.0)
-    if wrong == "unconverged":
-        energies = electronic(energy, nelm, 0.1)
-    xml = write_xml(atoms, incar, mesh, energies, forces, stress, electrons)
+    electrons = float(incar.get("NELECT", sum(VALENCES[s] for s in atoms.symbols)))
+    moved = ionic_steps(atoms, incar)
+    if wrong == "rough":
+        faults = ["unconverged" if k % 3 == 2 else "converge" for k in range(len(moved))]
+    else:
+        faults = [wrong] * len(moved)
+    steps = [compute(a, incar, f) for a, f in zip(moved, faults, strict=True)]
+    if wrong == "killed":
+        steps = steps[: 1 + len(steps) // 2]
+    xml = write_xml(steps, incar, mesh, electrons)
     if wrong == "disagree":
-        energies = [e + 0.01 for e in energies]
-    outcar = write_outcar(atoms, incar, energies, forces, stress, electrons)
+        for step in steps:
+            step.energies = [e + 0.01 for e in step.energies]
+    outcar = write_outcar(steps, incar, electrons)
     if wrong == "truncated":
         xml, outcar = xml[: 2 * len(xml) // 3], outcar[: len(outcar) // 2]
+    elif wrong == "killed":
+        xml, outcar = (
+            xml[: xml.index('<structure name="finalpos"')],
+            outcar.partition(" General")[0],
+        )
     Path("vasprun.xml").write_text(xml)
     Path("OUTCAR").write_text(outcar)
-    Path("CONTCAR").write_text(Path("POSCAR").read_text())
+    write("CONTCAR", moved[-1], format="vasp")
+    if wrong == "killed":
+        sys.exit("stand-in: killed")
     if wrong == "mixing":
         print(" BRMIX: very serious problems\n  the old and the new charge density differ")
     print(" running on    1 total cores\n vasp.5.4.4.stand-in\n writing wavefunctions")

@@ -23,7 +23,7 @@ from aiida_nanoclusters.formats.cp2k_input import (
 )
 
 #: Share of the job's time after which CP2K itself ends, between two frames.
-_CLOCK = 0.95
+CLOCK = 0.95
 
 
 def validate_settings(value: Dict, _: Any) -> str | None:
@@ -66,6 +66,28 @@ def forces_file(name: str) -> str:
     return f"{name}-frc-1.xyz"
 
 
+def set_exit_codes(spec: CalcJobProcessSpec) -> None:
+    """Declare how a job of CP2K can end badly."""
+    # What another try may mend must not come from the cache.
+    spec.exit_code(
+        310,
+        "ERROR_NO_OUTPUT",
+        message="CP2K wrote nothing: {message}",
+        invalidates_cache=True,
+    )
+    spec.exit_code(
+        311,
+        "ERROR_DIED",
+        message="CP2K ended without a word: it was killed or crashed.",
+        invalidates_cache=True,
+    )
+    spec.exit_code(330, "ERROR_FRAMES_REFUSED", message="{count} frames have no label: {reason}")
+    spec.exit_code(340, "ERROR_CP2K", message="CP2K does not understand its input: {message}")
+    spec.exit_code(
+        400, "ERROR_OUT_OF_WALLTIME", message="CP2K ran out of time.", invalidates_cache=True
+    )
+
+
 class Cp2kCalculation(CalcJob):
     """Label frames of any sizes, cells, charges and spins by CP2K.
 
@@ -102,32 +124,13 @@ class Cp2kCalculation(CalcJob):
         spec.output("report", valid_type=Dict, help="What became of each frame, and why.")
         spec.default_output_node = "report"
 
-        # What another try may mend must not come from the cache.
-        spec.exit_code(
-            310,
-            "ERROR_NO_OUTPUT",
-            message="CP2K wrote nothing: {message}",
-            invalidates_cache=True,
-        )
-        spec.exit_code(
-            311,
-            "ERROR_DIED",
-            message="CP2K ended without a word: it was killed or crashed.",
-            invalidates_cache=True,
-        )
-        spec.exit_code(
-            330, "ERROR_FRAMES_REFUSED", message="{count} frames have no label: {reason}"
-        )
-        spec.exit_code(340, "ERROR_CP2K", message="CP2K does not understand its input: {message}")
-        spec.exit_code(
-            400, "ERROR_OUT_OF_WALLTIME", message="CP2K ran out of time.", invalidates_cache=True
-        )
+        set_exit_codes(spec)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the inputs of all runs."""
         settings, rung = self.inputs.settings.get_dict(), self.inputs.rung.value
         walltime = self.inputs.metadata.options.get("max_wallclock_seconds")
-        seconds = int(_CLOCK * walltime) if walltime else None
+        seconds = int(CLOCK * walltime) if walltime else None
         images = [prepare(atoms, settings)[0] for atoms in self.inputs.frames.frames]
         info = CalcInfo()
         info.codes_info, info.retrieve_list, info.retrieve_temporary_list = [], [], []

@@ -30,6 +30,12 @@ def with_lone_atoms(frames: FramesData) -> FramesData:
 
 
 @calcfunction
+def lone_atoms(frames: FramesData) -> FramesData:
+    """Return the isolated atom of each element of the frames."""
+    return FramesData([lone_atom(symbol) for symbol in frames.elements])
+
+
+@calcfunction
 def take_known(frames: FramesData, **known: FramesData) -> dict:
     """Give frames the labels that they have in other sets.
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import yaml
 
 from aiida_nanoclusters.cli import launch
 from aiida_nanoclusters.cli.terminal import Fixable
@@ -51,6 +54,64 @@ def engine_options(prefix: str = "") -> Any:
         return command
 
     return add
+
+
+def stage_options(command: launch.Command) -> launch.Command:
+    """Options that say what is done to structures; the command gets them as `stages`."""
+
+    @wraps(command)
+    def with_stages(
+        *args: Any,
+        stage_file: str | None,
+        relax: bool,
+        force_tolerance: float,
+        temperatures: tuple[float, ...],
+        duration: float,
+        timestep: float,
+        sample_every: float,
+        **given: Any,
+    ) -> Any:
+        if stage_file:
+            stages = _read_stages(stage_file)
+        else:
+            stages = [{"kind": "relax", "force_tolerance": force_tolerance}] if relax else []
+            motion = {"duration": duration, "timestep": timestep, "sample_every": sample_every}
+            stages += [{"kind": "hold", "temperature": t, **motion} for t in temperatures]
+        if not stages:
+            raise Fixable("nothing to do: give --relax, --temperature 300, or --stages FILE")
+        return command(*args, stages=stages, **given)
+
+    for option in (
+        click.option("--sample-every", default=0.05, show_default=True, help="ps between frames."),
+        click.option("--timestep", default=0.002, show_default=True, help="ps."),
+        click.option("--duration", default=1.0, show_default=True, help="ps, at each temperature."),
+        click.option(
+            "--temperature",
+            "temperatures",
+            type=float,
+            multiple=True,
+            help="K; several are held one after another.",
+        ),
+        click.option("--force-tolerance", default=0.02, show_default=True, help="eV/Å, --relax."),
+        click.option("--relax", is_flag=True, help="Relax, before any dynamics."),
+        click.option(
+            "--stages",
+            "stage_file",
+            help="YAML file with a list of stages instead, such as `- {kind: relax}`.",
+        ),
+    ):
+        with_stages = option(with_stages)
+    return with_stages
+
+
+def _read_stages(path: str) -> list[dict[str, Any]]:
+    try:
+        stages = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise Fixable(f"cannot read stages from {path}: {error}") from error
+    if not isinstance(stages, list):
+        raise Fixable(f"{path} holds no list of stages: write `- {{kind: relax}}`, one a line")
+    return stages
 
 
 def engine_inputs(
@@ -100,6 +161,23 @@ def print_labels(node: ProcessNode) -> None:
             click.echo(f"  an isolated atom, the energy reference: {row['reason']}")
     if "frames" in node.outputs:
         click.echo(f"  frames {node.outputs.frames.uuid}")
+
+
+def print_stages(node: ProcessNode) -> None:
+    """Print how many structures came to their end, why others did not, and where the frames are."""
+    if "report" not in node.outputs:
+        return
+    rows = node.outputs.report["structures"]
+    failed = [row for row in rows if row["state"] != "finished"]
+    rough = sum(row.get("converged") is False for row in rows)
+    converged = f", {rough} of them not converged" if rough else ""
+    click.echo(f"{len(rows) - len(failed)} finished{converged}, {len(failed)} failed")
+    for reason, which in _by_reason(failed).items():
+        click.echo(f"  {which.replace('frame', 'structure')}: {reason}")
+    for name in ("structures", "trajectory"):
+        if name in node.outputs:
+            frames = node.outputs[name]
+            click.echo(f"  {name} {frames.uuid} ({len(frames)} frames)")
 
 
 def _by_reason(rows: list[Mapping[str, Any]]) -> dict[str, str]:

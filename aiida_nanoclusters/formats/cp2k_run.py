@@ -26,11 +26,15 @@ _BASIS = re.compile(r"Orbital Basis Set\s+(\S+)")
 
 @dataclass(frozen=True)
 class RunStep:
-    """One set of positions: `atoms` with energy (eV) and forces (eV/Å), or why it is no label."""
+    """One set of positions: `atoms` with energy (eV) and forces (eV/Å), or why it is no label.
+
+    `index` is its place in the file, `number` the one CP2K gives the step.
+    """
 
     index: int
     atoms: Atoms
     problem: str | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def _steps(
         atoms = Atoms(block.symbols, positions=block.values, cell=cell, pbc=pbc)
         own = forces.get(block.step)
         if own is None or own.symbols != block.symbols or abs(own.energy - block.energy) > _SAME:
-            yield RunStep(index, atoms, "it has no forces")
+            yield RunStep(index, atoms, "it has no forces", block.step)
             continue
         values = own.values * HARTREE / BOHR
         atoms.calc = SinglePointCalculator(atoms, energy=block.energy, forces=values)
@@ -102,7 +106,7 @@ def _steps(
             problem = "the self-consistent field did not converge"
         elif True not in verdicts:
             problem = "the output does not tell whether the self-consistent field converged"
-        yield RunStep(index, atoms, problem)
+        yield RunStep(index, atoms, problem, block.step)
 
 
 def _cell(text: str) -> tuple[NDArray[np.float64], list[bool]]:

@@ -17,7 +17,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.cp2k_input import deal_runs, prepare
 from aiida_nanoclusters.formats.cp2k_output import Cp2kRun, read_forces, read_output
 from aiida_nanoclusters.science.frames import Floats, Frames
-from aiida_nanoclusters.science.labelling import LABELLED, REFUSED, UNFINISHED
+from aiida_nanoclusters.science.labelling import ADVANCED, LABELLED, REFUSED, UNFINISHED
 from aiida_nanoclusters.science.labels import label_problem
 
 
@@ -50,7 +50,7 @@ class Cp2kParser(Parser):
         version = next((run.version for run in runs if run.version), None)
         rows = [{"index": i, **entry} for i, entry in enumerate(entries)]
         self.out("report", Dict({"frames": rows, "versions": {"cp2k": version} if version else {}}))
-        return self._exit_code(entries, runs)
+        return judge_job(self, entries, runs)
 
     def _read(self, folder: Path, name: str) -> tuple[Cp2kRun, list[tuple[float, Floats]]]:
         repository = self.retrieved.base.repository
@@ -63,29 +63,31 @@ class Cp2kParser(Parser):
                 forces = read_forces(handle)
         return run, forces
 
-    def _exit_code(
-        self, entries: Sequence[Mapping[str, Any]], runs: Sequence[Cp2kRun]
-    ) -> ExitCode | None:
-        codes = self.exit_codes
-        states = [entry["state"] for entry in entries]
-        refused = [entry for entry in entries if entry["state"] == REFUSED]
-        first = next((run.abort for run in runs if run.abort and not run.steps), "")
-        if first and not any(run.steps for run in runs) and _is_input_error(first):
-            return codes.ERROR_CP2K.format(message=first)
-        if UNFINISHED in states:
-            if self.node.exit_status:  # the scheduler's own word, such as 120 for walltime
-                return ExitCode(self.node.exit_status, self.node.exit_message)
-            if any(run.out_of_time for run in runs):
-                return codes.ERROR_OUT_OF_WALLTIME
-            if not any(run.version or run.steps or run.abort for run in runs):
-                error = (self.node.get_scheduler_stderr() or "").strip()[-500:]
-                return codes.ERROR_NO_OUTPUT.format(message=error or "no message")
-            if not refused:
-                return codes.ERROR_DIED
-        if refused:
-            reason = refused[0]["reason"]
-            return codes.ERROR_FRAMES_REFUSED.format(count=len(refused), reason=reason)
-        return None
+
+def judge_job(
+    parser: Parser, entries: Sequence[Mapping[str, Any]], runs: Sequence[Cp2kRun]
+) -> ExitCode | None:
+    """Return how a job of these runs ended, by what became of each of its frames or structures."""
+    codes = parser.exit_codes
+    states = [entry["state"] for entry in entries]
+    refused = [entry for entry in entries if entry["state"] == REFUSED]
+    first = next((run.abort for run in runs if run.abort and not run.steps), "")
+    if first and not any(run.steps for run in runs) and _is_input_error(first):
+        return codes.ERROR_CP2K.format(message=first)
+    if UNFINISHED in states or ADVANCED in states:
+        if parser.node.exit_status:  # the scheduler's own word, such as 120 for walltime
+            return ExitCode(parser.node.exit_status, parser.node.exit_message)
+        if any(run.out_of_time for run in runs):
+            return codes.ERROR_OUT_OF_WALLTIME
+        if not any(run.version or run.steps or run.abort for run in runs):
+            error = (parser.node.get_scheduler_stderr() or "").strip()[-500:]
+            return codes.ERROR_NO_OUTPUT.format(message=error or "no message")
+        if not refused:
+            return codes.ERROR_DIED
+    if refused:
+        reason = refused[0]["reason"]
+        return codes.ERROR_FRAMES_REFUSED.format(count=len(refused), reason=reason)
+    return None
 
 
 def _entry(

@@ -59,6 +59,26 @@ def in_box(atoms: Atoms, vacuum: float, *, cubic: bool = False) -> Atoms:
     return boxed
 
 
+def outgrown(positions: NDArray[np.float64], box: Atoms, vacuum: float) -> str | None:
+    """Return why atoms that have moved no longer fit in their box, and the fix, or None.
+
+    Parameters
+    ----------
+    positions
+        Å, (N, 3); those of `box` are where they were at first.
+    box
+        As :func:`in_box` made it with this `vacuum`, of which half must be left.
+    """
+    axes = box.cell.array / box.cell.lengths()[:, None]
+    left = box.cell.lengths() - np.ptp(positions @ axes.T, axis=0)
+    if (left[~box.pbc] < 0.5 * vacuum).any():
+        return (
+            f"it has outgrown its box: {left[~box.pbc].min():.1f} Å are left between images; relax "
+            "it first, lower the temperature, or give more `vacuum`"
+        )
+    return None
+
+
 def kpoint_mesh(atoms: Atoms, spacing: float) -> tuple[int, int, int]:
     """Return the mesh with no two k-points further apart than `spacing` (1/Å, with 2 pi).
 

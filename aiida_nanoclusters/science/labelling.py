@@ -8,6 +8,8 @@ from typing import Any
 
 #: What became of a frame in one job.
 LABELLED, REFUSED, UNFINISHED = "labelled", "refused", "unfinished"
+#: Not done, and yet further than before: it goes on from there, and that is no fault.
+ADVANCED = "advanced"
 
 
 @dataclass
@@ -103,14 +105,16 @@ class LabelLadder:
         indices
             The frames it was given, as from :meth:`next`.
         outcomes
-            For each of them ``state`` (labelled, refused, unfinished) and ``reason``. Frames are
-            done in order: the first unfinished one is where the job ended. With ``out_of_time``
-            set that is no fault of a frame, unless it had all the time of the job.
+            For each of them ``state`` (labelled, refused, unfinished, advanced) and ``reason``.
+            Frames are done in order: the first unfinished one is where the job ended. With
+            ``out_of_time`` set that is no fault of a frame, unless it had all the time of the job.
         """
-        stuck = True
+        stuck = all(outcome["state"] != ADVANCED for outcome in outcomes)
         for place, (index, outcome) in enumerate(zip(indices, outcomes, strict=True)):
             frame, state, reason = self._frames[index], outcome["state"], outcome["reason"]
-            if state != LABELLED:
+            if state == ADVANCED:
+                frame.deaths = 0
+            elif state != LABELLED:
                 frame.attempts.append({"rung": frame.rung, "reason": reason})
             frame.reason = reason
             if state == LABELLED:

@@ -21,6 +21,7 @@ from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.label import LabelWorkChain
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.stages import StagesWorkChain
 from aiida_nanoclusters.workflows.validators import validate_element
 
 
@@ -44,8 +45,9 @@ class DatasetWorkChain(BatchedWorkChain):
     """Build, relax, vary, sample, label and split.
 
     Structures come from `recipe` (see `aiida_nanoclusters.science.recipe`), are relaxed and
-    sampled by `sampler`, a potential, and labelled by the engine of `label`. With `labelled`
-    instead, a set the user already has is checked and split.
+    sampled by `sampler`, a potential, or by the engine of `stages`, and labelled by that of
+    `label`, which knows the frames it has sampled. With `labelled` instead, a set the user
+    already has is checked and split.
     """
 
     @classmethod
@@ -73,6 +75,16 @@ class DatasetWorkChain(BatchedWorkChain):
             namespace="sampler",
             exclude=("lammps.frames", "lammps.stages", "lammps.seeds"),
             namespace_options={"required": False, "populate_defaults": False},
+        )
+        spec.expose_inputs(
+            StagesWorkChain,
+            namespace="stages",
+            exclude=("frames", "stages", "seeds"),
+            namespace_options={
+                "required": False,
+                "populate_defaults": False,
+                "help": "Relaxes and samples instead of `sampler`: any engine.",
+            },
         )
         spec.expose_inputs(
             LabelWorkChain,
@@ -112,6 +124,7 @@ class DatasetWorkChain(BatchedWorkChain):
         overrides=None,
         options=None,
         label=None,
+        stages=None,
     ):
         """Return a builder; numbers and recipe from `protocols/dataset.yaml`.
 
@@ -129,6 +142,9 @@ class DatasetWorkChain(BatchedWorkChain):
             `metadata.options` of the LAMMPS jobs.
         label
             Inputs of a LabelWorkChain, from its `engine_inputs`: a program of first principles.
+        stages
+            The same, for what relaxes and samples; `reference` then only labels, where `label`
+            is not given.
         """
         values = load_protocol("dataset", protocol, overrides)
         builder = cls.get_builder()
@@ -138,7 +154,11 @@ class DatasetWorkChain(BatchedWorkChain):
             builder.labelled = labelled
             return builder
         builder.recipe = List(values["recipe"])
-        builder.sampler = {"lammps": {**job(code, options, "relax"), "potential": reference}}
+        if stages is None:
+            relax = job(code, options, "relax")
+            builder.sampler = {"lammps": {**relax, "potential": reference}}
+        else:
+            builder.stages = stages
         evaluate = job(code, options, "label")
         by_potential = {"potential": {"potential": reference, "evaluate": evaluate}}
         builder.label = by_potential if label is None else label
@@ -163,9 +183,9 @@ class DatasetWorkChain(BatchedWorkChain):
         return "to_relax" in self.ctx.built
 
     def relax(self) -> None:
-        """Relax them with the sampling potential."""
-        inputs = self._sampler_inputs(self.ctx.built["to_relax"], "relax_stages")
-        self.to_context(relaxation=self.submit(LammpsBaseWorkChain, **inputs))
+        """Relax them with what samples."""
+        process = self._submit_sampler(self.ctx.built["to_relax"], "relax_stages")
+        self.to_context(relaxation=process)
 
     def vary(self) -> ExitCode | None:
         """Strain and rattle, and prepare what is sampled."""
@@ -181,8 +201,7 @@ class DatasetWorkChain(BatchedWorkChain):
     def submit_batch(self, batch: str) -> ProcessNode:
         """Sample by molecular dynamics at one temperature."""
         temperature = int(batch.split("_")[1])
-        inputs = self._sampler_inputs(self.ctx.varied[batch], "sample_stages", temperature)
-        return self.submit(LammpsBaseWorkChain, **inputs)
+        return self._submit_sampler(self.ctx.varied[batch], "sample_stages", temperature)
 
     def gather(self) -> None:
         """Join all frames and thin them out to the number asked for."""
@@ -191,7 +210,7 @@ class DatasetWorkChain(BatchedWorkChain):
             if "trajectory" in child.outputs:
                 parts[name] = child.outputs.trajectory
             else:
-                self.report(f"{name}: LammpsBaseWorkChain<{child.pk}> kept no frames")
+                self.report(f"{name}: {child.process_label}<{child.pk}> kept no frames")
         total = Int(self.inputs.settings["total"])
         self.ctx.gathered = gather_frames(total, self.inputs.seed, **parts)
 
@@ -230,20 +249,23 @@ class DatasetWorkChain(BatchedWorkChain):
         self.out_many(parts)
         return None
 
-    def _sampler_inputs(self, frames: FramesData, stages: str, temperature: int | None = None):
-        inputs = self.exposed_inputs(LammpsBaseWorkChain, namespace="sampler")
+    def _submit_sampler(
+        self, frames: FramesData, stages: str, temperature: int | None = None
+    ) -> ProcessNode:
         definitions = self.inputs.settings[stages]
         if temperature is not None:
             definitions = [
                 {**stage, "temperature": temperature} if stage["kind"] == "hold" else stage
                 for stage in definitions
             ]
-        inputs["lammps"]["frames"] = frames
-        inputs["lammps"]["stages"] = List(definitions)
-        inputs["lammps"]["seeds"] = List(
-            [derive_seed(self.inputs.seed.value, i) for i in range(len(frames))]
-        )
-        return inputs
+        seeds = [derive_seed(self.inputs.seed.value, i) for i in range(len(frames))]
+        own = {"frames": frames, "stages": List(definitions), "seeds": List(seeds)}
+        if "stages" in self.inputs:
+            inputs = self.exposed_inputs(StagesWorkChain, namespace="stages")
+            return self.submit(StagesWorkChain, **inputs, **own)
+        inputs = self.exposed_inputs(LammpsBaseWorkChain, namespace="sampler")
+        inputs["lammps"] |= own
+        return self.submit(LammpsBaseWorkChain, **inputs)
 
 
 _SETTINGS = {"relax_stages", "sample_stages", "total", "fractions", "max_force"}
@@ -264,7 +286,8 @@ def validate_inputs(inputs, _) -> str | None:
     """Either a labelled set, or a recipe with all that is needed to follow it."""
     if "labelled" in inputs:
         return None
-    missing = [name for name in ("recipe", "sampler", "label") if name not in inputs]
+    needed = ("recipe", "label") if "stages" in inputs else ("recipe", "sampler", "label")
+    missing = [name for name in needed if name not in inputs]
     if missing:
         return f"give `labelled` frames, or a recipe to make them: {', '.join(missing)} missing"
     return None

@@ -13,6 +13,8 @@ from aiida_nanoclusters.data.frames import FramesData
 
 #: Extra of an engine's process: everything its labels depend on besides the frame.
 METHOD = "nanoclusters_label_method"
+#: Outputs of engines that hold labels: those asked for, and those of stages.
+_LABELLED = ["frames", "trajectory", "structures"]
 
 
 def method_key(engine: str, settings: Mapping[str, Any]) -> str:
@@ -37,7 +39,8 @@ def find_labels(method: str, hashes: Sequence[str]) -> dict[str, FramesData]:
     """
     query = QueryBuilder()
     query.append(WorkChainNode, filters={f"extras.{METHOD}": method}, tag="engine")
-    query.append(FramesData, with_incoming="engine", edge_filters={"label": "frames"}, project="*")
+    held_in = {"label": {"in": _LABELLED}}
+    query.append(FramesData, with_incoming="engine", edge_filters=held_in, project="*")
     query.order_by({FramesData: {"id": "desc"}})
     wanted = set(hashes)
     found: dict[str, FramesData] = {}

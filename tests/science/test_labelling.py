@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiida_nanoclusters.science.labelling import (
+    ADVANCED,
     LABELLED,
     REFUSED,
     UNFINISHED,
@@ -111,3 +112,17 @@ def test_batches_hold_every_frame_once(frames, most, least):
 def test_batches_cost_alike_and_keep_kinds_together():
     costs = [1.0] * 8 + [8.0]
     assert split_by_cost(costs, "aabbaabbc", 500, 2) == [[8], [0, 1, 4, 5, 2, 3, 6, 7]]
+
+
+def test_one_that_comes_further_is_never_given_up():
+    """A long run in many short jobs: as many as it takes, and no attempt is held against it."""
+    ladder = LabelLadder(2, rungs=1, max_deaths=1, max_barren=2)
+    for _ in range(10):
+        assert ladder.next() == (0, [0, 1])
+        ladder.update([0, 1], outcomes(ADVANCED, UNFINISHED))
+    ladder.update([0, 1], outcomes(LABELLED, ADVANCED))
+    ladder.update([1], outcomes(UNFINISHED))
+    assert ladder.next() == (0, [1])
+    ladder.update([1], outcomes(UNFINISHED))
+    assert [row["state"] for row in ladder.report()] == ["labelled", "failed"]
+    assert ladder.report()[0]["attempts"] == []

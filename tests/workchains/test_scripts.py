@@ -53,6 +53,8 @@ def test_help_tells_what_it_does(laptop, name) -> None:
         (("anneal", *EAM, "--sizes", "0"), "whole numbers of atoms"),
         (("label", "missing.xyz", *EAM), "no node `missing.xyz`"),
         (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),
+        (("stages", "{bare}", *EAM), "nothing to do: give --relax, --temperature 300, or --stages"),
+        (("stages", "{bare}", *EAM, "--stages", "none.yaml"), "cannot read stages from none.yaml"),
         (("dataset", "--dataset", "{collapsed}", "--level", "x"), "only 0.50 Å apart"),
         (("dataset", "--dataset", "{bare}", "--level", "x"), "frame 0 has no energy"),
         (("dataset", "--dataset", "{bare}", "--atom-energy", "Cu:1"), "write it as Cu=-0.2 (eV)"),
@@ -77,6 +79,16 @@ def test_label_prints_the_frames(laptop, tmp_path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 labelled, 0 failed" in done.stdout
     assert re.search(rf"frames {UUID}", done.stdout)
+
+
+def test_stages_print_what_they_made(laptop, tmp_path) -> None:
+    images = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.1 + 0.1 * k]]) for k in range(3)]
+    ase.io.write(tmp_path / "dimers.xyz", images, format="extxyz")
+    motion = ("--relax", "--temperature", "300", "--duration", "0.1", "--sample-every", "0.02")
+    done = script(laptop, "stages", str(tmp_path / "dimers.xyz"), *EAM, *motion)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 finished, 0 failed" in done.stdout
+    assert re.search(rf"trajectory {UUID} \(15 frames\)", done.stdout)
 
 
 def test_label_by_cp2k(laptop, tmp_path) -> None:

@@ -119,3 +119,31 @@ def test_what_is_missing_is_named(aiida_profile) -> None:
     assert "missing ['total']" in validate_settings(
         Dict({k: v for k, v in load_protocol("dataset")["settings"].items() if k != "total"}), None
     )
+
+
+def test_sampled_by_first_principles(cp2k_code) -> None:
+    """What the engine sampled has its labels; only what it did not go through takes a job."""
+    from aiida_nanoclusters.workflows.label import LabelWorkChain
+
+    recipe = [
+        {"kind": "dimer", "nearest": 0.9, "farthest": 1.5, "count": 4},
+        {"kind": "cluster", "sizes": [3, 4], "structures": 2, "sample": {"temperatures": [300]}},
+    ]
+    hold = {"kind": "hold", "temperature": 300, "duration": 0.02, "timestep": 0.002}
+    engine = LabelWorkChain.engine_inputs("cp2k", cp2k_code, "gfn1-xtb")
+    builder = DatasetWorkChain.get_builder_from_protocol(
+        cp2k_code,
+        "Cu",
+        overrides={
+            "recipe": recipe,
+            "settings": {"sample_stages": [{**hold, "sample_every": 0.01}], "max_force": 1e3},
+        },
+        label=engine,
+        stages=engine,
+    )
+    node = run_get_node(builder)[1]
+    assert node.is_finished_ok, node.exit_message
+    frames = node.outputs.frames.frames
+    assert sorted(frames.sizes) == [2] * 4 + [3] * 4 + [4] * 4 and frames.labelled.all()
+    assert set(frames.atom_energies) == {"Cu"}
+    assert node.outputs.report["n_known"] == 8

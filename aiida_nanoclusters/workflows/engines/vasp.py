@@ -32,7 +32,7 @@ _EFFORT_TAGS = {
     *("LWAVE", "LCHARG", "NSW", "IBRION", "EDIFFG", "SYSTEM", "NWRITE"),
 }
 #: aiida-vasp's own cures are off: each try is a rung of the protocol's ladder, told in the report.
-_HANDLERS = {
+HANDLERS = {
     name: {"enabled": False}
     for name in (
         "handler_calculation_did_not_run",
@@ -163,7 +163,7 @@ class VaspEngineWorkChain(BatchedWorkChain):
             calc={"metadata": prepared["metadata"]},
             potential_family=Str(settings["potential_family"]),
             potential_mapping=Dict(settings["potential_mapping"]),
-            handler_overrides=Dict(_HANDLERS),
+            handler_overrides=Dict(HANDLERS),
             max_iterations=Int(1),
             clean_workdir=Bool(True),
             metadata={"call_link_label": f"frame_{index:05d}_rung_{rung}"},
@@ -190,7 +190,7 @@ class VaspEngineWorkChain(BatchedWorkChain):
         runs = {}
         for (index, rung), child in zip(self.ctx.batches, self.finished_batches(), strict=True):
             if rungs.get(index) == rung:
-                runs[f"run_{index:05d}"] = _left_behind(child)
+                runs[f"run_{index:05d}"] = left_behind(child)
         gathered = gather_vasp_labels(
             self.inputs.frames, self.inputs.settings, Dict({"frames": entries}), **runs
         )
@@ -198,7 +198,7 @@ class VaspEngineWorkChain(BatchedWorkChain):
         return None if "frames" in gathered else self.exit_codes.ERROR_NOTHING_LABELLED
 
 
-def _left_behind(child: ProcessNode) -> FolderData | None:
+def left_behind(child: ProcessNode) -> FolderData | None:
     """Return the files of the last job of aiida-vasp's work chain, also where that failed."""
     jobs = [node for node in child.called if isinstance(node, CalcJobNode)]
     jobs.sort(key=lambda node: node.pk or 0)
@@ -208,7 +208,7 @@ def _left_behind(child: ProcessNode) -> FolderData | None:
 def _outcome(child: ProcessNode, frames, index: int, settings: dict, rung: int) -> dict:
     """Return what :class:`LabelLadder` is to know; aiida-vasp's verdict counts as well as ours."""
     said = child.exit_message or f"{child.process_label}<{child.pk}> {child.process_state.value}"
-    retrieved = _left_behind(child)
+    retrieved = left_behind(child)
     if retrieved is None:
         return {"state": UNFINISHED, "reason": f"VASP did not run: {said}"}
     label = judge_folder(retrieved, frames, index, settings, rung)

@@ -1,0 +1,223 @@
+"""Stages cut into the runs of a program of first principles, and where such runs may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.stages import Stage, count_steps, derive_seed
+
+#: A ramp is climbed in so many even treads, where a program holds one temperature at a time,
+#: and each of so many steps at least.
+TREADS = 20
+_SHORTEST = 5
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What one run of a program does to one structure.
+
+    Attributes
+    ----------
+    number, stage
+        Place among all segments, and of its stage among the stages.
+    dynamic
+        Molecular dynamics, or else a minimisation.
+    temperature
+        At start and end, K.
+    first, steps
+        Steps of its stage that lie before it, and its own; of a minimisation the most it may take.
+    timestep
+        ps.
+    """
+
+    number: int
+    stage: int
+    dynamic: bool
+    temperature: tuple[float, float]
+    first: int
+    steps: int
+    timestep: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a structure stands: steps done of a segment; all before it are complete."""
+
+    segment: int = 0
+    step: int = 0
+
+
+def cut_stages(stages: Sequence[Stage], *, treads: int = 1) -> list[Segment]:
+    """Return the segments of all stages; a ramp is cut into `treads`, each at its mean."""
+    segments: list[Segment] = []
+    for place, stage in enumerate(stages):
+        if not stage.is_dynamic:
+            own = [((0.0, 0.0), 0, stage.max_steps)]
+        else:
+            own = _treads(stage, treads)
+        for temperature, first, steps in own:
+            segments.append(
+                Segment(
+                    len(segments),
+                    place,
+                    stage.is_dynamic,
+                    temperature,
+                    first,
+                    steps,
+                    stage.timestep,
+                )
+            )
+    return segments
+
+
+def _treads(stage: Stage, treads: int) -> list[tuple[tuple[float, float], int, int]]:
+    total, (start, end) = count_steps(stage).total, stage.temperature
+    if start == end or treads == 1:
+        return [((start, end), 0, total)]
+    count = max(1, min(treads, total // _SHORTEST))
+    edges = np.round(np.linspace(0, total, count + 1)).astype(int)
+    means = start + (end - start) * (np.arange(count) + 0.5) / count
+    return [
+        ((float(t), float(t)), int(a), int(b - a))
+        for t, a, b in zip(means, edges[:-1], edges[1:], strict=True)
+    ]
+
+
+def stages_problem(stages: Sequence[Stage], sizes: Sequence[int]) -> str | None:
+    """Return what a program of first principles is not asked to do here, and the fix, or None.
+
+    Parameters
+    ----------
+    stages, sizes
+        What is to be done, and the number of atoms of each structure.
+    """
+    if 1 in sizes and any(stage.is_dynamic for stage in stages):
+        return (
+            f"structure {list(sizes).index(1)} is a single atom, which has no motion: leave it out"
+        )
+    for place, stage in enumerate(stages):
+        if stage.pressure is not None:
+            return (
+                f"stage {place} (`{stage.kind}`) has a `pressure`: first principles keep the cell "
+                "here; leave `pressure` out, or use the engine `potential`"
+            )
+        if stage.cell != "fixed":
+            return (
+                f"stage {place} (`{stage.kind}`) changes the cell: first principles keep it here; "
+                "set `cell: fixed`, or use the engine `potential`"
+            )
+    return None
+
+
+def seeds_problem(seeds: Sequence[object], count: int) -> str | None:
+    """Return what is wrong with the seeds of so many structures, or None."""
+    if len(seeds) != count:
+        return f"{len(seeds)} seeds for {count} structures: give one seed per structure"
+    if any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in seeds):
+        return "seeds must be integers from 0"
+    return None
+
+
+def seed_of(seed: int, segment: Segment) -> int:
+    """Return the seed of the velocities and random forces of a segment."""
+    return derive_seed(seed, segment.stage, segment.first)
+
+
+def largest_force(forces: NDArray[np.float64]) -> float:
+    """Return the largest norm of a force, eV/Å."""
+    return float(np.linalg.norm(forces, axis=1).max())
+
+
+def is_converged(stage: Stage, max_force: float) -> bool | None:
+    """Tell whether the last stage, where it is a minimisation, came to its end."""
+    return None if stage.is_dynamic else max_force <= stage.force_tolerance
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled frame of a structure on its way.
+
+    Attributes
+    ----------
+    structure, stage, step
+        Which structure and stage, and the steps since that began.
+    positions, forces, energy
+        (N, 3) in Å and eV/Å, eV; as the frame has its atoms.
+    temperature
+        K, of the atoms' motion at this step; None after a minimisation.
+    time
+        ps since the first stage began.
+    """
+
+    structure: int
+    stage: int
+    step: int
+    positions: NDArray[np.float64]
+    forces: NDArray[np.float64]
+    energy: float
+    temperature: float | None = None
+    time: float = 0.0
+    stress: NDArray[np.float64] | None = None
+
+
+def time_of(stages: Sequence[Stage], stage: int, step: int) -> float:
+    """Return ps since the first stage began."""
+    before = sum(s.duration for s in stages[:stage] if s.is_dynamic)
+    return round(before + step * stages[stage].timestep, 9)
+
+
+def sampled_frames(
+    frames: Frames, samples: Iterable[Sample], seeds: Sequence[int], level: str
+) -> Frames | None:
+    """Return labelled frames of the samples, told where they come from; None where there are none.
+
+    ``info`` of each holds ``structure``, ``stage``, ``temperature`` (K) and ``time`` (ps).
+    """
+    hashes = frames.content_hashes()
+    images = []
+    for sample in samples:
+        index = sample.structure
+        atoms = placed(frames[index], sample.positions)
+        parent = str(frames.parents[index]) or f"structure-{hashes[index][:12]}"
+        atoms.info.update(
+            structure=index,
+            stage=sample.stage,
+            temperature=None if sample.temperature is None else round(sample.temperature, 3),
+            time=sample.time,
+            parent=parent,
+            seed=seeds[index],
+        )
+        images.append((atoms, sample))
+    return _labelled(images, level)
+
+
+def end_points(frames: Frames, samples: Iterable[Sample], level: str) -> Frames | None:
+    """Return the labelled ends of structures with the origins of their beginnings."""
+    found = [(placed(frames[s.structure], s.positions), s) for s in samples]
+    return _labelled(found, level)
+
+
+def placed(atoms: Atoms, positions: NDArray[np.float64]) -> Atoms:
+    """Return a copy, without labels, whose atoms are elsewhere."""
+    moved = atoms.copy()
+    moved.calc = None
+    moved.positions[:] = positions
+    return moved
+
+
+def _labelled(images: Sequence[tuple[Atoms, Sample]], level: str) -> Frames | None:
+    if not images:
+        return None
+    return Frames.from_atoms([atoms for atoms, _ in images]).with_labels(
+        [sample.energy for _, sample in images],
+        np.concatenate([sample.forces for _, sample in images]),
+        [np.full(6, np.nan) if s.stress is None else s.stress for _, s in images],
+        level_of_theory=level,
+        atom_energies={},
+    )

@@ -1,0 +1,90 @@
+"""One verb, any engine: the same stages, outputs and reference of energies."""
+
+import json
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import Int, List, WorkChainNode
+from ase import Atoms
+
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.workflows.label import LabelWorkChain
+from aiida_nanoclusters.workflows.stages import ENGINES, StagesWorkChain
+
+STAGES = [
+    {"kind": "relax", "force_tolerance": 0.02, "max_steps": 100},
+    {
+        **{"kind": "hold", "temperature": 300, "duration": 0.02, "timestep": 0.002},
+        "sample_every": 0.01,
+    },
+]
+
+
+@pytest.fixture
+def structures(aiida_profile) -> FramesData:
+    images = [Atoms("Cu2", positions=[[0, 0, 0], [length, 0, 0]]) for length in (2.2, 2.4)]
+    images.insert(1, Atoms("Cu3", positions=[[0, 0, 0], [2.3, 0, 0], [1.1, 2.1, 0]]))
+    for k, atoms in enumerate(images):
+        atoms.info.update(config_type="start", parent=f"t{k}")
+    return FramesData(images).store()
+
+
+def check_contract(node, structures) -> None:
+    assert node.is_finished_ok, node.exit_message
+    ends, frames = node.outputs.structures.frames, node.outputs.trajectory.frames
+    assert [str(a.symbols) for a in ends] == [str(a.symbols) for a in structures.frames]
+    assert ends.labelled.all() and frames.labelled.all()
+    assert list(ends.parents) == ["t0", "t1", "t2"]
+    told = [json.loads(str(text)) for text in frames.info]
+    assert [(i["structure"], i["stage"], i["time"]) for i in told] == [
+        (k, 1, t) for k in range(3) for t in (0.01, 0.02)
+    ]
+    assert list(frames.parents) == ["t0", "t0", "t1", "t1", "t2", "t2"]
+    report = node.outputs.report.get_dict()
+    assert [row["index"] for row in report["structures"]] == [0, 1, 2]
+    assert [row["state"] for row in report["structures"]] == ["finished"] * 3
+    assert report["n_finished"] == 3
+    # the end of the stages is the last frame sampled
+    assert ends.positions == pytest.approx(frames.select([1, 3, 5]).positions)
+    assert ends.level_of_theory == frames.level_of_theory != ""
+
+
+def test_by_a_potential(lmp_code, eam_potential, structures) -> None:
+    builder = StagesWorkChain.get_builder_for_potential(lmp_code, structures, STAGES, eam_potential)
+    node = run_get_node(builder)[1]
+    check_contract(node, structures)
+    assert node.outputs.structures.level_of_theory == eam_potential.level_of_theory
+
+
+@pytest.mark.skipif("cp2k" not in ENGINES, reason="pip install aiida-nanoclusters[cp2k]")
+def test_by_cp2k(cp2k_code, structures) -> None:
+    inputs = LabelWorkChain.engine_inputs("cp2k", cp2k_code, "gfn1-xtb")
+    builder = StagesWorkChain.get_builder_for_engine(structures, STAGES, inputs)
+    builder.max_concurrent = Int(2)
+    node = run_get_node(builder)[1]
+    check_contract(node, structures)
+    children = [n.process_label for n in node.called if isinstance(n, WorkChainNode)]
+    assert children == ["LabelWorkChain"] + ["Cp2kStagesEngineWorkChain"] * 2
+    # labels of the same frames, asked for on their own, have the same zero
+    labels = run_get_node(LabelWorkChain.get_builder_for_engine(node.outputs.trajectory, inputs))[
+        1
+    ].outputs.frames.frames
+    frames = node.outputs.trajectory.frames
+    assert labels.atom_energies == pytest.approx(frames.atom_energies)
+    assert np.abs(labels.energies - frames.energies).max() < 1e-4
+
+
+def test_what_does_not_fit_is_refused(lmp_code, eam_potential, structures, aiida_profile) -> None:
+    def start(stages, seeds=None):
+        builder = StagesWorkChain.get_builder_for_potential(
+            lmp_code, structures, stages, eam_potential
+        )
+        if seeds is not None:
+            builder.seeds = List(seeds)
+        run_get_node(builder)
+
+    with pytest.raises(ValueError, match="2 seeds for 3 structures: give one seed per structure"):
+        start(STAGES, [1, 2])
+    with pytest.raises(ValueError, match="unknown kind 'melt'"):
+        start([{"kind": "melt"}])
