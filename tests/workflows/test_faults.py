@@ -13,7 +13,7 @@ import pytest
 
 from tests.services.process import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 LOOK = """
 import json, sys
