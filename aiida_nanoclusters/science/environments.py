@@ -18,6 +18,8 @@ from scipy.sparse import coo_matrix
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist, squareform
 
+from aiida_nanoclusters.science.symmetry import schoenflies, symmetry_operations
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -283,8 +285,8 @@ def motif(atoms: Atoms, cutoff: float | None = None) -> Motif:
 def point_group(atoms: Atoms, tolerance: float = 0.1, max_atoms: int = 1500) -> str:
     """Find the point group of a cluster.
 
-    Structures in which no two atoms see the same distances are C1 at once; the others go to
-    pymatgen's analyser.
+    Molecules of up to three atoms and planar ones go to pymatgen's analyser. It would take minutes
+    over a few hundred atoms cut from a crystal as a ball.
 
     Parameters
     ----------
@@ -305,31 +307,19 @@ def point_group(atoms: Atoms, tolerance: float = 0.1, max_atoms: int = 1500) -> 
     ValueError
         If the cluster has more than `max_atoms` atoms, or none.
     """
-    # pymatgen takes a second to import; most users of this module never need it.
-    from pymatgen.core.structure import Molecule
-    from pymatgen.symmetry.analyzer import PointGroupAnalyzer
-
     if not 0 < len(atoms) <= max_atoms:
         raise ValueError(
             f"{len(atoms)} atoms; the point group is sought for 1 to {max_atoms} (raise max_atoms)"
         )
-    if _no_two_alike(atoms, tolerance):
-        return "C1"
+    centred = atoms.positions - atoms.positions.mean(axis=0)
+    if len(atoms) > 3 and np.linalg.svd(centred, compute_uv=False)[2] >= tolerance:
+        return schoenflies(symmetry_operations(atoms.positions, atoms.numbers, tolerance))
+    # pymatgen takes a second to import; most users of this module never need it.
+    from pymatgen.core.structure import Molecule
+    from pymatgen.symmetry.analyzer import PointGroupAnalyzer
+
     molecule = Molecule(atoms.get_chemical_symbols(), atoms.positions)
     return str(PointGroupAnalyzer(molecule, tolerance=tolerance).sch_symbol)
-
-
-def _no_two_alike(atoms: Atoms, tolerance: float) -> bool:
-    """Tell whether no symmetry operation can exchange atoms (False where it need not do so)."""
-    centred = atoms.positions - atoms.positions.mean(axis=0)
-    if len(atoms) < 4 or np.linalg.svd(centred, compute_uv=False)[2] < tolerance:
-        return False  # a mirror plane holds every atom of a planar structure in place
-    rows = np.sort(squareform(pdist(centred)), axis=1)
-    for k in range(len(atoms) - 1):
-        same = np.flatnonzero(atoms.numbers[k + 1 :] == atoms.numbers[k]) + k + 1
-        if len(same) and np.abs(rows[same] - rows[k]).max(axis=1).min() <= 2 * tolerance:
-            return False
-    return True
 
 
 def structure_fingerprint(atoms: Atoms, max_pairs_atoms: int = 1500) -> Floats:
