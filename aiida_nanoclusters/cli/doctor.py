@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 from aiida_nanoclusters.cli import checks
+from aiida_nanoclusters.cli.code_checks import Check
 from aiida_nanoclusters.cli.machine import find_profile, read_machine
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
 
@@ -41,14 +42,14 @@ def doctor(machine: str, profile_name: str | None) -> None:
         raise SystemExit(1)
 
 
-def run_checks(path: Path, profile_name: str | None) -> Iterator[checks.Check]:
+def run_checks(path: Path, profile_name: str | None) -> Iterator[Check]:
     """All checks, from what needs nothing to what needs all before."""
     yield from checks.check_python()
     yield from checks.check_compiler()
     try:
         profile = open_profile(profile_name)
     except Fixable as error:
-        yield checks.Check("AiiDA profile", "error", *error.message.split(": run ", 1))
+        yield Check("AiiDA profile", "error", *error.message.split(": run ", 1))
         return
     from aiida.manage.configuration import get_config
 

@@ -91,7 +91,7 @@ def render(progress: Progress, *, daemon: bool = True) -> Group:
     )
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
-    for name in ("done", "running", "failed", "time", "left"):
+    for name in ("done", "running", "queued", "failed", "time", "left"):
         table.add_column(name, justify="right")
     for stage in progress.stages:
         left = stage.left(now)
@@ -99,7 +99,8 @@ def render(progress: Progress, *, daemon: bool = True) -> Group:
         table.add_row(
             Text("  " * (len(stage.path) - 2) + stage.label),
             Text(f"{stage.done}{cached}", "green" if stage.done else "dim"),
-            Text(str(stage.active), "cyan" if stage.active else "dim"),
+            Text(str(stage.active - stage.queued), "cyan" if stage.active else "dim"),
+            Text(str(stage.queued), "yellow" if stage.queued else "dim"),
             Text(str(stage.failed), "red" if stage.failed else "dim"),
             duration(stage.elapsed(now)),
             f"~{duration(left)}" if left else "",
@@ -152,7 +153,9 @@ def _describe_error(error: Process) -> Text:
 
 def _print_changes(progress: Progress, console: Console, shown: dict[tuple[str, ...], str]) -> None:
     for stage in progress.stages:
-        counts = f"{stage.done} done, {stage.active} running, {stage.failed} failed"
+        queued = f"{stage.queued} queued, " if stage.queued else ""
+        running = stage.active - stage.queued
+        counts = f"{stage.done} done, {running} running, {queued}{stage.failed} failed"
         if shown.get(stage.path) != counts:
             shown[stage.path] = counts
             moment = datetime.now().strftime("%H:%M:%S")

@@ -28,6 +28,7 @@ class Process:
     message: str
     cached: bool
     parent_ok: bool = False
+    in_queue: bool = False
 
     @property
     def terminated(self) -> bool:
@@ -76,6 +77,11 @@ class Stage:
     def active(self) -> int:
         """Processes still under way or waiting."""
         return sum(not p.terminated for p in self.processes)
+
+    @property
+    def queued(self) -> int:
+        """Of those, jobs that wait in a scheduler's queue."""
+        return sum(not p.terminated and p.in_queue for p in self.processes)
 
     def elapsed(self, now: datetime) -> timedelta:
         """Wall time from its first process to its last, or to now while one is active."""
@@ -170,11 +176,12 @@ _PROJECTION = [
     "attributes.exit_message",
     "attributes.exception",
     "extras._aiida_cached_from",
+    "attributes.scheduler_state",
 ]
 
 
 def _process(row: Sequence[object], above: Path, *, parent_ok: bool = False) -> Process:
-    pk, uuid, created, changed, label, state, exit_status, message, exception, source = row
+    pk, uuid, created, changed, label, state, exit_status, message, exception, source, job = row
     assert isinstance(pk, int) and isinstance(created, datetime) and isinstance(changed, datetime)
     text = str(message or exception or "").strip()
     return Process(
@@ -188,6 +195,7 @@ def _process(row: Sequence[object], above: Path, *, parent_ok: bool = False) -> 
         message=text.splitlines()[-1] if text else "",
         cached=bool(source),
         parent_ok=parent_ok,
+        in_queue=job in ("queued", "queued held"),
     )
 
 

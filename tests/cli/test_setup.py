@@ -143,6 +143,26 @@ def test_doctor_finds_a_missing_lammps(home):
     assert any(line.startswith("! daemon") for line in lines)
 
 
+def test_doctor_looks_for_the_data_of_cp2k(home):
+    executable = shutil.which("cp2k.psmp")
+    if executable is None:
+        pytest.skip("CP2K is not installed: apt-get install cp2k")
+    content = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    prepend = {"cp2k": "", "cp2k-lost": "export CP2K_DATA_DIR=/nowhere"}
+    for name, text in prepend.items():
+        content["codes"][f"{name}@here"] = {
+            **content["codes"]["lammps@here"],
+            "executable": executable,
+            "prepend_text": text,
+        }
+    home.write(content)
+    home.setup("--no-daemon")
+    done = home.run(CLI, "doctor", str(home.folder)).stdout
+    assert len(re.findall(r"✔ code cp2k(-lost)?@here +CP2K \d", done)) == 2, done
+    assert re.search(r"✔ basis sets +/", done) and re.search(r"! basis sets .*/nowhere", done)
+    assert re.search(r"✔ disk here +\d+ GB free", done)
+
+
 def test_laptop_with_a_daemon_runs_a_watched_job(home, allegro_plugin):
     """The shipped profile as a newcomer gets it; the pair style is the one the tests have built."""
     aiida_dir = home.path / ".aiida"
@@ -163,7 +183,7 @@ def test_laptop_with_a_daemon_runs_a_watched_job(home, allegro_plugin):
         watched = home.run("aiida", "run", str(home.path / "submit.py"))
         assert watched.returncode == 0, watched.stdout + watched.stderr
         assert "ended True sum 6" in watched.stdout
-        assert re.search(r"ArithmeticAddCalculation +1 +0 +0", watched.stdout), watched.stdout
+        assert re.search(r"ArithmeticAddCalculation +1 +0 +0 +0", watched.stdout), watched.stdout
 
         (home.path / "lose.py").write_text(LOSE)
         lost = home.run("aiida", "run", str(home.path / "lose.py"))

@@ -5,6 +5,7 @@ import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import calcfunction, workfunction
+from aiida.schedulers.datastructures import JobState
 from click.testing import CliRunner
 from plumpy import ProcessState
 from rich.console import Console
@@ -48,7 +49,8 @@ def tree(aiida_profile_clean):
     good = make(orm.CalcJobNode, "TrainCalculation", "finished", train, 0)
     good.base.extras.set("_aiida_cached_from", bad.uuid)
     scan = make(orm.WorkChainNode, "SizeScanWorkChain", "waiting", study)
-    make(orm.CalcJobNode, "LammpsCalculation", "waiting", scan)
+    waiting = make(orm.CalcJobNode, "LammpsCalculation", "waiting", scan)
+    waiting.set_scheduler_state(JobState.QUEUED)
     make(orm.CalcJobNode, "LammpsCalculation", "finished", scan, 0)
     return study, train, bad
 
@@ -63,6 +65,7 @@ def test_stages_are_counted_in_call_order(tree):
         (("SizeScanWorkChain",), 0, 1, 0, 0),
         (("SizeScanWorkChain", "LammpsCalculation"), 1, 1, 0, 0),
     ]
+    assert [s.queued for s in progress.stages] == [0, 0, 0, 1]
     assert not progress.root.terminated
     error = progress.last_error
     assert (error.pk, error.exit_status, error.message) == (bad.pk, 410, "the loss is NaN")
@@ -126,7 +129,10 @@ def test_watch_gives_up_on_a_daemon_that_stays_away(tree):
     shown = console.file.getvalue()
     assert "The daemon is not running, so nothing moves" in shown
     assert f"aiida-nanoclusters status {study.uuid} --watch" in shown
-    assert shown.count("SizeScanWorkChain > LammpsCalculation: 1 done, 1 running, 0 failed") == 1
+    assert (
+        shown.count("SizeScanWorkChain > LammpsCalculation: 1 done, 0 running, 1 queued, 0 failed")
+        == 1
+    )
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -15,7 +15,7 @@ from ase.units import GPa
 from aiida_nanoclusters.formats.vasp import read_outcar, read_vasp
 from aiida_nanoclusters.formats.vasp_input import make_incar, make_input, settings_problem
 from aiida_nanoclusters.formats.vasp_label import judge_run
-from tests.stand_in_vasp import write_outcar, write_xml
+from tests.stand_in_vasp import Ionic, write_outcar, write_xml
 
 SETTINGS = {
     "level_of_theory": None,
@@ -128,9 +128,11 @@ def written(tmp_path):
         forces = real_forces if forces is None else forces
         incar = {"ENCUT": "450", "GGA": "PE", "NELM": str(nelm)}
         electrons = electrons or 11.0 * len(atoms)
-        energies = np.full(steps, energy)
-        xml = write_xml(atoms, incar, [1, 1, 1], energies, forces, stress, electrons)
-        outcar = write_outcar(atoms, incar, energies + offset, forces, stress, electrons)
+        first, other = (
+            Ionic(atoms, np.full(steps, e), forces, stress) for e in (energy, energy + offset)
+        )
+        xml = write_xml([first], incar, [1, 1, 1], electrons)
+        outcar = write_outcar([other], incar, electrons)
         (tmp_path / "vasprun.xml").write_text(xml)
         (tmp_path / "OUTCAR").write_text(outcar if end else outcar[: outcar.index(" General")])
         return tmp_path / "vasprun.xml", tmp_path / "OUTCAR"
