@@ -11,7 +11,6 @@ import numpy as np
 from ase import Atoms, units
 from ase.geometry import find_mic
 from ase.md.velocitydistribution import (
-    MaxwellBoltzmannDistribution,
     Stationary,
     ZeroRotation,
 )
@@ -88,7 +87,8 @@ def first_velocities(atoms: Atoms, temperature: float, seed: int) -> Floats:
     if len(moving) == 1:
         return np.zeros((1, 3))
     rng = np.random.default_rng(seed)
-    MaxwellBoltzmannDistribution(moving, temperature_K=temperature, rng=rng)
+    widths = np.sqrt(moving.get_masses() * units.kB * temperature)  # Maxwell and Boltzmann
+    moving.set_momenta(rng.normal(size=(len(moving), 3)) * widths[:, None])
     Stationary(moving, preserve_temperature=True)
     if len(moving) > 2 and not moving.pbc.any():
         ZeroRotation(moving, preserve_temperature=True)
