@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from aiida_nanoclusters.cli.import_labels import import_labels
 from aiida_nanoclusters.formats.extxyz import read_extxyz
-from tests.stand_in_vasp import write_outcar, write_xml
+from tests.stand_in_vasp import Ionic, write_outcar, write_xml
 
 
 def run(*arguments) -> tuple[int, str]:
@@ -33,9 +33,9 @@ def emt_run(folder, atoms, *, offset=0.0, steps=12) -> None:
     stress = -atoms.get_stress(voigt=False) / (0.1 * GPa)
     incar, energies = {"ENCUT": "450", "GGA": "PE"}, np.full(steps, energy)
     electrons = 11.0 * len(atoms)
-    xml = write_xml(atoms, incar, [1, 1, 1], energies, forces, stress, electrons)
+    xml = write_xml([Ionic(atoms, energies, forces, stress)], incar, [1, 1, 1], electrons)
     (folder / "vasprun.xml").write_text(xml)
-    outcar = write_outcar(atoms, incar, energies + offset, forces, stress, electrons)
+    outcar = write_outcar([Ionic(atoms, energies + offset, forces, stress)], incar, electrons)
     (folder / "OUTCAR").write_text(outcar)
 
 

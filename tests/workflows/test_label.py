@@ -91,7 +91,7 @@ def test_what_is_labelled_already_takes_no_job(lmp_code, eam_potential, mixed) -
     assert jobs == [3]
 
 
-def test_cp2k_labels_atoms_with_the_frames(cp2k_code) -> None:
+def test_cp2k_labels_atoms_with_the_frames(aiida_profile_clean, cp2k_code) -> None:
     """The isolated atom's energy becomes the reference; it is computed once a profile."""
     images = [
         Atoms("Cu2", positions=[[0, 0, 0], [2.3, 0, 0]]),
