@@ -6,11 +6,10 @@ from aiida.engine import ExitCode, ProcessSpec, if_, while_
 from aiida.orm import Dict, Float, Int, List, ProcessNode, Str
 
 from aiida_nanoclusters.calculations.anneal import make_starts, rank_structures
-from aiida_nanoclusters.calculations.frames import select_frames
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element
 from aiida_nanoclusters.science.stages import derive_seed, parse_stages
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
@@ -119,15 +118,14 @@ class AnnealWorkChain(BatchedWorkChain):
         count = len(self.ctx.starts)
         n_jobs = -(-count // settings["structures_per_job"])
         jobs = [list(range(k, count, n_jobs)) for k in range(n_jobs)]
-        self.ctx.batches = [["relax_stages", []], *(["stages", members] for members in jobs)]
+        self.ctx.batches = [["relax_stages", list(range(count))]]
+        self.ctx.batches += [["stages", members] for members in jobs]
 
     def submit_batch(self, batch: list) -> ProcessNode:
-        """Take the starts of these indices, or all where there are none, through some stages."""
+        """Take the starts of these indices through some stages."""
         stages, members = batch
         inputs = self.exposed_inputs(LammpsBaseWorkChain)
-        some = members and len(members) < len(self.ctx.starts)
-        frames = select_frames(self.ctx.starts, List(members)) if some else self.ctx.starts
-        return self._submit_lammps(inputs, frames, stages)
+        return self._submit_lammps(inputs, take(self.ctx.starts, members), stages)
 
     def rank(self) -> ExitCode | None:
         """Find the lowest among all runs that ended in a structure."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiida.engine import ProcessSpec, WorkChain
-from aiida.orm import Int, ProcessNode
+from aiida.orm import Int, List, ProcessNode
+
+from aiida_nanoclusters.calculations.frames import select_frames
+from aiida_nanoclusters.data.frames import FramesData
 
 
 def validate_max_concurrent(value: Int | None, _) -> str | None:
@@ -11,6 +16,13 @@ def validate_max_concurrent(value: Int | None, _) -> str | None:
     if value is not None and value.value < 1:
         return f"max_concurrent is {value.value}: give 1 or more, e.g. the number of cores"
     return None
+
+
+def take(frames: FramesData, indices: Sequence[int]) -> FramesData:
+    """Return the frames of these indices in this order: the same node where that is all of them."""
+    if list(indices) == list(range(len(frames))):
+        return frames
+    return select_frames(frames, List(list(indices)))
 
 
 class BatchedWorkChain(WorkChain):

@@ -8,12 +8,11 @@ from typing import Any
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
 from aiida.orm import Bool, Dict, Int, List, ProcessNode, Str
 
-from aiida_nanoclusters.calculations.frames import select_frames
 from aiida_nanoclusters.calculations.label import merge_labels, take_known, with_lone_atoms
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.checks import check_frames
 from aiida_nanoclusters.science.labelling import LABELLED, split_by_cost
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
 from aiida_nanoclusters.workflows.engines.potential import PotentialEngineWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.label_store import find_labels, remember
@@ -219,9 +218,7 @@ class LabelWorkChain(BatchedWorkChain):
 
     def submit_batch(self, batch: list[int]) -> ProcessNode:
         """Submit the engine for the frames of these indices."""
-        frames = self.ctx.frames
-        if batch != list(range(len(frames))):
-            frames = select_frames(frames, List(batch))
+        frames = take(self.ctx.frames, batch)
         process = self.submit(self._engine, frames=frames, **self._engine_inputs)
         remember(process, self.ctx.method)
         return process

@@ -8,7 +8,6 @@ from typing import Any
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
 from aiida.orm import Dict, Int, List, ProcessNode, Str
 
-from aiida_nanoclusters.calculations.frames import select_frames
 from aiida_nanoclusters.calculations.label import lone_atoms
 from aiida_nanoclusters.calculations.lammps import validate_inputs as validate_lammps
 from aiida_nanoclusters.calculations.lammps import validate_stages
@@ -17,7 +16,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.labelling import split_by_cost
 from aiida_nanoclusters.science.segments import seeds_problem
 from aiida_nanoclusters.science.stages import parse_stages
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.label import (
     EXTRAS,
@@ -175,12 +174,10 @@ class StagesWorkChain(BatchedWorkChain):
 
     def submit_batch(self, batch: list[int]) -> ProcessNode:
         """Submit the engine for the structures of these indices."""
-        frames, count = self.inputs.frames, len(self.inputs.frames)
-        if len(batch) < count:
-            frames = select_frames(frames, List(batch))
+        count = len(self.inputs.frames)
         seeds = self.inputs.seeds.get_list() if "seeds" in self.inputs else list(range(count))
         own = {
-            "frames": frames,
+            "frames": take(self.inputs.frames, batch),
             "stages": self.inputs.stages,
             "seeds": List([seeds[i] for i in batch]),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida.common.exceptions import MissingEntryPointError, MultipleObjectsError, NotExistent
@@ -32,7 +33,7 @@ _EFFORT_TAGS = {
     *("LWAVE", "LCHARG", "NSW", "IBRION", "EDIFFG", "SYSTEM", "NWRITE"),
 }
 #: aiida-vasp's own cures are off: each try is a rung of the protocol's ladder, told in the report.
-HANDLERS = {
+_HANDLERS = {
     name: {"enabled": False}
     for name in (
         "handler_calculation_did_not_run",
@@ -152,22 +153,9 @@ class VaspEngineWorkChain(BatchedWorkChain):
         """Submit VASP for one frame on one rung."""
         index, rung = batch
         made = prepare_vasp(self.inputs.frames, self.inputs.settings, Int(index), Int(rung))
-        settings = self.inputs.settings
-        code = self.inputs.code
-        if "gamma_code" in self.inputs and made["kpoints"].get_kpoints_mesh()[0] == [1, 1, 1]:
-            code = self.inputs.gamma_code
-        prepared = job(code, self.inputs.options)
+        label = f"frame_{index:05d}_rung_{rung}"
         return self.submit(
-            WorkflowFactory("vasp.vasp"),
-            code=prepared["code"],
-            calc={"metadata": prepared["metadata"]},
-            potential_family=Str(settings["potential_family"]),
-            potential_mapping=Dict(settings["potential_mapping"]),
-            handler_overrides=Dict(HANDLERS),
-            max_iterations=Int(1),
-            clean_workdir=Bool(True),
-            metadata={"call_link_label": f"frame_{index:05d}_rung_{rung}"},
-            **made,
+            WorkflowFactory("vasp.vasp"), **one_job(self.inputs, made, self.inputs.options, label)
         )
 
     def judge(self) -> None:
@@ -196,6 +184,37 @@ class VaspEngineWorkChain(BatchedWorkChain):
         )
         self.out_many(gathered)
         return None if "frames" in gathered else self.exit_codes.ERROR_NOTHING_LABELLED
+
+
+def one_job(inputs, made, options: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """Return the inputs of aiida-vasp's work chain for a single try.
+
+    Parameters
+    ----------
+    inputs
+        Of an engine: its codes and settings.
+    made
+        Structure, k-points and INCAR.
+    options
+        `metadata.options` of the job.
+    label
+        Of the link by which it is called.
+    """
+    code, settings = inputs.code, inputs.settings
+    if "gamma_code" in inputs and made["kpoints"].get_kpoints_mesh()[0] == [1, 1, 1]:
+        code = inputs.gamma_code
+    prepared = job(code, options)
+    return {
+        "code": prepared["code"],
+        "calc": {"metadata": prepared["metadata"]},
+        "potential_family": Str(settings["potential_family"]),
+        "potential_mapping": Dict(settings["potential_mapping"]),
+        "handler_overrides": Dict(_HANDLERS),
+        "max_iterations": Int(1),
+        "clean_workdir": Bool(True),
+        "metadata": {"call_link_label": label},
+        **made,
+    }
 
 
 def left_behind(child: ProcessNode) -> FolderData | None:

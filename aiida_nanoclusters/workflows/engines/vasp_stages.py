@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, while_
-from aiida.orm import Bool, Dict, Int, List, ProcessNode, Str
+from aiida.orm import Dict, List, ProcessNode
 from aiida.plugins import WorkflowFactory
 
 from aiida_nanoclusters.calculations.lammps import validate_stages
@@ -26,9 +26,8 @@ from aiida_nanoclusters.science.labelling import (
 from aiida_nanoclusters.science.segments import cut_stages, seeds_problem, stages_problem
 from aiida_nanoclusters.science.stages import parse_stages
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain
-from aiida_nanoclusters.workflows.engines.vasp import HANDLERS, VaspEngineWorkChain, left_behind
+from aiida_nanoclusters.workflows.engines.vasp import VaspEngineWorkChain, left_behind, one_job
 from aiida_nanoclusters.workflows.engines.vasp import validate_inputs as validate_label
-from aiida_nanoclusters.workflows.jobs import job
 
 
 class VaspStagesEngineWorkChain(BatchedWorkChain):
@@ -99,22 +98,10 @@ class VaspStagesEngineWorkChain(BatchedWorkChain):
             own["earlier"] = Dict(self.ctx.batches[source])
         made = prepare_vasp_stage(task=Dict(batch), **own)
         velocities = made.pop("velocities").value
-        code, settings = self.inputs.code, self.inputs.settings
-        if "gamma_code" in self.inputs and made["kpoints"].get_kpoints_mesh()[0] == [1, 1, 1]:
-            code = self.inputs.gamma_code
-        prepared = job(code, _with_velocities(self.inputs.options, velocities))
+        options = _with_velocities(self.inputs.options, velocities)
         label = "structure_{index:05d}_segment_{segment:03d}_rung_{rung}".format(**batch)
         return self.submit(
-            WorkflowFactory("vasp.vasp"),
-            code=prepared["code"],
-            calc={"metadata": prepared["metadata"]},
-            potential_family=Str(settings["potential_family"]),
-            potential_mapping=Dict(settings["potential_mapping"]),
-            handler_overrides=Dict(HANDLERS),
-            max_iterations=Int(1),
-            clean_workdir=Bool(True),
-            metadata={"call_link_label": label},
-            **made,
+            WorkflowFactory("vasp.vasp"), **one_job(self.inputs, made, options, label)
         )
 
     def judge(self) -> None:
