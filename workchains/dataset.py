@@ -1,17 +1,21 @@
 """Make a training set by a recipe, or check and split one of your own.
 
 verdi run workchains/dataset.py --potential-file Cu_mishin1.eam.alloy --protocol tutorial
+verdi run workchains/dataset.py --engine cp2k --label-protocol gfn1-xtb --sample-by engine
 verdi run workchains/dataset.py --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
 """
 
 import click
 
 from aiida_nanoclusters.cli import launch as cli
+from aiida_nanoclusters.cli import launch_engine as engines
 
 
 @click.command()
 @cli.element_option
 @cli.potential_options
+@engines.engine_options("label-")
+@engines.sample_option
 @click.option("--dataset", help="Labelled frames of your own: a file or a UUID.")
 @click.option("--atom-energy", multiple=True, metavar="Cu=-0.2", help="Isolated atom, eV.")
 @cli.protocol_option("tutorial")
@@ -24,6 +28,10 @@ def main(
     potential_file,
     kind,
     level,
+    engine,
+    label_protocol,
+    label_code,
+    sample_by,
     dataset,
     atom_energy,
     protocol,
@@ -34,10 +42,13 @@ def main(
     """Build, relax, vary, sample, label and split."""
     from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
 
-    reference = labelled = None
+    reference = labelled = label = None
     if dataset:
         labelled = cli.get_frames(dataset, level or "", atom_energy)
-    else:
+    elif engine != "potential":
+        label = engines.engine_inputs(engine, label_protocol, label_code, options)
+    stages = engines.sampler(sample_by, label)
+    if labelled is None and stages is None:
         (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
     code = cli.get_code(lammps)
     with cli.fixable():
@@ -48,6 +59,8 @@ def main(
             labelled,
             protocol,
             options=cli.options_of(code, options),
+            label=label,
+            stages=stages,
         )
     node = cli.launch(builder, here=here)
     for name in ("training", "validation", "test"):

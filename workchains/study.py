@@ -23,6 +23,7 @@ from aiida_nanoclusters.cli import launch_engine as engines
 )
 @click.option("--kind", default="eam/alloy", show_default=True, help="Kind of a --reference file.")
 @engines.engine_options("label-")
+@engines.sample_option
 @click.option("--dataset", help="Labelled frames of your own: a file or a UUID.")
 @click.option("--level", help="Level of theory of --dataset, e.g. PBE.")
 @click.option("--atom-energy", multiple=True, metavar="Cu=-0.2", help="Isolated atom, eV.")
@@ -43,6 +44,7 @@ def main(
     engine,
     label_protocol,
     label_code,
+    sample_by,
     dataset,
     level,
     atom_energy,
@@ -67,7 +69,8 @@ def main(
     label = None
     if engine != "potential" and labelled is None:
         label = engines.engine_inputs(engine, label_protocol, label_code, options)
-    if reference is None and labelled is None:
+    stages = engines.sampler(sample_by, label)
+    if reference is None and labelled is None and stages is None:
         reference = "Cu_mishin1.eam.alloy"
     lammps_code, nequip_code = cli.get_code(lammps), cli.get_code(nequip)
     with cli.fixable():
@@ -83,6 +86,7 @@ def main(
             overrides=cli.training_overrides(seeds, epochs),
             max_concurrent=jobs,
             label=label,
+            stages=stages,
         )
     builder.train.device = Str(device)
     node = cli.launch(builder, here=here)

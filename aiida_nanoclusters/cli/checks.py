@@ -126,7 +126,7 @@ def check_machine(machine: Machine) -> Iterator[Check]:
         except NotExistent:
             yield Check(item, "error", "not set up", f"{SETUP} {machine.source.parent}")
             continue
-        found = list(_check_computer(item, computer))
+        found = list(check_computer(item, computer))
         if all(check.verdict != "error" for check in found):
             reached[entry.label] = computer
         yield from found
@@ -141,7 +141,7 @@ def check_machine(machine: Machine) -> Iterator[Check]:
             yield from check_code(item, code, reached[code_entry.computer], machine.source.parent)
 
 
-def _check_computer(item: str, computer: Computer) -> Iterator[Check]:
+def check_computer(item: str, computer: Computer) -> Iterator[Check]:
     """Connection, scratch folder and queue of a computer; room and time there."""
     fix = f"verdi computer test {computer.label}"
     try:

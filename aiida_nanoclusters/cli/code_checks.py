@@ -16,6 +16,7 @@ Verdict = Literal["ok", "warning", "error"]
 Run = Callable[[str], tuple[int, str]]
 
 SETUP = "aiida-nanoclusters setup"
+PAIR_STYLE = "pair_style allegro"
 #: Files that the protocols of CP2K name.
 CP2K_DATA = ("BASIS_MOLOPT", "BASIS_MOLOPT_UCL", "GTH_POTENTIALS", "dftd3.dat")
 
@@ -64,11 +65,11 @@ def _probe_lammps(item: str, executable: str, run: Run) -> Iterator[Check]:
     script = "printf 'units metal\\npair_style allegro\\n'"
     status, out = run(f"cd /tmp && {script} | {executable} -log none")
     if status == 0:
-        yield Check("pair_style allegro", "ok", "LAMMPS has it")
+        yield Check(PAIR_STYLE, "ok", "LAMMPS has it")
     else:
         faults = [line.strip() for line in out.splitlines() if "ERROR" in line]
         fix = f"{SETUP} builds it; on a cluster use a LAMMPS with pair_nequip_allegro"
-        yield Check("pair_style allegro", "error", (faults or ["unknown to LAMMPS"])[0], fix)
+        yield Check(PAIR_STYLE, "error", (faults or ["unknown to LAMMPS"])[0], fix)
 
 
 def _probe_nequip(item: str, executable: str, run: Run) -> Iterator[Check]:

@@ -251,14 +251,17 @@ def fixable() -> Iterator[None]:
 def launch(builder: ProcessBuilder, *, here: bool) -> ProcessNode:
     """Run a builder here, or hand it to the daemon and show how it gets on.
 
-    Exits with status 1 if the process fails, so that scripts can tell.
+    Computers and codes are looked at first. Exits with status 1 if the process fails, so that
+    scripts can tell.
     """
     from aiida.common.exceptions import InvalidOperation
     from aiida.engine import run_get_node, submit
 
+    from aiida_nanoclusters.cli.launch_checks import check_launch
     from aiida_nanoclusters.cli.progress import watch
 
     console = make_console()
+    check_launch(builder._inputs(prune=True), console)
     try:
         with fixable():
             node: ProcessNode = run_get_node(builder)[1] if here else submit(builder)

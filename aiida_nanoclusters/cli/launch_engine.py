@@ -56,6 +56,15 @@ def engine_options(prefix: str = "") -> Any:
     return add
 
 
+sample_option = click.option(
+    "--sample-by",
+    type=click.Choice(["potential", "engine"]),
+    default="potential",
+    show_default=True,
+    help="What relaxes and samples the frames that --engine labels.",
+)
+
+
 def stage_options(command: launch.Command) -> launch.Command:
     """Options that say what is done to structures; the command gets them as `stages`."""
 
@@ -143,6 +152,23 @@ def engine_inputs(
             engine, program, protocol, options=launch.options_of(program, options), n_atoms=n_atoms
         )
     return inputs
+
+
+def sampler(sample_by: str, label: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the inputs of what samples, those of `label`; None where that is a potential.
+
+    Raises
+    ------
+    Fixable
+        If there is no engine to sample by.
+    """
+    if sample_by == "potential":
+        return None
+    if label is None:
+        raise Fixable("--sample-by engine needs an --engine: cp2k or vasp")
+    return {
+        key: dict(value) if isinstance(value, Mapping) else value for key, value in label.items()
+    }
 
 
 def print_labels(node: ProcessNode) -> None:

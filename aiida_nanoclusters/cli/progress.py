@@ -88,6 +88,7 @@ def render(progress: Progress, *, daemon: bool = True) -> Group:
         f"  {root.uuid}  ",
         _state(root),
         f"  after {duration(elapsed)}",
+        _frames(progress, root.path),
     )
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
@@ -97,7 +98,7 @@ def render(progress: Progress, *, daemon: bool = True) -> Group:
         left = stage.left(now)
         cached = f" ({stage.cached} from cache)" if stage.cached else ""
         table.add_row(
-            Text("  " * (len(stage.path) - 2) + stage.label),
+            Text("  " * (len(stage.path) - 2) + stage.label + _frames(progress, stage.path)),
             Text(f"{stage.done}{cached}", "green" if stage.done else "dim"),
             Text(str(stage.active - stage.queued), "cyan" if stage.active else "dim"),
             Text(str(stage.queued), "yellow" if stage.queued else "dim"),
@@ -142,6 +143,13 @@ def _state(root: Process) -> tuple[str, str]:
     return (root.state, "red") if root.terminated else (root.state, "cyan")
 
 
+def _frames(progress: Progress, path: tuple[str, ...]) -> str:
+    if path not in progress.frames:
+        return ""
+    done, asked = progress.frames[path]
+    return f"  {done} of {asked} frames"
+
+
 def _describe_error(error: Process) -> Text:
     code = f" [{error.exit_status}]" if error.exit_status else f" {error.state}"
     handled = " (its work chain dealt with it)" if error.parent_ok else ""
@@ -152,14 +160,18 @@ def _describe_error(error: Process) -> Text:
 
 
 def _print_changes(progress: Progress, console: Console, shown: dict[tuple[str, ...], str]) -> None:
+    lines = {progress.root.path: _frames(progress, progress.root.path).strip()}
     for stage in progress.stages:
         queued = f"{stage.queued} queued, " if stage.queued else ""
         running = stage.active - stage.queued
         counts = f"{stage.done} done, {running} running, {queued}{stage.failed} failed"
-        if shown.get(stage.path) != counts:
-            shown[stage.path] = counts
+        lines[stage.path] = counts + _frames(progress, stage.path)
+    for path, counts in lines.items():
+        if counts and shown.get(path) != counts:
+            shown[path] = counts
             moment = datetime.now().strftime("%H:%M:%S")
-            console.print(f"{moment} {' > '.join(stage.path[1:])}: {counts}", markup=False)
+            name = " > ".join(path[1:] or path)
+            console.print(f"{moment} {name}: {counts}", markup=False)
 
 
 def _come_back(uuid: str) -> str:

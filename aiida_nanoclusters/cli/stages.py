@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -101,6 +101,8 @@ class Progress:
 
     root: Process
     stages: list[Stage]
+    #: For each that labels, by its place: frames that have their label, and frames asked for.
+    frames: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def last_error(self) -> Process | None:
@@ -148,7 +150,8 @@ def read_progress(pk: int) -> Progress:
                 below[process.pk] = process
                 stages.setdefault(process.path, Stage(process.path)).processes.append(process)
         level = below
-    return Progress(root, _in_call_order(stages))
+    everything = [root, *(p for stage in stages.values() for p in stage.processes)]
+    return Progress(root, _in_call_order(stages), _count_frames(everything))
 
 
 def latest_study() -> ProcessNode | None:
@@ -165,6 +168,54 @@ def latest_study() -> ProcessNode | None:
     return next((node for node in nodes if node.caller is None), None)
 
 
+def _count_frames(processes: Iterable[Process]) -> dict[Path, tuple[int, int]]:
+    """Count the frames of labellings, by their place in the call tree.
+
+    A frame is done once the job that labelled it has been read, or where its label was known. The
+    isolated atoms that are labelled beside the frames count as frames.
+    """
+    below: dict[Path, list[Process]] = {}
+    for process in processes:
+        for n, name in enumerate(process.path, start=1):
+            if name == "LabelWorkChain":
+                below.setdefault(process.path[:n], []).append(process)
+    counted = {}
+    for path, members in below.items():
+        by_name: dict[str, list[int]] = {}
+        for process in members:
+            by_name.setdefault(process.path[-1], []).append(process.pk)
+        jobs = [pk for name in _LABELLING_JOBS for pk in by_name.get(name, [])]
+        done = _sum_frames(jobs + by_name.get("take_known", []), "with_incoming", "n_labelled")
+        # A job of VASP is one frame, judged when the round of all frames is over.
+        done += sum(p.ok for p in members if p.path[-1] == "VaspCalculation")
+        asked = _sum_frames(by_name.get("with_lone_atoms", []), "with_incoming", "n_frames")
+        asked = asked or _sum_frames(by_name["LabelWorkChain"], "with_outgoing", "n_frames")
+        counted[path] = (done, asked)
+    return counted
+
+
+def _sum_frames(pks: list[int], direction: str, count: str) -> int:
+    """Sum an attribute of the sets of frames that went into processes, or were made by them."""
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    from aiida_nanoclusters.data.frames import FramesData
+
+    if not pks:
+        return 0
+    made = direction == "with_incoming"
+    edges = {"type": "create"} if made else {"label": "frames"}
+    query = QueryBuilder().append(ProcessNode, filters={"id": {"in": pks}}, tag="process")
+    query.append(
+        FramesData,
+        joining_keyword=direction,
+        joining_value="process",
+        edge_filters=edges,
+        project=[f"attributes.{count}"],
+    )
+    return sum(number for (number,) in query.all())
+
+
+_LABELLING_JOBS = ("Cp2kCalculation", "EvaluateCalculation")
 _PROJECTION = [
     "id",
     "uuid",

@@ -102,6 +102,7 @@ class StudyWorkChain(WorkChain):
         nequip_options=None,
         max_concurrent=2,
         label=None,
+        stages=None,
     ):
         """Return a builder; numbers from `protocols/study.yaml` and those it names.
 
@@ -124,13 +125,22 @@ class StudyWorkChain(WorkChain):
         label
             Inputs of a LabelWorkChain, from its `engine_inputs`: then a program of first principles
             labels, `reference` only samples, and there is no exact curve to compare with.
+        stages
+            The same, for what relaxes and samples the frames; `reference` is then not needed.
         """
         values = load_protocol("study", protocol, overrides)
         builder = cls.get_builder()
         builder.element = Str(element)
         recipe = values["dataset"] if label is None else values["dataset_by_engine"]
         builder.dataset = DatasetWorkChain.get_builder_from_protocol(
-            lammps, element, reference, labelled, recipe, options=lammps_options, label=label
+            lammps,
+            element,
+            reference,
+            labelled,
+            recipe,
+            options=lammps_options,
+            label=label,
+            stages=stages,
         )._inputs(prune=True)
         train = TrainWorkChain.get_builder_from_protocol(
             nequip,
@@ -151,7 +161,9 @@ class StudyWorkChain(WorkChain):
             part["max_concurrent"] = Int(max_concurrent)
         if label is not None:
             builder.dataset["label"]["max_concurrent"] = Int(max_concurrent)
-        elif reference is not None:
+        if stages is not None:
+            builder.dataset["stages"]["max_concurrent"] = Int(max_concurrent)
+        if label is None and reference is not None:
             builder.probes = Dict(values["probes"])
             stages = List(values["probe_stages"])
             largest = max(n for sizes in values["probes"]["motifs"].values() for n in sizes)

@@ -6,6 +6,7 @@ from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import calcfunction, workfunction
 from aiida.schedulers.datastructures import JobState
+from ase import Atoms
 from click.testing import CliRunner
 from plumpy import ProcessState
 from rich.console import Console
@@ -14,6 +15,8 @@ from aiida_nanoclusters.cli import progress as progress_module
 from aiida_nanoclusters.cli.main import cli
 from aiida_nanoclusters.cli.progress import duration, watch
 from aiida_nanoclusters.cli.stages import Process, Stage, read_progress
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science.frames import Frames
 
 
 @calcfunction
@@ -81,6 +84,48 @@ def test_status_shows_the_latest_study_and_its_error(tree):
     assert f"verdi process report {bad.pk}" in result.output
     assert "1 (1 from cache)" in result.output
     assert "verdi daemon start" in result.output  # this profile has no daemon
+
+
+def test_labelling_tells_its_frames(aiida_profile_clean):
+    """Five asked for and an isolated atom; one was known, a job labelled two and is followed."""
+    frames = [Atoms("Cu2", [[0, 0, 0], [0, 0, d]]) for d in (2.1, 2.2, 2.3, 2.4, 2.5)]
+    asked = FramesData(frames).store()
+
+    def child(cls, label, parent, state="finished"):
+        node = cls()
+        node.set_process_label(label)
+        node.set_process_state(ProcessState(state))
+        kind = LinkType.CALL_WORK if cls is orm.WorkChainNode else LinkType.CALL_CALC
+        node.base.links.add_incoming(parent, kind, f"call_{node.uuid[:8]}")
+        return node.store()
+
+    def make(count, creator, label, *, labelled):
+        frames_made = Frames.from_atoms([*frames, Atoms("Cu")][:count])
+        if labelled:
+            energies, forces = [0.0] * count, [[0.0] * 3] * len(frames_made.numbers)
+            frames_made = frames_made.with_labels(
+                energies, forces, level_of_theory="x", atom_energies={}
+            )
+        node = FramesData(frames_made)
+        node.base.links.add_incoming(creator, LinkType.CREATE, label)
+        return node.store()
+
+    chain = orm.WorkChainNode()
+    chain.set_process_label("LabelWorkChain")
+    chain.set_process_state(ProcessState("waiting"))
+    chain.base.links.add_incoming(asked, LinkType.INPUT_WORK, "frames")
+    chain.store()
+    assert read_progress(chain.pk).frames == {("LabelWorkChain",): (0, 5)}
+
+    make(6, child(orm.CalcFunctionNode, "with_lone_atoms", chain), "result", labelled=False)
+    make(1, child(orm.CalcFunctionNode, "take_known", chain), "frames", labelled=True)
+    engine = child(orm.WorkChainNode, "Cp2kEngineWorkChain", chain, "waiting")
+    job = child(orm.CalcJobNode, "Cp2kCalculation", engine)
+    make(2, job, "labelled", labelled=True)
+    make(3, child(orm.CalcFunctionNode, "select_frames", engine), "result", labelled=True)
+    child(orm.CalcJobNode, "Cp2kCalculation", engine, "waiting")
+    assert read_progress(chain.pk).frames == {("LabelWorkChain",): (3, 6)}
+    assert "3 of 6 frames" in CliRunner().invoke(cli, ["status", chain.uuid]).output
 
 
 def test_status_of_one_branch(tree):

@@ -55,6 +55,11 @@ def test_help_tells_what_it_does(laptop, name) -> None:
         (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),
         (("stages", "{bare}", *EAM), "nothing to do: give --relax, --temperature 300, or --stages"),
         (("stages", "{bare}", *EAM, "--stages", "none.yaml"), "cannot read stages from none.yaml"),
+        (
+            ("dataset", "--sample-by", "engine"),
+            "--sample-by engine needs an --engine: cp2k or vasp",
+        ),
+        (("dataset", "--engine", "cp2k", "--label-protocol", "none"), "cp2k@localhost"),
         (("dataset", "--dataset", "{collapsed}", "--level", "x"), "only 0.50 Å apart"),
         (("dataset", "--dataset", "{bare}", "--level", "x"), "frame 0 has no energy"),
         (("dataset", "--dataset", "{bare}", "--atom-energy", "Cu:1"), "write it as Cu=-0.2 (eV)"),

@@ -6,6 +6,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.eam import EAM
 
+from aiida_nanoclusters.cli.stages import read_progress
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.clusters import mackay_icosahedron
 from aiida_nanoclusters.science.frames import Frames
@@ -80,6 +81,7 @@ def test_what_is_labelled_already_takes_no_job(lmp_code, eam_potential, mixed) -
     again, jobs = label(FramesData(images))
     assert jobs == [1]
     assert again.outputs.report["n_known"] == 2
+    assert read_progress(again.pk).frames == {("LabelWorkChain",): (3, 3)}
     known = [row.get("known") is not None for row in again.outputs.report["frames"]]
     assert known == [True, False, True]
     ours, theirs = again.outputs.frames.frames, first.outputs.frames.frames
@@ -115,4 +117,6 @@ def test_cp2k_labels_atoms_with_the_frames(aiida_profile_clean, cp2k_code) -> No
     _, again = run_get_node(builder)
     assert again.outputs.report["n_known"] == 3
     assert [len(c.inputs.frames) for c in again.called if "Cp2k" in c.process_label] == [1]
+    counts = [read_progress(n.pk).frames[("LabelWorkChain",)] for n in (node, again)]
+    assert counts == [(4, 4), (5, 5)]  # with the atom
     assert again.outputs.frames.atom_energies == node.outputs.frames.atom_energies

@@ -1,0 +1,91 @@
+"""What a launch script has `doctor` look at before anything is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from aiida_nanoclusters.cli.checks import check_computer
+from aiida_nanoclusters.cli.code_checks import PAIR_STYLE, Check, check_code
+from aiida_nanoclusters.cli.terminal import Fixable
+
+if TYPE_CHECKING:
+    from aiida.orm import Computer
+
+
+def check_launch(inputs: Mapping[str, Any], console: Console) -> None:
+    """Look at the computers and codes that these inputs of a process name.
+
+    What is only doubtful is printed. A computer that cannot be reached does not hinder: AiiDA tries
+    again, and pauses what it cannot submit.
+
+    Parameters
+    ----------
+    inputs
+        Of a process, nested as its namespaces are.
+    console
+        Where to print.
+
+    Raises
+    ------
+    Fixable
+        If a job could not run; the message names the fix.
+    """
+    from aiida.orm import InstalledCode
+
+    from aiida_nanoclusters.data.potential import PotentialData
+
+    values = list(_values(inputs))
+    codes = {value.uuid: value for value in values if isinstance(value, InstalledCode)}
+    kinds = {value.kind for value in values if isinstance(value, PotentialData)}
+    learns = any(code.label.startswith("nequip") for code in codes.values())
+    unneeded = set() if learns or any("allegro" in kind for kind in kinds) else {PAIR_STYLE}
+    reached: dict[str, bool] = {}
+    for code in codes.values():
+        computer = code.computer
+        if computer.label not in reached:
+            reached[computer.label] = _reach(computer, console)
+            if reached[computer.label]:
+                _judge(check_computer(f"computer {computer.label}", computer), console)
+        if reached[computer.label]:
+            checks = check_code(f"code {code.full_label}", code, computer, Path("PROFILE_FOLDER"))
+            _judge((check for check in checks if check.item not in unneeded), console)
+
+
+def _values(inputs: Mapping[str, Any]) -> Iterator[Any]:
+    for value in inputs.values():
+        if isinstance(value, Mapping):
+            yield from _values(value)
+        else:
+            yield value
+
+
+def _reach(computer: Computer, console: Console) -> bool:
+    """Whether a connection opens; one that nobody has configured never will."""
+    if not computer.is_configured:
+        raise Fixable(
+            f"computer {computer.label} is not configured: run `aiida-nanoclusters setup` with its "
+            f"profile folder, or `verdi computer configure {computer.transport_type} "
+            f"{computer.label}`"
+        )
+    try:
+        with computer.get_transport():
+            return True
+    except Exception as error:  # a transport plugin may raise anything; the user is told
+        console.print(
+            f"[yellow]computer {computer.label} cannot be reached now[/yellow] "
+            f"({type(error).__name__}): its jobs wait. Look closer: verdi computer test "
+            f"{computer.label}"
+        )
+        return False
+
+
+def _judge(checks: Iterator[Check], console: Console) -> None:
+    for check in checks:
+        if check.verdict == "error":
+            raise Fixable(f"{check.item}: {check.text}. {check.fix}")
+        if check.verdict == "warning":
+            console.print(f"[yellow]{check.item}[/yellow]: {check.text}. {check.fix}")

@@ -1,0 +1,80 @@
+"""What keeps a launch script from submitting, and what does not."""
+
+import io
+
+import pytest
+from aiida import orm
+from rich.console import Console
+
+from aiida_nanoclusters.cli.launch_checks import check_launch
+from aiida_nanoclusters.cli.terminal import Fixable
+
+BARE_LAMMPS = """#!/bin/sh
+# A LAMMPS that has no pair style allegro.
+case "$1" in
+  -h) echo "Large-scale Atomic/Molecular Massively Parallel Simulator - 29 Aug 2024" ;;
+  *) echo "ERROR: Unrecognized pair style 'allegro'"; exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture
+def bare_lammps(code_on, tmp_path):
+    script = tmp_path / "lmp"
+    script.write_text(BARE_LAMMPS)
+    script.chmod(0o755)
+    return code_on("lammps", str(script))
+
+
+def test_a_program_that_is_not_there(code_on, eam_potential, console):
+    code = code_on("lammps", "/nowhere/lmp")
+    inputs = {"lammps": {"code": code, "potential": eam_potential}}
+    with pytest.raises(Fixable, match=r"/nowhere/lmp does not exist .* correct `executable`"):
+        check_launch(inputs, console)
+
+
+def test_the_pair_style_matters_where_a_model_is_learnt(
+    bare_lammps, nequip_code, eam_potential, console
+):
+    inputs = {"lammps": {"code": bare_lammps, "potential": eam_potential}}
+    check_launch(inputs, console)
+    assert "allegro" not in console.file.getvalue()
+    with pytest.raises(Fixable, match="pair_style allegro: ERROR: Unrecognized pair style"):
+        check_launch(inputs | {"train": {"code": nequip_code}}, console)
+
+
+def test_a_computer_without_configuration(aiida_profile, eam_potential, tmp_path, console):
+    computer = orm.Computer(
+        label="unset",
+        hostname="localhost",
+        transport_type="core.ssh_async",
+        scheduler_type="core.slurm",
+        workdir=str(tmp_path),
+    ).store()
+    code = orm.InstalledCode(
+        label="lammps", computer=computer, filepath_executable="/usr/bin/lmp"
+    ).store()
+    with pytest.raises(Fixable, match=r"verdi computer configure core\.ssh_async unset"):
+        check_launch({"code": code}, console)
+
+
+def test_a_computer_out_of_reach_only_warns(aiida_profile, tmp_path, console):
+    computer = orm.Computer(
+        label="away",
+        hostname="host.invalid",
+        transport_type="core.ssh_async",
+        scheduler_type="core.slurm",
+        workdir=str(tmp_path),
+    ).store()
+    computer.configure()
+    code = orm.InstalledCode(
+        label="lammps", computer=computer, filepath_executable="/usr/bin/lmp"
+    ).store()
+    check_launch({"code": code}, console)
+    said = console.file.getvalue()
+    assert "cannot be reached now" in said and "verdi computer test away" in said
