@@ -141,6 +141,22 @@ def check_machine(machine: Machine) -> Iterator[Check]:
             yield from check_code(item, code, reached[code_entry.computer], machine.source.parent)
 
 
+def check_computer_and_codes(label: str) -> Iterator[Check]:
+    """A computer that is set up, and every code on it."""
+    from aiida.orm import Computer, InstalledCode, QueryBuilder
+
+    computer = Computer.collection.get(label=label)
+    found = list(check_computer(f"computer {label}", computer))
+    yield from found
+    if any(check.verdict == "error" for check in found):
+        return
+    query = QueryBuilder().append(Computer, filters={"label": label}, tag="computer")
+    query.append(InstalledCode, with_computer="computer")
+    for code in query.all(flat=True):
+        folder = Path("PROFILE_FOLDER")
+        yield from check_code(f"code {code.full_label}", code, computer, folder)
+
+
 def check_computer(item: str, computer: Computer) -> Iterator[Check]:
     """Connection, scratch folder and queue of a computer; room and time there."""
     fix = f"verdi computer test {computer.label}"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from aiida.orm import Code, Computer
 
+    from aiida_nanoclusters.data.potential import PotentialData
+
 Verdict = Literal["ok", "warning", "error"]
 Run = Callable[[str], tuple[int, str]]
 
@@ -19,6 +21,10 @@ SETUP = "aiida-nanoclusters setup"
 PAIR_STYLE = "pair_style allegro"
 #: Files that the protocols of CP2K name.
 CP2K_DATA = ("BASIS_MOLOPT", "BASIS_MOLOPT_UCL", "GTH_POTENTIALS", "dftd3.dat")
+
+
+#: By what torch calls an instruction set, the flag of processors that have it.
+ISA_FLAGS = {"avx512": "avx512f", "avx2": "avx2", "asimd": "asimd"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,36 @@ def check_code(item: str, code: Code, computer: Computer, folder: Path) -> Itera
             yield Check(item, "ok", found.strip())
         else:
             yield from look(item, shlex.quote(executable), run)
+
+
+def check_model(model: PotentialData, computer: Computer) -> Iterator[Check]:
+    """See that a compiled model fits the processor or the GPU of a computer.
+
+    Behind a queue it is the login node that is looked at, which may differ from those that compute.
+    """
+    made_for = model.base.attributes.get("machine", {})
+    isa = str(made_for.get("isa") or "").lower()
+    flag = next((flag for name, flag in ISA_FLAGS.items() if isa.startswith(name)), "")
+    if made_for.get("device") == "cuda":
+        wanted, command = "a GPU", "nvidia-smi -L"
+    elif flag:
+        wanted, command = (
+            isa.upper(),
+            f"grep -m1 -E '^(flags|Features)' /proc/cpuinfo | grep -w {flag}",
+        )
+    else:
+        return
+    with computer.get_transport() as transport:
+        status, _, _ = transport.exec_command_wait(command)
+    item = f"model {model.uuid[:8]}"
+    if status == 0:
+        yield Check(item, "ok", f"compiled for {wanted}, which {computer.label} has")
+        return
+    direct = computer.scheduler_type == "core.direct"
+    where = computer.label if direct else f"the login node of {computer.label}"
+    text = f"compiled for {wanted}, which {where} lacks"
+    fix = "compile the package on that machine: `compile_code` and `device` of a training"
+    yield Check(item, "error" if direct else "warning", text, fix)
 
 
 def _probe_lammps(item: str, executable: str, run: Run) -> Iterator[Check]:

@@ -1,13 +1,20 @@
 """What keeps a launch script from submitting, and what does not."""
 
 import io
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
 
 import pytest
 from aiida import orm
 from rich.console import Console
 
+from aiida_nanoclusters.cli.code_checks import check_model
 from aiida_nanoclusters.cli.launch_checks import check_launch
 from aiida_nanoclusters.cli.terminal import Fixable
+from aiida_nanoclusters.data.potential import PotentialData
 
 BARE_LAMMPS = """#!/bin/sh
 # A LAMMPS that has no pair style allegro.
@@ -46,6 +53,34 @@ def test_the_pair_style_matters_where_a_model_is_learnt(
     assert "allegro" not in console.file.getvalue()
     with pytest.raises(Fixable, match="pair_style allegro: ERROR: Unrecognized pair style"):
         check_launch(inputs | {"train": {"code": nequip_code}}, console)
+
+
+def compiled(folder, device, isa):
+    metadata = {
+        "model_dtype": "float32",
+        "type_names": "Cu",
+        "r_max": "5.5",
+        "nequip_aoti_inputs": "pos edge_index atom_types",
+        "nequip_aoti_outputs": "atomic_energy forces virial",
+        "AOTI_DEVICE_KEY": device,
+        "AOTI_CPU_ISA": isa,
+    }
+    path = folder / f"{device}{isa}.nequip.pt2"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/data/cabc.wrapper_metadata.json", json.dumps(metadata))
+    return PotentialData.from_file(path, "allegro-compiled", level_of_theory="none").store()
+
+
+def test_a_model_must_fit_the_processor(localhost, tmp_path):
+    flags = Path("/proc/cpuinfo").read_text()
+    for isa, flag in (("AVX2", "avx2"), ("AVX512_VNNI", "avx512f"), ("ASIMD", "asimd")):
+        (check,) = check_model(compiled(tmp_path, "cpu", isa), localhost)
+        has_it = re.search(rf"\b{flag}\b", flags) is not None
+        assert check.verdict == ("ok" if has_it else "error"), check
+    (check,) = check_model(compiled(tmp_path, "cuda", ""), localhost)
+    assert check.verdict == ("ok" if shutil.which("nvidia-smi") else "error")
+    assert "a GPU" in check.text
+    assert list(check_model(compiled(tmp_path, "cpu", "INVALID_VEC_ISA"), localhost)) == []
 
 
 def test_a_computer_without_configuration(aiida_profile, eam_potential, tmp_path, console):

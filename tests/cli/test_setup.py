@@ -141,6 +141,11 @@ def test_doctor_finds_a_missing_lammps(home):
     assert "fix: correct `executable` of lammps@here" in lines[at + 1]
     assert any(line.startswith("✔ code bash@here") for line in lines)
     assert any(line.startswith("! daemon") for line in lines)
+    by_label = home.run(CLI, "doctor", "here")
+    assert by_label.returncode == 1
+    assert lines[at] in by_label.stdout.splitlines()
+    nowhere = home.run(CLI, "doctor", "elsewhere")
+    assert nowhere.returncode == 2 and "no profile.yaml in `elsewhere`" in nowhere.stderr
 
 
 def test_doctor_looks_for_the_data_of_cp2k(home):

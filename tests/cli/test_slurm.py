@@ -20,6 +20,7 @@ for job in orm.QueryBuilder().append(orm.CalcJobNode).all(flat=True):
     found.append({
         "state": job.process_state.value,
         "exit": job.exit_status,
+        "kind": job.process_label,
         "id": job.get_job_id(),
         "script": job.base.repository.get_object_content("_aiidasubmit.sh"),
     })
@@ -53,21 +54,29 @@ def test_doctor_reaches_the_cluster(cluster):
     assert re.search(r"✔ code lammps@cluster +LAMMPS ", done.stdout)
 
 
-def test_sizes_are_scanned_on_the_cluster(cluster, services):
+def test_a_study_runs_on_the_cluster(cluster, services):
+    """Labels, training, compiled committee, sizes, crossover: each a job of Slurm."""
+    report = cluster.path / "study.html"
     done = cluster.run(
-        "aiida", "run", "workchains/size_scan.py", "--sizes", "12-14", "--protocol", "tutorial",
-        "--potential-file", "Cu_mishin1.eam.alloy", "--lammps", "lammps@cluster",
-        "--options", "anneal.walltime=0:20:00",
+        "aiida", "run", "workchains/study.py", "--protocol", "trial",
+        "--lammps", "lammps@cluster", "--nequip", "nequip@cluster",
+        "--options", "anneal.walltime=0:20:00", "--report", str(report),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "magic sizes: " in done.stdout
+    for answer in ("magic sizes: ", "learnt: ", "reference: "):
+        assert answer in done.stdout
+    assert report.stat().st_size > 1e5
     jobs = jobs_of(cluster)
-    assert len({job["id"] for job in jobs}) == len(jobs) >= 2
+    assert {job["kind"] for job in jobs} == {
+        *("EvaluateCalculation", "LammpsCalculation", "TrainCalculation", "CompileCalculation")
+    }
+    assert len({job["id"] for job in jobs}) == len(jobs)
     assert {(job["state"], job["exit"]) for job in jobs} == {("finished", 0)}
     for job in jobs:
         assert "#SBATCH --partition=tests\n" in job["script"]
         assert "#SBATCH --account=tests\n" in job["script"]
-        assert "'mpirun' '-np' '1'" in job["script"]
+        if job["kind"] == "LammpsCalculation":
+            assert "'mpirun' '-np' '1'" in job["script"]
     times = {re.search(r"--time=(\S+)", job["script"])[1] for job in jobs}
     assert "00:20:00" in times
     assert services.slurm.jobs() == []

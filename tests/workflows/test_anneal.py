@@ -101,6 +101,6 @@ def test_settings_are_checked(aiida_profile, change, message) -> None:
     assert message in validate_settings(Dict(settings), None)
 
 
-@pytest.mark.parametrize("protocol", ["tutorial", "moderate", "liu2025"])
+@pytest.mark.parametrize("protocol", ["trial", "tutorial", "moderate", "liu2025"])
 def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
     assert validate_settings(Dict(load_protocol("anneal", protocol)["settings"]), None) is None

@@ -115,7 +115,7 @@ def test_packages_must_be_compiled(aiida_profile, eam_potential) -> None:
     assert "at least one" in validate_potentials({}, None)
 
 
-@pytest.mark.parametrize("protocol", ["tutorial", "moderate", "liu2025"])
+@pytest.mark.parametrize("protocol", ["trial", "tutorial", "moderate", "liu2025"])
 def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
     settings = load_protocol("crossover", protocol)["settings"]
     assert validate_settings(Dict(settings), None) is None

@@ -107,7 +107,7 @@ def test_frames_beyond_the_largest_force_are_left_out(aiida_profile) -> None:
     assert len(kept) == sum(force <= limit for force in largest)
 
 
-@pytest.mark.parametrize("protocol", ["tutorial", "liu2025"])
+@pytest.mark.parametrize("protocol", ["trial", "tutorial", "liu2025"])
 def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
     values = load_protocol("dataset", protocol)
     assert validate_settings(Dict(values["settings"]), None) is None

@@ -80,9 +80,15 @@ def test_only_the_lowest_of_each_size_counts(aiida_profile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "count"), [("tutorial", 10), ("moderate", 74), ("liu2025", 74 + 18 + 13)]
+    ("protocol", "count"),
+    [("trial", 3), ("tutorial", 10), ("moderate", 74), ("liu2025", 74 + 18 + 13)],
 )
 def test_protocols_name_the_sizes(lmp_code, protocol, count) -> None:
     builder = SizeScanWorkChain.get_builder_from_protocol(lmp_code, {}, "Cu", protocol)
     assert len(builder.sizes.get_list()) == count
-    assert load_protocol("size_scan", protocol)["anneal"] in ("tutorial", "moderate", "liu2025")
+    assert load_protocol("size_scan", protocol)["anneal"] in (
+        "trial",
+        "tutorial",
+        "moderate",
+        "liu2025",
+    )

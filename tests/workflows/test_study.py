@@ -32,7 +32,7 @@ def test_probes_are_checked(aiida_profile) -> None:
     assert "exactly" in validate_probes(Dict({"motifs": {}}), None)
 
 
-@pytest.mark.parametrize("protocol", ["tutorial", "moderate", "liu2025"])
+@pytest.mark.parametrize("protocol", ["trial", "tutorial", "moderate", "liu2025"])
 def test_protocols_name_existing_ones(protocol) -> None:
     values = load_protocol("study", protocol)
     for part in ("dataset", "train", "size_scan", "crossover"):
