@@ -1,6 +1,6 @@
 """The copper dimer by the protocol `pbe`: bond, binding energy, and the same input run by hand.
 
-verdi run benchmarks/dimer_pbe.py --vacuum 7
+verdi run benchmarks/dimer_pbe.py --vacuum 4.5
 
 Labels Cu2 at a few lengths and the atom by the work chain `label` on `cp2k@localhost`
 (`aiida-nanoclusters setup profiles/laptop-cp2k`), then runs the inputs of its job once more with
@@ -23,7 +23,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.cp2k_output import read_forces
 from aiida_nanoclusters.workflows.label import LabelWorkChain
 
-LENGTHS = (2.16, 2.20, 2.24, 2.28)  # Å
+LENGTHS = (2.18, 2.22, 2.26)  # Å
 
 
 def by_hand(job: CalcJobNode, executable: str) -> np.ndarray:
@@ -62,7 +62,10 @@ def main(vacuum: float, protocol: str) -> None:
     slopes = [frames.forces[frames.atoms_of(i)][1, 2] for i in range(len(LENGTHS))]
     zero = np.polyfit(slopes, LENGTHS, 2)[-1]
     print(f"bond {length:.4f} Å by energies, {zero:.4f} Å by forces; binding {binding:.3f} eV")
-    net = [np.linalg.norm(frames.forces[frames.atoms_of(i)].sum(axis=0)) / 2 for i in range(4)]
+    net = [
+        np.linalg.norm(frames.forces[frames.atoms_of(i)].sum(axis=0)) / 2
+        for i in range(len(LENGTHS))
+    ]
     print(f"largest net force {max(net):.1e} eV/Å per atom")
     jobs = [n for n in node.called_descendants if isinstance(n, CalcJobNode)]
     job = next(n for n in jobs if len(n.inputs.frames) >= len(LENGTHS))
