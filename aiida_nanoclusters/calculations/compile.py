@@ -11,6 +11,7 @@ from aiida.orm import List, Str
 
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.data.trust import trust_problem
 from aiida_nanoclusters.science.interactions import FILENAMES
 
 DEVICES = ("cpu", "cuda")
@@ -20,10 +21,10 @@ INDUCTOR_CACHE = "inductor"
 
 
 def validate_potential(value: PotentialData, _: Any) -> str | None:
-    """Only Allegro packages are compiled."""
+    """Only Allegro packages are compiled, and only of makers that are trusted."""
     if value.kind != "allegro":
         return f"the potential is `{value.kind}`: only a packaged Allegro model is compiled"
-    return None
+    return trust_problem(value)
 
 
 def validate_device(value: Str, _: Any) -> str | None:

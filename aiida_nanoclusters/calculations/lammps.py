@@ -13,6 +13,7 @@ from aiida.orm import ArrayData, Dict, List, RemoteData
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.data.trust import trust_problem
 from aiida_nanoclusters.formats.lammps import embed_frame, write_structures
 from aiida_nanoclusters.formats.lammps_input import (
     FINAL_FILE,
@@ -39,13 +40,13 @@ SETTINGS = {
 
 
 def validate_potential(value: PotentialData, _: Any) -> str | None:
-    """Refuse what LAMMPS cannot run."""
+    """Refuse what LAMMPS cannot run, and code of makers that are not trusted."""
     if not value.runs_in_lammps:
         return (
             "the potential is an Allegro package, which LAMMPS cannot run: compile it first "
             "(`nanoclusters.compile`)"
         )
-    return None
+    return trust_problem(value)
 
 
 def validate_stages(value: List, _: Any) -> str | None:

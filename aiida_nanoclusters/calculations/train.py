@@ -18,6 +18,7 @@ from aiida.orm import ArrayData, Dict, FolderData, Int, RemoteData
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.data.trust import may_run
 from aiida_nanoclusters.formats.extxyz import write_extxyz
 from aiida_nanoclusters.formats.nequip import (
     BEST_CHECKPOINT,
@@ -141,6 +142,11 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
         remote = value["restart_from"]
         if remote.is_cleaned:
             return "`restart_from` was cleaned, its checkpoint is gone: start anew without it"
+        if not may_run(remote):
+            return (
+                f"`restart_from` {remote.uuid} was imported, and a checkpoint carries code: if you "
+                f"trust its maker, run `aiida-nanoclusters trust {remote.uuid}`"
+            )
         if "code" in value and value["code"].computer.uuid != remote.computer.uuid:
             return (
                 f"`restart_from` lies on {remote.computer.label}, the code on "

@@ -6,7 +6,9 @@ import click
 
 from aiida_nanoclusters import __version__
 from aiida_nanoclusters.cli.doctor import doctor
+from aiida_nanoclusters.cli.import_archive import import_command, trust_command
 from aiida_nanoclusters.cli.import_labels import import_labels
+from aiida_nanoclusters.cli.publish import publish
 from aiida_nanoclusters.cli.report import report
 from aiida_nanoclusters.cli.setup import setup
 from aiida_nanoclusters.cli.status import status
@@ -24,7 +26,11 @@ def cli() -> None:
     prepare_environment()
 
 
-for command in (setup, doctor, status, report, import_labels):
+commands = (
+    *(setup, doctor, status, report),
+    *(publish, import_command, trust_command, import_labels),
+)
+for command in commands:
     cli.add_command(command)
 
 

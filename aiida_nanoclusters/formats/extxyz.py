@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -59,12 +60,25 @@ def read_extxyz(
 
 
 def write_extxyz(frames: Frames, path: str | Path) -> None:
-    """Write configurations with labels, charge and origin as extended XYZ in full precision."""
-    images = frames.to_atoms()
-    for atoms in images:
-        if frames.level_of_theory:
-            atoms.info["level_of_theory"] = frames.level_of_theory
-    ase.io.write(path, images, format="extxyz")
+    """Write configurations with labels, charge and origin as extended XYZ, every digit of them."""
+    with Path(path).open("w", encoding="utf-8") as handle:
+        for atoms in frames:
+            if frames.level_of_theory:
+                atoms.info["level_of_theory"] = frames.level_of_theory
+            handle.write(_exact(atoms))
+
+
+def _exact(atoms: Atoms) -> str:
+    """One frame as ASE writes it, but for the 8 decimals it leaves of positions and forces."""
+    text = io.StringIO()
+    ase.io.write(text, atoms, format="extxyz")
+    head = text.getvalue().split("\n", 2)[:2]
+    columns = [atoms.positions]
+    if atoms.calc is not None and "forces" in atoms.calc.results:
+        columns.append(atoms.calc.results["forces"])
+    rows = zip(atoms.get_chemical_symbols(), np.hstack(columns).tolist(), strict=True)
+    lines = (f"{symbol:<2} {' '.join(map(repr, values))}" for symbol, values in rows)
+    return "\n".join([*head, *lines, ""])
 
 
 def _adopt_labels(atoms: Atoms) -> Atoms:

@@ -22,3 +22,34 @@ DIFFERENCE_HIGH = "difference_high"  # eV/atom, (G,), upper end
 MODE_SIZES = "mode_sizes"  # number of atoms, (W,)
 DELTA_E = "delta_e"  # eV/atom, (W,), equation 4
 DELTA_Z = "delta_z"  # neighbours per atom, (W,), equation 3
+
+#: Unit of each array, as tables of them say it.
+UNITS = {
+    SIZES: "atoms",
+    ENERGIES: "eV",
+    BINDING_ENERGIES: "eV/atom",
+    SECOND_DIFFERENCE_SIZES: "atoms",
+    SECOND_DIFFERENCES: "eV",
+    SECOND_DIFFERENCE_SPREADS: "eV",
+    MEMBER_ENERGIES: "eV",
+    COORDINATION: "neighbours/atom",
+    GRID: "atoms",
+    DIFFERENCE: "eV/atom",
+    DIFFERENCE_LOW: "eV/atom",
+    DIFFERENCE_HIGH: "eV/atom",
+    MODE_SIZES: "atoms",
+    DELTA_E: "eV/atom",
+    DELTA_Z: "neighbours/atom",
+}
+
+#: Arrays that share their rows, by the name of their table.
+TABLES = {
+    "energies": (SIZES, ENERGIES, BINDING_ENERGIES, MEMBER_ENERGIES, COORDINATION),
+    "second_differences": (
+        SECOND_DIFFERENCE_SIZES,
+        SECOND_DIFFERENCES,
+        SECOND_DIFFERENCE_SPREADS,
+    ),
+    "curve": (GRID, DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH),
+    "modes": (MODE_SIZES, DELTA_E, DELTA_Z),
+}

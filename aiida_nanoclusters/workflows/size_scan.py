@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
 from aiida.orm import ArrayData, Dict, Int, List, ProcessNode, Str
 
+from aiida_nanoclusters.calculations.evaluate import validate_potentials
 from aiida_nanoclusters.calculations.size_scan import compare_sizes, join_scans
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
@@ -14,6 +18,11 @@ from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.validators import validate_sizes
+
+
+def validate_committee(value: Mapping[str, PotentialData] | None, port: Any) -> str | None:
+    """A committee is optional, its members must be potentials that may be run."""
+    return validate_potentials(value, port) if value else None
 
 
 class SizeScanWorkChain(BatchedWorkChain):
@@ -35,6 +44,7 @@ class SizeScanWorkChain(BatchedWorkChain):
             valid_type=PotentialData,
             dynamic=True,
             required=False,
+            validator=validate_committee,
             help="Potentials whose spread is the uncertainty.",
         )
         spec.expose_inputs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import ExitCode, ProcessSpec, WorkChain
 from aiida.orm import Dict
 
+from aiida_nanoclusters.calculations.lammps import validate_potential
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.checks import check_frames
@@ -31,7 +32,12 @@ class PotentialEngineWorkChain(WorkChain):
         """Declare ports and outline."""
         super().define(spec)
         spec.input("frames", valid_type=FramesData, help="What to label.")
-        spec.input("potential", valid_type=PotentialData, help="The reference.")
+        spec.input(
+            "potential",
+            valid_type=PotentialData,
+            validator=validate_potential,
+            help="The reference.",
+        )
         spec.expose_inputs(
             EvaluateBaseWorkChain, exclude=("evaluate.frames", "evaluate.potentials")
         )

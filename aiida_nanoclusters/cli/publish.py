@@ -1,0 +1,225 @@
+"""aiida-nanoclusters publish: results as a folder that others can read, with or without AiiDA."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
+from aiida_nanoclusters.formats.checksums import write_checksums
+from aiida_nanoclusters.formats.publication import (
+    ARCHIVE_FILE,
+    File,
+    Publication,
+    license_url,
+    write_readmes,
+)
+
+if TYPE_CHECKING:
+    from aiida.orm import Node
+    from rich.console import Console
+
+#: Withheld files that are shown one by one on the terminal; the README lists all.
+_SHOWN = 10
+
+
+@click.command()
+@click.argument("uuids", nargs=-1, required=True, metavar="UUID...")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to make; it must not exist, or be empty.",
+)
+@click.option("--title", help="Of the data set; made of what is published by default.")
+@click.option("--author", "authors", multiple=True, help="Name; once for each author, in order.")
+@click.option(
+    "--license",
+    "license_name",
+    default="CC-BY-4.0",
+    show_default=True,
+    help="SPDX identifier or address of the licence the data are given under.",
+)
+@click.option("--citation", default="", help="What to cite, as one line.")
+@profile_option
+def publish(
+    uuids: tuple[str, ...],
+    out: Path,
+    title: str | None,
+    authors: tuple[str, ...],
+    license_name: str,
+    citation: str,
+    profile_name: str | None,
+) -> None:
+    """Write results as a folder for Materials Cloud or Zenodo.
+
+    UUID (or pk) is that of any finished process or any data: a study, a crossover, a set of
+    frames. The folder holds an AiiDA archive with the whole way to it, and beside it frames as
+    extended XYZ and LMDB, tables as CSV, potentials as they are, a README for people, one for
+    machines, and checksums. Licensed files (POTCARs) are left out, and said so.
+
+    `aiida-nanoclusters import DIR` reads it back.
+    """
+    open_profile(profile_name)
+    console = make_console()
+    publication = publish_nodes(
+        [_load(uuid) for uuid in dict.fromkeys(uuids)],
+        out,
+        title=title,
+        authors=authors or _own_name(),
+        license_name=license_name,
+        citation=citation,
+    )
+    _tell(console, publication, out)
+
+
+def publish_nodes(
+    nodes: Sequence[Node],
+    out: Path,
+    *,
+    authors: Sequence[str],
+    license_name: str = "CC-BY-4.0",
+    title: str | None = None,
+    citation: str = "",
+) -> Publication:
+    """Publish nodes as a folder and return what was written.
+
+    The folder is written beside `out` and takes its name only when it is complete.
+
+    Raises
+    ------
+    Fixable
+        If a process still runs, `out` is in use, or a text cannot be used.
+    """
+    from aiida_nanoclusters.cli import publish_gather
+
+    _check(nodes, out, authors, license_name)
+    found = publish_gather.gather(nodes)
+    _check_ended(found.pks)
+    roots = {node.uuid: publish_gather.describe(node) for node in nodes}
+    publication = Publication(
+        title=title or f"Data of {', '.join(roots.values())}",
+        authors=tuple(authors),
+        license=license_name,
+        published=date.today(),
+        roots=roots,
+        citation=citation,
+        versions=publish_gather.versions(found.pks),
+        counts=publish_gather.count_nodes(found.pks),
+        told=publish_gather.whom_it_names(found.pks),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-incomplete-", dir=out.parent))
+    try:
+        publication = _write(publication, found, partial)
+        partial.chmod(0o777 & ~_umask())
+        partial.replace(out)
+    except OSError as error:
+        raise Fixable(f"cannot write {out}: {error.strerror}; choose another --out") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return publication
+
+
+def _write(publication: Publication, found: Any, folder: Path) -> Publication:
+    from aiida_nanoclusters.cli.archive_log import quiet_archives
+    from aiida_nanoclusters.cli.publish_archive import find_withheld, write_archive
+    from aiida_nanoclusters.cli.publish_plain import write_plain
+
+    withheld = find_withheld(found.pks)
+    with quiet_archives():
+        write_archive(found.roots, folder / ARCHIVE_FILE, withheld)
+    what = f"AiiDA archive of {len(found.pks)} nodes: everything, with its provenance"
+    files = [File(ARCHIVE_FILE, what), *write_plain(found, folder)]
+    publication = replace(publication, files=tuple(files), withheld=tuple(withheld))
+    write_readmes(publication, folder)
+    write_checksums(folder)
+    return publication
+
+
+def _check(nodes: Sequence[Node], out: Path, authors: Sequence[str], license_name: str) -> None:
+    if not nodes:
+        raise Fixable("nothing to publish: give at least one UUID")
+    if not authors or not all(name.strip() for name in authors):
+        raise Fixable("no author: give --author 'Given Family', once for each")
+    try:
+        license_url(license_name)
+    except ValueError as error:
+        raise Fixable(str(error)) from error
+    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
+        raise Fixable(f"{out} exists and is not an empty folder: choose another --out")
+
+
+def _check_ended(pks: Iterable[int]) -> None:
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    query = QueryBuilder().append(
+        ProcessNode,
+        filters={"or": [{"attributes": {"!has_key": "sealed"}}, {"attributes.sealed": False}]},
+        project=["id", "uuid", "attributes.process_label"],
+    )
+    chosen = set(pks)
+    running = [(uuid, label) for pk, uuid, label in query.iterall() if pk in chosen]
+    if running:
+        uuid, label = running[0]
+        raise Fixable(
+            f"{label} {uuid} has not ended: wait for it, or `verdi process kill {uuid}` it, and "
+            "publish then"
+        )
+
+
+def _load(identifier: str) -> Node:
+    from aiida.common.exceptions import MultipleObjectsError, NotExistent
+    from aiida.orm import load_node
+
+    try:
+        return load_node(identifier)
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise Fixable(f"no node `{identifier}`: give a UUID or PK this profile has") from error
+
+
+def _own_name() -> tuple[str, ...]:
+    from aiida.orm import User
+
+    user = User.collection.get_default()
+    name = "" if user is None else f"{user.first_name} {user.last_name}".strip()
+    return (name,) if name else ()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _tell(console: Console, publication: Publication, out: Path) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("kB", justify="right")
+    table.add_column("what", overflow="fold")
+    for file in publication.files:
+        size = (out / file.path).stat().st_size
+        table.add_row(file.path, f"{size / 1000:.0f}", file.what)
+    console.print(table)
+    if publication.withheld:
+        console.print(f"[yellow]{len(publication.withheld)} files were left out[/yellow]")
+        for left in publication.withheld[:_SHOWN]:
+            line = f"  {left.path} of node {left.node}: {left.reason}"
+            console.print(line, markup=False, soft_wrap=True)
+        if len(publication.withheld) > _SHOWN:
+            console.print(f"  and {len(publication.withheld) - _SHOWN} more: the README lists all")
+        console.print("their nodes are in the archive with all else that they hold")
+    for text in publication.told:
+        console.print(text, markup=False, soft_wrap=True)
+    total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    console.print(f"{out}: {total / 1e6:.2f} MB; read README.md before you give it on")
