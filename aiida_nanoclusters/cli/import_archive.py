@@ -96,13 +96,18 @@ def trust_command(uuids: tuple[str, ...], profile_name: str | None) -> None:
     PotentialData, or of the RemoteData of a training that is to go on.
     """
     open_profile(profile_name)
-    from aiida.orm import RemoteData
+    from aiida.orm import Node, RemoteData
 
     from aiida_nanoclusters.cli.launch import get_node
     from aiida_nanoclusters.data.potential import PotentialData
     from aiida_nanoclusters.data.trust import trust
 
-    nodes = [get_node(uuid, (PotentialData, RemoteData)) for uuid in uuids]  # type: ignore[arg-type]
+    nodes = [get_node(uuid, Node) for uuid in uuids]
+    for node in nodes:
+        if not isinstance(node, PotentialData | RemoteData):
+            raise Fixable(
+                f"{node.uuid} is neither a PotentialData nor a RemoteData: nothing else needs trust"
+            )
     for node in nodes:
         trust(node)
         make_console().print(f"trusted: {node.uuid}")

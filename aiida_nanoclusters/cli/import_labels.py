@@ -44,6 +44,8 @@ def import_labels(**options: Any) -> None:
     compressed as .xz, .gz or .bz2 or not; outputs of CP2K, not compressed. Steps that did not
     converge are no labels and left out, and said so; whatever else is remarkable is listed and
     kept. Exit code 1 if there is no label at all.
+
+    Published folders, AiiDA archives and potentials come in by `aiida-nanoclusters import`.
     """
     from aiida_nanoclusters.cli.gather_labels import gather
 

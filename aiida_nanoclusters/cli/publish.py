@@ -49,6 +49,11 @@ _SHOWN = 10
     help="SPDX identifier or address of the licence the data are given under.",
 )
 @click.option("--citation", default="", help="What to cite, as one line.")
+@click.option(
+    "--small",
+    is_flag=True,
+    help="Leave out what can be made again: compiled models and the LMDB of frames.",
+)
 @profile_option
 def publish(
     uuids: tuple[str, ...],
@@ -57,6 +62,7 @@ def publish(
     authors: tuple[str, ...],
     license_name: str,
     citation: str,
+    small: bool,
     profile_name: str | None,
 ) -> None:
     """Write results as a folder for Materials Cloud or Zenodo.
@@ -77,6 +83,7 @@ def publish(
         authors=authors or _own_name(),
         license_name=license_name,
         citation=citation,
+        small=small,
     )
     _tell(console, publication, out)
 
@@ -89,6 +96,7 @@ def publish_nodes(
     license_name: str = "CC-BY-4.0",
     title: str | None = None,
     citation: str = "",
+    small: bool = False,
 ) -> Publication:
     """Publish nodes as a folder and return what was written.
 
@@ -119,7 +127,7 @@ def publish_nodes(
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-incomplete-", dir=out.parent))
     try:
-        publication = _write(publication, found, partial)
+        publication = _write(publication, found, partial, small)
         partial.chmod(0o777 & ~_umask())
         partial.replace(out)
     except OSError as error:
@@ -129,16 +137,16 @@ def publish_nodes(
     return publication
 
 
-def _write(publication: Publication, found: Any, folder: Path) -> Publication:
+def _write(publication: Publication, found: Any, folder: Path, small: bool) -> Publication:
     from aiida_nanoclusters.cli.archive_log import quiet_archives
-    from aiida_nanoclusters.cli.publish_archive import find_withheld, write_archive
+    from aiida_nanoclusters.cli.publish_archive import find_compiled, find_withheld, write_archive
     from aiida_nanoclusters.cli.publish_plain import write_plain
 
-    withheld = find_withheld(found.pks)
+    withheld = find_withheld(found.pks) | (find_compiled(found.pks) if small else {})
     with quiet_archives():
         write_archive(found.roots, folder / ARCHIVE_FILE, withheld)
     what = f"AiiDA archive of {len(found.pks)} nodes: everything, with its provenance"
-    files = [File(ARCHIVE_FILE, what), *write_plain(found, folder)]
+    files = [File(ARCHIVE_FILE, what), *write_plain(found, folder, lmdb=not small)]
     publication = replace(publication, files=tuple(files), withheld=tuple(withheld))
     write_readmes(publication, folder)
     write_checksums(folder)

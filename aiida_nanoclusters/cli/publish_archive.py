@@ -14,6 +14,7 @@ from aiida.tools.archive import create_archive
 from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSqlZip
 from aiida.tools.archive.implementations.sqlite_zip.writer import ArchiveWriterSqlZip
 
+from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.data.trust import TRUSTED
 from aiida_nanoclusters.formats.publication import Withheld
 
@@ -55,6 +56,20 @@ def find_withheld(pks: Collection[int]) -> dict[Withheld, str]:
         if key in licensed:
             found[Withheld(uuid, path, f"a POTCAR by its content: {_LICENCE}")] = key
     return dict(sorted(found.items(), key=lambda item: (item[0].node, item[0].path)))
+
+
+def find_compiled(pks: Collection[int]) -> dict[Withheld, str]:
+    """Return the files of compiled models, with the key of their content."""
+    query = QueryBuilder().append(
+        PotentialData, filters={"attributes.kind": "allegro-compiled"}, project="id"
+    )
+    compiled = set(pks).intersection(query.all(flat=True))
+    reason = "fits one kind of machine only: compile the package it was made of"
+    return {
+        Withheld(uuid, path, reason): key
+        for uuid, _, files in repository_files(compiled)
+        for path, key in files.items()
+    }
 
 
 def repository_files(

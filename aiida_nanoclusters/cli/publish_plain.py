@@ -35,17 +35,17 @@ _ERROR_UNITS = {
 }
 
 
-def write_plain(found: Gathered, folder: Path) -> Iterator[File]:
-    """Write frames, potentials and tables below `folder`; yield each file."""
+def write_plain(found: Gathered, folder: Path, *, lmdb: bool = True) -> Iterator[File]:
+    """Write frames (as LMDB, too, if asked), potentials and tables below `folder`; yield each."""
     for name, frames in found.frames.items():
-        yield from _write_frames(name, frames, folder)
+        yield from _write_frames(name, frames, folder, lmdb)
     for name, potential in found.potentials.items():
         yield _write_potential(name, potential, folder)
     for name, result in found.results.items():
         yield from _write_result(name, result, folder)
 
 
-def _write_frames(name: str, node: FramesData, folder: Path) -> Iterator[File]:
+def _write_frames(name: str, node: FramesData, folder: Path, lmdb: bool) -> Iterator[File]:
     frames = node.frames
     part = "frames" if node.is_labelled else "structures"
     (folder / part).mkdir(exist_ok=True)
@@ -56,7 +56,7 @@ def _write_frames(name: str, node: FramesData, folder: Path) -> Iterator[File]:
     path = f"{part}/{name}.extxyz"
     write_extxyz(frames, folder / path)
     yield File(path, what, node.uuid)
-    if node.is_labelled:
+    if node.is_labelled and lmdb:
         path = f"{part}/{name}.lmdb"
         write_lmdb(frames, folder / path)
         yield File(path, f"the same, for nequip: {what}", node.uuid)

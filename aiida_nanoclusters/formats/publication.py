@@ -161,8 +161,8 @@ def _left_out(publication: Publication) -> list[str]:
     if not publication.withheld:
         return ["Nothing: no licensed file was among it."]
     lines = [
-        "Files that may not be given on; the nodes that held them are there, with all else that "
-        "they hold, so that no link of the graph is missing.",
+        "The files below. The nodes that held them are in the archive with all else that they "
+        "hold, so that no link of the graph is missing.",
         "",
     ]
     rows = [(f"`{w.node}`", f"`{w.path}`", w.reason) for w in publication.withheld]
