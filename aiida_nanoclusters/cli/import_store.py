@@ -10,6 +10,7 @@ from typing import Any
 
 from aiida.orm import Computer, Group, ImportGroup, Node, ProcessNode, QueryBuilder, RemoteData
 from aiida.tools.archive import import_archive
+from ase.io.formats import UnknownFileTypeError, filetype
 
 from aiida_nanoclusters.cli.import_checks import (
     archive_errors,
@@ -62,7 +63,7 @@ def prepare(
         if kind is not None:
             return _prepare_potential(path, kind, level)
         return _prepare_plain(path, level, atom_energy)
-    except ValueError as error:
+    except (ValueError, UnknownFileTypeError) as error:
         raise Fixable(" ".join(str(error).split())) from error
 
 
@@ -105,6 +106,8 @@ def _prepare_plain(
             f"{path.name} is no archive, potential or extended XYZ: labels of other programs come "
             "in by `aiida-nanoclusters import-labels`"
         )
+    if filetype(str(path)) not in ("extxyz", "xyz"):  # some that ASE reads run code
+        raise Fixable(f"{path.name} is no extended XYZ, whatever its name")
     energies = dict(parse_atom_energy(text) for text in atom_energy)
     frames = read_extxyz(path, level_of_theory=level or "", atom_energies=energies or None)
     check_frames(frames)

@@ -14,6 +14,9 @@ from typing import Any
 
 import yaml
 
+#: Bytes of metadata above which a file is not what it claims to be.
+_LARGEST_TEXT = 10_000_000
+
 
 def read_package_metadata(path: str | Path) -> dict[str, Any]:
     """Return what a packaged model (``.nequip.zip``) says about itself; no code in it is run.
@@ -32,8 +35,8 @@ def read_package_metadata(path: str | Path) -> dict[str, Any]:
     texts = _archive_texts(path, ("/model/package_metadata.txt", "/model/config.yaml"))
     if len(texts) != 2:
         raise ValueError(f"{path} is no packaged model: make one with nequip-package build")
-    metadata, config = (yaml.safe_load(text) for text in texts)
     try:
+        metadata, config = (yaml.safe_load(text) for text in texts)
         types: Mapping[int, str] = metadata["atom_types"]
         model = config["training_module"]["model"]
         return {
@@ -43,7 +46,7 @@ def read_package_metadata(path: str | Path) -> dict[str, Any]:
             "seed": int(model["seed"]),
             "versions": {name: str(version) for name, version in metadata["versions"].items()},
         }
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise ValueError(f"{path} holds metadata of an unknown form: no {error}") from error
 
 
@@ -87,6 +90,8 @@ def _archive_texts(path: str | Path, endings: Sequence[str]) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             found = [next((n for n in names if n.endswith(end)), None) for end in endings]
+            if any(name and archive.getinfo(name).file_size > _LARGEST_TEXT for name in found):
+                raise ValueError(f"{path} holds metadata far too large to be those of a model")
             return [archive.read(name).decode("utf-8") for name in found if name is not None]
     except FileNotFoundError as error:
         raise ValueError(f"{path} does not exist") from error

@@ -6,6 +6,7 @@ from aiida.engine import ExitCode, ProcessSpec, WorkChain, if_, while_
 from aiida.orm import ArrayData, Dict, Float, List, Str
 
 from aiida_nanoclusters.calculations import crossover as steps
+from aiida_nanoclusters.calculations.evaluate import validate_potentials
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.clusters import MOTIFS
@@ -228,16 +229,6 @@ class CrossoverWorkChain(WorkChain):
         seeds = [derive_seed(settings["seed"], i) for i in range(len(frames))]
         inputs["lammps"]["seeds"] = List(seeds)
         return self.submit(LammpsBaseWorkChain, **inputs)
-
-
-def validate_potentials(value, _) -> str | None:
-    """A committee has at least one member, all of which LAMMPS can run."""
-    if not value:
-        return "give at least one potential"
-    packages = sorted(key for key, potential in value.items() if not potential.runs_in_lammps)
-    if packages:
-        return f"{', '.join(packages)}: Allegro packages; compile them first (nanoclusters.compile)"
-    return None
 
 
 def validate_settings(value: Dict, _) -> str | None:

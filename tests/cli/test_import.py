@@ -424,6 +424,9 @@ WRONG = [
     (("empty",), "has no SHA256SUMS: give a published folder"),
     (("labels.extxyz",), "does not say what its labels are: give --level"),
     (("bad.extxyz",), "bad.extxyz cannot be read as frames"),
+    (("other.xyz",), "other.xyz is no extended XYZ, whatever its name"),
+    (("bad.nequip.zip",), "holds metadata of an unknown form"),
+    (("bomb.nequip.zip",), "holds metadata far too large"),
     (("bad.eam.alloy",), "bad.eam.alloy is no `eam/alloy` potential file"),
     (("labels.extxyz", "--max-size", "large"), "--max-size large: write it as '20 GB'"),
     (("labels.extxyz", "--level", "x", "--atom-energy", "Cu"), "write it as Cu=-0.2 (eV)"),
@@ -446,6 +449,11 @@ def test_wrong_calls_name_the_fix(aiida_profile_clean, tmp_path, arguments, mess
     )
     (tmp_path / "bad.extxyz").write_text("3\ncomment\nCu 0 0\n")
     (tmp_path / "bad.eam.alloy").write_text("nothing\n")
+    (tmp_path / "other.xyz").write_bytes(b"- of UlmASE-Trajectory" + b"\0" * 100)
+    for name, text in (("bad", "a: [1"), ("bomb", "#" * 20_000_000)):
+        with zipfile.ZipFile(tmp_path / f"{name}.nequip.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for member in ("m/model/package_metadata.txt", "m/model/config.yaml"):
+                archive.writestr(member, text)
     paths = [tmp_path / a if (tmp_path / a).exists() or "." in a else a for a in arguments]
     code, text = run_import(*paths)
     assert code == 2 and message in text, text
