@@ -6,6 +6,7 @@ import click
 
 from aiida_nanoclusters import __version__
 from aiida_nanoclusters.cli.doctor import doctor
+from aiida_nanoclusters.cli.find import find
 from aiida_nanoclusters.cli.import_labels import import_labels
 from aiida_nanoclusters.cli.report import report
 from aiida_nanoclusters.cli.setup import setup
@@ -24,7 +25,7 @@ def cli() -> None:
     prepare_environment()
 
 
-for command in (setup, doctor, status, report, import_labels):
+for command in (setup, doctor, status, report, find, import_labels):
     cli.add_command(command)
 
 
