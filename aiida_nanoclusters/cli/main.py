@@ -6,6 +6,7 @@ import click
 
 from aiida_nanoclusters import __version__
 from aiida_nanoclusters.cli.doctor import doctor
+from aiida_nanoclusters.cli.explain import explain
 from aiida_nanoclusters.cli.find import find
 from aiida_nanoclusters.cli.import_labels import import_labels
 from aiida_nanoclusters.cli.report import report
@@ -25,7 +26,7 @@ def cli() -> None:
     prepare_environment()
 
 
-for command in (setup, doctor, status, report, find, import_labels):
+for command in (setup, doctor, status, report, find, explain, import_labels):
     cli.add_command(command)
 
 

@@ -73,37 +73,49 @@ def find_datasets(
     ValueError
         If an element is unknown or a range is empty.
     """
-    filters: dict[str, Any] = {}
-    if elements:
-        filters["attributes.elements"] = {"contains": check_elements(elements)}
     span = check_range(sizes, "sizes")
-    if span is not None and span[0] == span[1]:
-        filters["attributes.sizes"] = {"contains": [span[0]]}
-        span = None
+    check_range((min_frames or 0, max_frames), "number of frames")
+    filters: dict[str, Any] = {}
     if level is not None:
         filters["attributes.level_of_theory"] = level
-    check_range((min_frames or 0, max_frames), "number of frames")
     bounds = [{">=": min_frames}] if min_frames is not None else []
     bounds += [{"<=": max_frames}] if max_frames is not None else []
     if bounds:
         filters["attributes.n_frames"] = {"and": bounds}
     if labelled is not None:
         filters["attributes.n_labelled"] = {">": 0} if labelled else 0
+    # The dear ones last: SQLite looks into lists by a function of Python.
+    if span is not None and span[0] == span[1]:
+        filters["attributes.sizes"] = {"contains": [span[0]]}
+        span = None
+    if elements:
+        filters["attributes.elements"] = {"contains": check_elements(elements)}
+    if span is not None:
+        matching = _with_sizes(filters, *span)
+        if not matching:
+            return []
+        filters = {"id": {"in": matching}}
     query = QueryBuilder().append(
         FramesData,
+        subclassing=False,  # the index of node types is used
         tag="frames",
         filters=filters,
         project=["id", "uuid", "ctime", *(f"attributes.{name}" for name in _FIELDS)],
     )
     query.order_by({"frames": {"id": "desc"}})
-    if limit is not None and span is None:
+    if limit is not None:
         query.limit(limit)
     rows = query.all()
-    if span is not None:  # no operator of the database looks for a range inside a list
-        low, high = span
-        rows = [row for row in rows if any(low <= n <= high for n in row[6])][:limit]
     origin = makers(row[0] for row in rows)
     return [_dataset(row, *origin.get(row[0], ("", ""))) for row in rows]
+
+
+def _with_sizes(filters: dict[str, Any], low: int, high: int) -> list[int]:
+    """Return the pks of sets with a size in a range: no database looks for that inside a list."""
+    query = QueryBuilder().append(
+        FramesData, subclassing=False, filters=filters, project=["id", "attributes.sizes"]
+    )
+    return [pk for pk, sizes in query.all() if any(low <= n <= high for n in sizes)]
 
 
 def check_range(

@@ -105,6 +105,7 @@ def find_potentials(
     names = ("kind", "elements", "cutoff", "level_of_theory", "training_set")
     query = QueryBuilder().append(
         PotentialData,
+        subclassing=False,
         tag="potential",
         filters=filters,
         project=["id", "uuid", "ctime", *(f"attributes.{name}" for name in names)],

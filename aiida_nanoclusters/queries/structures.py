@@ -126,7 +126,9 @@ def _find(
 ) -> list[dict[str, Any]]:
     """Return what is asked of sets of frames; only of those computed by `runners`, if given."""
     if runners is None:
-        query = QueryBuilder().append(FramesData, filters=filters, tag="frames", project=project)
+        query = QueryBuilder().append(
+            FramesData, subclassing=False, filters=filters, tag="frames", project=project
+        )
         return [row["frames"] for row in query.dict()]
     query = QueryBuilder().append(PotentialData, filters={"id": {"in": runners}}, tag="potential")
     query.append(
