@@ -83,7 +83,7 @@ def tell(found: Explanation) -> Iterator[Text]:
     yield Text(f"  {found.what}")
     for text in (found.label, found.description):
         if text:
-            yield Text(f"  “{text}”")
+            yield Text(f"  “{_short(text, 200)}”")
     yield Text(f"  {found.created.strftime('%Y-%m-%d %H:%M %Z')}")
     yield from _part("Made by", _makers(found))
     yield from _part("From", (f"{s.name}: {s.what}\n    {s.uuid}" for s in found.sources))
@@ -129,8 +129,14 @@ def _number(number: Numbers) -> str:
     value = number.value
     if isinstance(value, dict):
         keys = ", ".join(f"{k} {_short(v)}" for k, v in value.items() if not isinstance(v, dict))
-        where = f"as protocol {number.protocol}" if number.protocol else "no protocol's own"
-        said = f"{where}" + (f"; {_short(keys, 200)}" if keys else "")
+        said = "; ".join(
+            part
+            for part in (
+                f"those of protocol {number.protocol}" if number.protocol else "",
+                _short(keys, 200),
+            )
+            if part
+        )
         return f"{number.name} ({number.process}): {said}\n    {number.uuid}"
     return f"{number.name} ({number.process}): {_short(value)}"
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from aiida.common.links import LinkType
@@ -24,7 +25,7 @@ from aiida_nanoclusters.queries.nodes import aware, chunks, kind_of
 from aiida_nanoclusters.queries.programs import Code, Version, codes_of, versions_of
 from aiida_nanoclusters.queries.stages import StageGraph, called, stage_graph
 from aiida_nanoclusters.queries.words import describe
-from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
+from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names, protocol_stems
 
 _HOUR = 3600.0
 
@@ -183,28 +184,30 @@ def _numbers(processes: list[ProcessNode]) -> Iterable[Numbers]:
             value = node.get_dict() if isinstance(node, Dict) else getattr(node, "value", None)
             if hasattr(node, "get_list"):
                 value = node.get_list()
-            protocol = _protocol(value) if isinstance(value, dict) else ""
+            ours = "nanoclusters." in (process.process_type or "")
+            protocol = _protocol(value) if ours and isinstance(value, dict) else ""
             yield Numbers(kind_of(process), name, value, protocol, node.uuid)
 
 
 def _protocol(settings: Mapping[str, Any]) -> str:
     """Return the protocol that has the same settings, e.g. ``train/moderate``; empty if none."""
-    for stem in ("train", "crossover", "anneal", "size_scan", "dataset", "cp2k", "vasp", "study"):
-        try:
-            names = protocol_names(stem)
-        except ValueError:
-            continue  # not every work chain has protocols
-        for name in names:
+    return next((name for name, parts in _protocols() if settings in parts), "")
+
+
+@cache
+def _protocols() -> tuple[tuple[str, list[Any]], ...]:
+    """Return every protocol by name, with what of it a work chain takes as one input.
+
+    That is all of it, all but the seeds, or one of its parts.
+    """
+    found = []
+    for stem in protocol_stems():
+        for name in protocol_names(stem):
             content = load_protocol(stem, name)
-            if settings in _parts(content):
-                return f"{stem}/{name}"
-    return ""
-
-
-def _parts(content: dict[str, Any]) -> list[Any]:
-    """Return what of a protocol a work chain takes as one input: all, without seeds, or a part."""
-    parts = [content, {key: value for key, value in content.items() if key != "seeds"}]
-    return [*parts, *(value for value in content.values() if isinstance(value, dict))]
+            unseeded = {key: value for key, value in content.items() if key != "seeds"}
+            parts = [value for value in content.values() if isinstance(value, dict)]
+            found.append((f"{stem}/{name}", [content, unseeded, *parts]))
+    return tuple(found)
 
 
 # -- cost ----------------------------------------------------------------------------------
