@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import webbrowser
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,9 @@ _NUMBER = re.compile(r"[−+]?\d[\d.e−]*( %)?|–")
     show_default=True,
     help="File to write.",
 )
+@click.option("--full-graph", is_flag=True, help="Add a picture of every node (needs graphviz).")
 @click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
-def report(uuid: str, profile_name: str | None, out: Path, open_it: bool) -> None:
+def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, open_it: bool) -> None:
     """Write one HTML file that tells a study: answers, pictures, structures, provenance.
 
     UUID (or pk) is that of a study, or of one part of it: data set, training, size scan or
@@ -51,26 +53,29 @@ def report(uuid: str, profile_name: str | None, out: Path, open_it: bool) -> Non
         raise Fixable(f"no process `{uuid}`: `verdi process list -a` shows all") from error
     if not isinstance(node, ProcessNode):
         raise Fixable(f"`{uuid}` is no process but data: `verdi node show {uuid}` shows it")
-    out = write_report(node, out)
+    out = write_report(node, out, full_graph=full_graph)
     make_console().print(f"{out}  (of {node.uuid})", soft_wrap=True)
     if open_it:
         webbrowser.open(out.as_uri())
 
 
-def write_report(node: ProcessNode, out: Path) -> Path:
-    """Write the report of a process and return where it lies.
+def write_report(node: ProcessNode, out: Path, *, full_graph: bool = False) -> Path:
+    """Write the report of a process and return where it lies; `full_graph` draws every node.
 
     Raises
     ------
     Fixable
         If there is nothing to report on, or the file cannot be written.
     """
+    from aiida_nanoclusters.cli.explain import full_picture
     from aiida_nanoclusters.cli.report_collect import collect
 
     try:
         found = collect(node)
     except ValueError as error:
         raise Fixable(str(error)) from error
+    if full_graph:
+        found = replace(found, full_picture=full_picture(node))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(render(found), encoding="utf-8")
