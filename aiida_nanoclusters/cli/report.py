@@ -17,7 +17,7 @@ from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile,
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-    from aiida_nanoclusters.cli.report_data import CrossoverPart, StageRow, Structure, StudyReport
+    from aiida_nanoclusters.cli.report_data import StageRow, Structure, StudyReport
 
 #: Most processes a report lists one by one.
 MOST_PROCESSES = 1500
@@ -95,7 +95,7 @@ def render(report: StudyReport) -> str:
     from aiida_nanoclusters import __version__
     from aiida_nanoclusters.cli.progress import duration
     from aiida_nanoclusters.cli.report_figures import show
-    from aiida_nanoclusters.cli.report_words import search_sentence
+    from aiida_nanoclusters.cli.report_words import bulk_rows, search_sentence
 
     environment = Environment(
         loader=PackageLoader("aiida_nanoclusters.cli", "templates"),
@@ -108,7 +108,7 @@ def render(report: StudyReport) -> str:
         show=show,
         duration=duration,
         search=search_sentence,
-        bulk=_bulk,
+        bulk=bulk_rows,
         numeric_columns=_numeric_columns,
     )
     environment.tests["uuid"] = lambda cell: isinstance(cell, str) and bool(_UUID.fullmatch(cell))
@@ -373,20 +373,6 @@ def ranges(sizes: tuple[int, ...]) -> str:
     return ", ".join(
         f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs
     )
-
-
-_BULK = {
-    "lattice_constant": "lattice constant (Å)",
-    "energy": "energy (eV/atom)",
-    "cohesive_energy": "cohesive energy (eV/atom)",
-    "atomic_volume": "atomic volume (Å³)",
-}
-
-
-def _bulk(part: CrossoverPart) -> list[tuple[str, Any]]:
-    rows = [(_BULK[name], part.bulk[name]) for name in _BULK if name in part.bulk]
-    surfaces = part.bulk.get("surface_energies", {})
-    return rows + [(f"surface energy ({facet}) (eV/Å²)", e) for facet, e in surfaces.items()]
 
 
 def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
