@@ -44,13 +44,13 @@ def find_dependents(node: Node, *, everything: bool = False) -> list[Dependent]:
         Data, or a process, of which everything counts that it created or returned.
     everything
         Also the steps between: calculations, and data that no work chain has handed on. Otherwise
-        the results of work chains, and the work chains that no other has called.
+        the work chains that no other has called, and their results.
     """
     data, processes = descendants(node)
-    handed_on = _handed_on(data)
     workflows = _workflows(data | {int(node.pk or 0)}) - {node.pk}
     if not everything:
         processes, workflows = set(), _outermost(workflows)
+    handed_on = _handed_on(data, workflows)
     wanted = (data if everything else set(handed_on)) | processes | workflows
     wanted.discard(int(node.pk or 0))
     origin = makers(wanted & data)
@@ -95,15 +95,16 @@ def descendants(node: Node) -> tuple[set[int], set[int]]:
     return data - {node.pk}, set(found) - data - {int(node.pk or 0)}
 
 
-def _handed_on(data: set[int]) -> dict[int, str]:
-    """Return by pk of data the name under which the first work chain returned it."""
+def _handed_on(data: set[int], workflows: set[int]) -> dict[int, str]:
+    """Return by pk of data the name under which the first of these work chains returned it."""
     found: dict[int, str] = {}
-    for chunk in chunks(data):
-        query = QueryBuilder().append(WorkflowNode, tag="chain", project=["id"])
+    for chunk in chunks(workflows):
+        query = QueryBuilder().append(
+            WorkflowNode, filters={"id": {"in": chunk}}, tag="chain", project=["id"]
+        )
         query.append(
             Data,
             with_incoming="chain",
-            filters={"id": {"in": chunk}},
             project=["id"],
             edge_filters={"type": "return"},
             edge_tag="link",
@@ -113,7 +114,7 @@ def _handed_on(data: set[int]) -> dict[int, str]:
         query.order_by({"chain": {"id": "desc"}})
         for row in query.dict():
             found[row["data"]["id"]] = row["link"]["label"].replace("__", ".")
-    return found
+    return {pk: name for pk, name in found.items() if pk in data}
 
 
 def _workflows(data: set[int]) -> set[int]:

@@ -244,7 +244,8 @@ def _jobs(pks: Iterable[int]) -> Iterable[dict[str, Any]]:
         )
         for created, source, info, checked, resources, _ in query.all():
             told = _job_info(info)
-            seconds = told.get("wallclock_time_seconds")
+            # Without a scheduler a job that has ended is told to have taken no time.
+            seconds = told.get("wallclock_time_seconds") or None
             estimate = _elapsed(told.get("submission_time"), created, checked)
             yield {
                 "cached": bool(source),

@@ -83,7 +83,7 @@ def _of_processes(pks: list[int]) -> list[tuple[str, str, str]]:
     query = QueryBuilder().append(
         ProcessNode,
         filters={"id": {"in": pks}, "attributes": {"has_key": "version"}},
-        project=["attributes.version", "attributes.process_type"],
+        project=["attributes.version", "process_type"],
     )
     return [
         (_package(key, str(kind)), str(value), "recorded by the processes")

@@ -143,8 +143,9 @@ def test_lowest_energies_are_of_sound_neutral_clusters() -> None:
     ion.info["charge"] = 1
     collapsed = chain("Cu", 4, -97.0)
     collapsed.positions *= 0.1
-    mixed = chain("Cu", 4, -9.0)
+    mixed = chain("Cu", 4)
     mixed.symbols[0] = "Ag"
+    mixed.calc = SinglePointCalculator(mixed, energy=-9.0, forces=np.zeros((4, 3)))
     frames = [crystal, ion, collapsed, chain("Cu", 4), chain("Cu", 4, -8.0), chain("Cu", 4, -8.5)]
     found = lowest_energies(Frames.from_atoms([*frames, mixed, chain("Cu", 1, -0.1)]))
     assert found == {"Cu4": -8.5, "AgCu3": -9.0, "Cu": -0.1}
