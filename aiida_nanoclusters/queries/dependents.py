@@ -10,8 +10,7 @@ from aiida.orm import Data, Node, ProcessNode, QueryBuilder, WorkflowNode
 from aiida.tools.graph.graph_traversers import traverse_graph
 
 from aiida_nanoclusters.queries.nodes import aware, chunks, makers
-
-_WORKFLOW_LINKS = ("input_work", "return")
+from aiida_nanoclusters.queries.stages import called
 
 
 @dataclass(frozen=True)
@@ -41,18 +40,19 @@ def find_dependents(node: Node, *, everything: bool = False) -> list[Dependent]:
     Parameters
     ----------
     node
-        Data, or a process, of which everything counts that it created or returned.
+        Data, or a process, of which everything counts that it and what it called created.
     everything
         Also the steps between: calculations, and data that no work chain has handed on. Otherwise
         the work chains that no other has called, and their results.
     """
-    data, processes = descendants(node)
-    workflows = _workflows(data | {int(node.pk or 0)}) - {node.pk}
+    pk = int(node.pk or 0)
+    own = called({pk}) if isinstance(node, ProcessNode) else {pk}
+    data, processes = descendants(own)
+    workflows = _workflows(data, own) - own
     if not everything:
         processes, workflows = set(), _outermost(workflows)
-    handed_on = _handed_on(data, workflows)
+    handed_on = _handed_on(data, workflows | own)
     wanted = (data if everything else set(handed_on)) | processes | workflows
-    wanted.discard(int(node.pk or 0))
     origin = makers(wanted & data)
     found = []
     for chunk in chunks(wanted):
@@ -79,20 +79,15 @@ def find_dependents(node: Node, *, everything: bool = False) -> list[Dependent]:
     return [dependent for _, dependent in sorted(found, key=lambda item: item[0])]
 
 
-def descendants(node: Node) -> tuple[set[int], set[int]]:
-    """Return the pks of data and of calculations that were computed from a node."""
-    starts = {int(node.pk or 0)}
-    if isinstance(node, ProcessNode):
-        links = (LinkType.CREATE, LinkType.RETURN)
-        starts |= {
-            int(link.node.pk or 0) for link in node.base.links.get_outgoing(link_type=links).all()
-        }
-    found = traverse_graph(starts, links_forward=[LinkType.INPUT_CALC, LinkType.CREATE])["nodes"]
+def descendants(own: set[int]) -> tuple[set[int], set[int]]:
+    """Return the pks of data and of calculations that were computed from nodes or by processes."""
+    links = [LinkType.INPUT_CALC, LinkType.CREATE]
+    found = set(traverse_graph(own, links_forward=links)["nodes"]) - own
     data: set[int] = set()
     for chunk in chunks(found):
         query = QueryBuilder().append(Data, filters={"id": {"in": chunk}}, project=["id"])
         data |= set(query.all(flat=True))
-    return data - {node.pk}, set(found) - data - {int(node.pk or 0)}
+    return data, found - data
 
 
 def _handed_on(data: set[int], workflows: set[int]) -> dict[int, str]:
@@ -117,19 +112,28 @@ def _handed_on(data: set[int], workflows: set[int]) -> dict[int, str]:
     return {pk: name for pk, name in found.items() if pk in data}
 
 
-def _workflows(data: set[int]) -> set[int]:
-    """Return the work chains that take or return any of these."""
+def _workflows(data: set[int], own: set[int]) -> set[int]:
+    """Return the work chains that were given any of these, or have returned such data.
+
+    Not those that returned the node asked about: they made it.
+    """
+    given = _linked(data | own, "with_incoming", "input_work")
+    return (given | _linked(data, "with_outgoing", "return")) - _linked(
+        own, "with_outgoing", "return"
+    )
+
+
+def _linked(data: set[int], direction: str, kind: str) -> set[int]:
     found: set[int] = set()
     for chunk in chunks(data):
-        for direction in ("with_incoming", "with_outgoing"):
-            query = QueryBuilder().append(Data, filters={"id": {"in": chunk}}, tag="data")
-            query.append(
-                WorkflowNode,
-                edge_filters={"type": {"in": list(_WORKFLOW_LINKS)}},
-                project=["id"],
-                **{direction: "data"},  # type: ignore[arg-type]
-            )
-            found |= set(query.distinct().all(flat=True))
+        query = QueryBuilder().append(Data, filters={"id": {"in": chunk}}, tag="data")
+        query.append(
+            WorkflowNode,
+            edge_filters={"type": kind},
+            project=["id"],
+            **{direction: "data"},  # type: ignore[arg-type]
+        )
+        found |= set(query.distinct().all(flat=True))
     return found
 
 

@@ -206,10 +206,11 @@ def _unlike(rows: list[_Row]) -> list[_Row]:
 def _told(name: str, size: int, rows: list[_Row]) -> list[LowestStructure]:
     origin = makers(pk for _, pk, _ in rows)
     found = []
-    for energy, pk, level in rows:
+    for _, pk, level in rows:
         node = load_node(pk)
         frames = node.frames
         index = lowest_frames(frames)[name]
+        energy = float(frames.energies[index])  # the attribute has fewer digits
         made_by, made_by_uuid = origin.get(pk, ("", ""))
         found.append(
             LowestStructure(
