@@ -6,6 +6,8 @@ import click
 
 from aiida_nanoclusters import __version__
 from aiida_nanoclusters.cli.doctor import doctor
+from aiida_nanoclusters.cli.explain import explain
+from aiida_nanoclusters.cli.find import find
 from aiida_nanoclusters.cli.import_archive import import_command, trust_command
 from aiida_nanoclusters.cli.import_labels import import_labels
 from aiida_nanoclusters.cli.publish import publish
@@ -28,6 +30,7 @@ def cli() -> None:
 
 commands = (
     *(setup, doctor, status, report),
+    *(find, explain),
     *(publish, import_command, trust_command, import_labels),
 )
 for command in commands:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import webbrowser
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile,
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-    from aiida_nanoclusters.cli.report_data import CrossoverPart, StageRow, Structure, StudyReport
+    from aiida_nanoclusters.cli.report_data import StageRow, Structure, StudyReport
 
 #: Most processes a report lists one by one.
 MOST_PROCESSES = 1500
@@ -34,8 +35,9 @@ _NUMBER = re.compile(r"[−+]?\d[\d.e−]*( %)?|–")
     show_default=True,
     help="File to write.",
 )
+@click.option("--full-graph", is_flag=True, help="Add a picture of every node (needs graphviz).")
 @click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
-def report(uuid: str, profile_name: str | None, out: Path, open_it: bool) -> None:
+def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, open_it: bool) -> None:
     """Write one HTML file that tells a study: answers, pictures, structures, provenance.
 
     UUID (or pk) is that of a study, or of one part of it: data set, training, size scan or
@@ -51,26 +53,29 @@ def report(uuid: str, profile_name: str | None, out: Path, open_it: bool) -> Non
         raise Fixable(f"no process `{uuid}`: `verdi process list -a` shows all") from error
     if not isinstance(node, ProcessNode):
         raise Fixable(f"`{uuid}` is no process but data: `verdi node show {uuid}` shows it")
-    out = write_report(node, out)
+    out = write_report(node, out, full_graph=full_graph)
     make_console().print(f"{out}  (of {node.uuid})", soft_wrap=True)
     if open_it:
         webbrowser.open(out.as_uri())
 
 
-def write_report(node: ProcessNode, out: Path) -> Path:
-    """Write the report of a process and return where it lies.
+def write_report(node: ProcessNode, out: Path, *, full_graph: bool = False) -> Path:
+    """Write the report of a process and return where it lies; `full_graph` draws every node.
 
     Raises
     ------
     Fixable
         If there is nothing to report on, or the file cannot be written.
     """
+    from aiida_nanoclusters.cli.explain import full_picture
     from aiida_nanoclusters.cli.report_collect import collect
 
     try:
         found = collect(node)
     except ValueError as error:
         raise Fixable(str(error)) from error
+    if full_graph:
+        found = replace(found, full_picture=full_picture(node))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(render(found), encoding="utf-8")
@@ -90,7 +95,7 @@ def render(report: StudyReport) -> str:
     from aiida_nanoclusters import __version__
     from aiida_nanoclusters.cli.progress import duration
     from aiida_nanoclusters.cli.report_figures import show
-    from aiida_nanoclusters.cli.report_words import search_sentence
+    from aiida_nanoclusters.cli.report_words import bulk_rows, search_sentence
 
     environment = Environment(
         loader=PackageLoader("aiida_nanoclusters.cli", "templates"),
@@ -103,7 +108,7 @@ def render(report: StudyReport) -> str:
         show=show,
         duration=duration,
         search=search_sentence,
-        bulk=_bulk,
+        bulk=bulk_rows,
         numeric_columns=_numeric_columns,
     )
     environment.tests["uuid"] = lambda cell: isinstance(cell, str) and bool(_UUID.fullmatch(cell))
@@ -368,20 +373,6 @@ def ranges(sizes: tuple[int, ...]) -> str:
     return ", ".join(
         f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs
     )
-
-
-_BULK = {
-    "lattice_constant": "lattice constant (Å)",
-    "energy": "energy (eV/atom)",
-    "cohesive_energy": "cohesive energy (eV/atom)",
-    "atomic_volume": "atomic volume (Å³)",
-}
-
-
-def _bulk(part: CrossoverPart) -> list[tuple[str, Any]]:
-    rows = [(_BULK[name], part.bulk[name]) for name in _BULK if name in part.bulk]
-    surfaces = part.bulk.get("surface_energies", {})
-    return rows + [(f"surface energy ({facet}) (eV/Å²)", e) for facet, e in surfaces.items()]
 
 
 def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:

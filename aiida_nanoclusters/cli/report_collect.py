@@ -11,7 +11,9 @@ import numpy as np
 from aiida_nanoclusters.cli import report_data as data
 from aiida_nanoclusters.cli.report_provenance import collect_codes, collect_stages, collect_versions
 from aiida_nanoclusters.cli.report_training import collect_training
+from aiida_nanoclusters.cli.stage_picture import draw
 from aiida_nanoclusters.cli.stages import read_progress
+from aiida_nanoclusters.queries.stages import stage_graph
 from aiida_nanoclusters.science import keys, magic
 from aiida_nanoclusters.science.crossing import Crossing
 from aiida_nanoclusters.science.environments import coordination_numbers, motif
@@ -85,6 +87,7 @@ def collect(study: ProcessNode) -> data.StudyReport:
         stages=collect_stages(progress),
         codes=collect_codes(progress),
         versions=collect_versions(progress),
+        stage_picture=draw(stage_graph(study), f"Stages of {kind} {study.uuid}"),
     )
 
 

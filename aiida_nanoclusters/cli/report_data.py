@@ -313,7 +313,7 @@ class VersionRow:
 
 @dataclass(frozen=True)
 class StudyReport:
-    """A study, or one part of it, as far as it came."""
+    """A study, or one part of it, as far as it came; its pictures of provenance are SVG."""
 
     uuid: str
     kind: str
@@ -333,6 +333,8 @@ class StudyReport:
     stages: tuple[StageRow, ...] = ()
     codes: tuple[CodeRow, ...] = ()
     versions: tuple[VersionRow, ...] = ()
+    stage_picture: str = ""
+    full_picture: str = ""
 
     @property
     def ok(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -270,3 +271,18 @@ def search_sentence(part: CrossoverPart) -> str:
 def _list(sizes: Sequence[int]) -> str:
     shown = ", ".join(str(n) for n in sizes[:12])
     return shown + (f" and {len(sizes) - 12} more" if len(sizes) > 12 else "")
+
+
+_BULK = {
+    "lattice_constant": "lattice constant (Å)",
+    "energy": "energy (eV/atom)",
+    "cohesive_energy": "cohesive energy (eV/atom)",
+    "atomic_volume": "atomic volume (Å³)",
+}
+
+
+def bulk_rows(part: CrossoverPart) -> list[tuple[str, Any]]:
+    """Crystal and surfaces as quantity and value."""
+    rows = [(_BULK[name], part.bulk[name]) for name in _BULK if name in part.bulk]
+    surfaces = part.bulk.get("surface_energies", {})
+    return rows + [(f"surface energy ({facet}) (eV/Å²)", e) for facet, e in surfaces.items()]

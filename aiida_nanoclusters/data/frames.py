@@ -12,14 +12,18 @@ from ase import Atoms
 
 from aiida_nanoclusters.formats.frames_file import FILENAME, read_frames, write_frames
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.lowest import lowest_energies
 
 
 class FramesData(Data):
     """Configurations of any mix of sizes and compositions; one node for 1 or for 100,000.
 
     The attributes can be queried: ``n_frames``, ``n_atoms``, ``n_labelled``, ``sizes``,
-    ``elements``, ``config_types``, ``level_of_theory``, ``atom_energies``.
+    ``elements``, ``config_types``, ``level_of_theory``, ``atom_energies``, ``lowest_energies``.
     """
+
+    #: Follows from what is hashed: nodes of versions that did not note it keep their hash.
+    _hash_ignored_attributes = ("lowest_energies",)
 
     def __init__(self, frames: Frames | Iterable[Atoms] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -45,6 +49,7 @@ class FramesData(Data):
                 "config_types": sorted({str(c) for c in frames.config_types if c}),
                 "level_of_theory": frames.level_of_theory,
                 "atom_energies": dict(sorted(frames.atom_energies.items())),
+                "lowest_energies": lowest_energies(frames),
             }
         )
 

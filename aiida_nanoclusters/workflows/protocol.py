@@ -51,6 +51,12 @@ def protocol_names(name: str) -> dict[str, str]:
     return {key: str((value or {}).get("description", "")) for key, value in known.items()}
 
 
+def protocol_stems() -> list[str]:
+    """Return the names of the files of protocols."""
+    folder = files("aiida_nanoclusters.workflows") / "protocols"
+    return sorted(f.name[: -len(".yaml")] for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with `changes` laid over it; neither of the two is changed."""
     merged = deepcopy(dict(base))
@@ -63,8 +69,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _read(name: str) -> dict[str, Any]:
-    folder = files("aiida_nanoclusters.workflows") / "protocols"
-    stems = sorted(f.name[: -len(".yaml")] for f in folder.iterdir() if f.name.endswith(".yaml"))
+    folder, stems = files("aiida_nanoclusters.workflows") / "protocols", protocol_stems()
     if name not in stems:
         raise ValueError(f"no protocols for `{name}`: there are some for {', '.join(stems)}")
     content: dict[str, Any] = yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8"))

@@ -52,7 +52,10 @@ def test_every_entry_point_loads():
         assert point.load().__module__.startswith("aiida_nanoclusters.")
 
 
-@pytest.mark.parametrize("command", [[], ["setup"], ["doctor"], ["status"], ["import-labels"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], ["setup"], ["doctor"], ["status"], ["import-labels"], ["find", "datasets"], ["explain"]],
+)
 def test_help_needs_no_aiida(command, tmp_path):
     program = (
         "import sys\n"

@@ -1,0 +1,286 @@
+"""aiida-nanoclusters explain: where a node comes from, in words and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.text import Text
+
+from aiida_nanoclusters.cli.find import database
+from aiida_nanoclusters.cli.found import narrow_console, to_json
+from aiida_nanoclusters.cli.terminal import Fixable, profile_option
+
+if TYPE_CHECKING:
+    from aiida.orm import Node
+
+    from aiida_nanoclusters.queries.explanation import Explanation, Numbers
+
+#: Lines that a part of the text has at most; --json has everything.
+MOST_LINES = 12
+#: Nodes that a whole graph may have: more are no picture.
+MOST_NODES = 2000
+_SUFFIXES = (".svg", ".html")
+_EPILOG = """\b
+Example:
+  aiida-nanoclusters explain 7d3f1c52
+  aiida-nanoclusters explain 7d3f1c52 --graph origin.svg
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("uuid")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@click.option(
+    "--graph",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw the stages that led to it and the data between them: .svg or .html.",
+)
+@click.option("--full", is_flag=True, help="Draw every node instead (needs graphviz).")
+@profile_option
+def explain(
+    uuid: str, as_json: bool, graph: Path | None, full: bool, profile_name: str | None
+) -> None:
+    """Say of any node what it is, where it comes from, and what has been made of it.
+
+    From what it was made, by which codes and versions, with which numbers and seeds, what that
+    cost, and what failed on the way. UUID (or its beginning, or a pk) is that of data or a process.
+    """
+    if full and graph is None:
+        raise Fixable("--full draws: name the file by --graph origin.svg")
+    if graph is not None and graph.suffix not in _SUFFIXES:
+        raise Fixable(f"{graph} is neither {' nor '.join(_SUFFIXES)}: choose one of these endings")
+    with database(profile_name):
+        from aiida_nanoclusters.queries import find_node
+        from aiida_nanoclusters.queries.explanation import explain as explain_node
+
+        node = find_node(uuid)
+        found = explain_node(node)
+    if graph is not None:
+        picture = full_picture(node) if full else stage_picture(found)
+        write_picture(graph, picture, found)
+    if as_json:
+        click.echo(to_json(_plain(found)))
+        return
+    console = narrow_console()
+    for line in tell(found):
+        console.print(line, soft_wrap=True)
+    if graph is not None:
+        console.print(f"\n{graph.resolve()}", soft_wrap=True)
+
+
+# -- words ---------------------------------------------------------------------------------
+
+
+def tell(found: Explanation) -> Iterator[Text]:
+    """Give the explanation line by line."""
+    yield Text(f"{found.kind} {found.uuid}", "bold")
+    yield Text(f"  {found.what}")
+    for text in (found.label, found.description):
+        if text:
+            yield Text(f"  “{_short(text, 200)}”")
+    yield Text(f"  {found.created.strftime('%Y-%m-%d %H:%M %Z')}")
+    yield from _part("Made by", _makers(found))
+    yield from _part("From", (f"{s.name}: {s.what}\n    {s.uuid}" for s in found.sources))
+    yield from _part(
+        "Programs",
+        [
+            f"{c.label} on {c.computer}, {_count(c.jobs, 'job')}"
+            + (f": {c.executable}" if c.executable else "")
+            for c in found.codes
+        ],
+    )
+    yield from _part(
+        "Versions", sorted({f"{v.package} {v.version}, {v.source}" for v in found.versions})
+    )
+    yield from _part("Numbers and seeds", (_number(n) for n in found.numbers))
+    yield from _part("Cost", _costs(found))
+    yield from _part("Failed on the way", _faults(found))
+    yield from _part("Made of it", _dependents(found), none="nothing yet")
+
+
+def _part(head: str, lines: Any, none: str = "") -> Iterator[Text]:
+    """Give a head and its lines, the first of them where there are many."""
+    listed = list(lines) or ([none] if none else [])
+    if not listed:
+        return
+    yield Text(f"\n{head}", "bold")
+    for line in listed[:MOST_LINES]:
+        yield Text(f"  {line}")
+    if len(listed) > MOST_LINES:
+        yield Text(f"  ... and {len(listed) - MOST_LINES} more: --json", "dim")
+
+
+def _makers(found: Explanation) -> Iterator[str]:
+    if found.made_by is not None:
+        yield f"{found.made_by.what}\n    {found.made_by.uuid}"
+    elif not found.sources and not found.costs:
+        yield "no process: a person stored it, or the archive it came in did not hold its origin"
+    for caller in found.callers:
+        yield f"as a part of {caller.what}\n    {caller.uuid}"
+
+
+def _number(number: Numbers) -> str:
+    value = number.value
+    if isinstance(value, dict):
+        keys = ", ".join(f"{k} {_short(v)}" for k, v in value.items() if not isinstance(v, dict))
+        said = "; ".join(
+            part
+            for part in (
+                f"those of protocol {number.protocol}" if number.protocol else "",
+                _short(keys, 200),
+            )
+            if part
+        )
+        return f"{number.name} ({number.process}): {said}\n    {number.uuid}"
+    return f"{number.name} ({number.process}): {_short(value)}"
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = str(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _costs(found: Explanation) -> list[str]:
+    lines = []
+    for cost in found.costs:
+        if not cost.jobs:
+            continue
+        cached = f", {cost.cached} of them from cache" if cost.cached else ""
+        about = "about " if cost.estimated else ""
+        lines.append(
+            f"{cost.stage}: {_count(cost.jobs, 'job')}{cached}, {about}{_hours(cost.wall_hours)} "
+            f"of wall time, {about}{_hours(cost.core_hours)} of a core"
+        )
+    jobs = sum(cost.jobs for cost in found.costs)
+    if len(lines) > 1:
+        core = sum(cost.core_hours for cost in found.costs)
+        lines.append(f"all: {_count(jobs, 'job')}, {_hours(core)} of a core")
+    if any(cost.estimated for cost in found.costs):
+        lines.append("(about: from submission to the end, where the scheduler told no time)")
+    return lines
+
+
+def _hours(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{60 * hours:.1f} min" if hours >= 1 / 60 else f"{3600 * hours:.0f} s"
+
+
+def _faults(found: Explanation) -> Iterator[str]:
+    for fault in sorted(found.faults, key=lambda f: f.mended):
+        status = f"[{fault.exit_status}]" if fault.exit_status else fault.state
+        mended = " (its work chain dealt with it)" if fault.mended else ""
+        yield f"{fault.label} {status} {_short(fault.message, 100)}{mended}\n    {fault.uuid}"
+
+
+def _dependents(found: Explanation) -> Iterator[str]:
+    for other in found.dependents:
+        name = f" as {other.handed_on_as}" if other.handed_on_as else ""
+        yield f"{other.kind}{name}\n    {other.uuid}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n != 1 else ''}"
+
+
+def _plain(found: Explanation) -> dict[str, Any]:
+    """Return the explanation with lists in place of sets."""
+    content = asdict(found)
+    content["graph"] = {
+        "stages": [
+            {**asdict(stage), "pks": len(stage.pks)} for stage in found.graph.stages.values()
+        ],
+        "materials": [asdict(material) for material in found.graph.materials],
+        "left_out": found.graph.left_out,
+    }
+    for stage in content["graph"]["stages"]:
+        stage["processes"] = stage.pop("pks")
+    return content
+
+
+# -- pictures ------------------------------------------------------------------------------
+
+
+def stage_picture(found: Explanation) -> str:
+    """Return the picture of stages as SVG.
+
+    Raises
+    ------
+    Fixable
+        If no process has been at work.
+    """
+    from aiida_nanoclusters.cli.stage_picture import draw
+
+    picture = draw(found.graph, f"Stages that led to {found.kind} {found.uuid}")
+    if not picture:
+        raise Fixable(f"no process led to {found.uuid}: there is nothing to draw")
+    return picture
+
+
+def full_picture(node: Node) -> str:
+    """Return every node that led to this one, and what a process called, as SVG.
+
+    Raises
+    ------
+    Fixable
+        If graphviz is missing, or there are too many nodes for a picture.
+    """
+    from aiida.common.links import LinkType
+    from aiida.orm.utils.links import LinkPair
+    from aiida.tools.graph.graph_traversers import traverse_graph
+    from aiida.tools.visualization import Graph
+    from graphviz.backend import ExecutableNotFound
+
+    found = traverse_graph(
+        [int(node.pk or 0)],
+        links_backward=[LinkType.CREATE, LinkType.INPUT_CALC, LinkType.INPUT_WORK],
+        links_forward=[LinkType.CALL_CALC, LinkType.CALL_WORK, LinkType.CREATE, LinkType.RETURN]
+        if hasattr(node, "process_label")
+        else [],
+        get_links=True,
+    )
+    if len(found["nodes"]) > MOST_NODES:
+        raise Fixable(
+            f"{len(found['nodes'])} nodes are no picture any more: leave out --full, or draw a part"
+        )
+    graph = Graph(graph_attr={"rankdir": "TB"})
+    for pk in sorted(found["nodes"]):
+        graph.add_node(pk)
+    for link in sorted(found["links"] or ()):
+        kind = LinkType(link.link_type)
+        graph.add_edge(link.source_id, link.target_id, LinkPair(kind, link.link_label))
+    try:
+        text: str = graph.graphviz.pipe(format="svg", encoding="utf-8")
+    except ExecutableNotFound as error:
+        raise Fixable(
+            "the whole graph needs graphviz: `sudo apt install graphviz` (or `conda install "
+            "graphviz`); without --full it is not needed"
+        ) from error
+    return text[text.index("<svg") :]
+
+
+def write_picture(path: Path, picture: str, found: Explanation) -> None:
+    """Write the picture as it is, or in a page of its own.
+
+    Raises
+    ------
+    Fixable
+        If the file cannot be written.
+    """
+    if path.suffix == ".html":
+        title = escape(f"{found.kind} {found.uuid}")
+        picture = (
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f"</head><body><h1>{title}</h1><p>{escape(found.what)}</p>{picture}</body></html>\n"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise Fixable(f"cannot write {path}: {error.strerror}; name another file") from error

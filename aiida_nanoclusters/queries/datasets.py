@@ -1,0 +1,157 @@
+"""Which sets of frames are there?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aiida.orm import QueryBuilder
+
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.queries.nodes import aware, check_elements, makers
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A FramesData.
+
+    ``n_labelled`` of its ``n_frames`` frames have energy and forces, at ``level_of_theory`` (empty
+    where none has); ``n_atoms`` of all frames together; ``made_by`` and ``made_by_uuid`` are the
+    calculation that created it, empty where a person stored it.
+    """
+
+    uuid: str
+    created: datetime
+    n_frames: int
+    n_labelled: int
+    n_atoms: int
+    sizes: tuple[int, ...]
+    elements: tuple[str, ...]
+    level_of_theory: str
+    config_types: tuple[str, ...]
+    made_by: str
+    made_by_uuid: str
+
+
+_FIELDS = (
+    *("n_frames", "n_labelled", "n_atoms", "sizes", "elements", "level_of_theory"),
+    "config_types",
+)
+
+
+def find_datasets(
+    *,
+    elements: Sequence[str] = (),
+    sizes: int | tuple[int, int] | None = None,
+    level: str | None = None,
+    min_frames: int | None = None,
+    max_frames: int | None = None,
+    labelled: bool | None = None,
+    limit: int | None = None,
+) -> list[Dataset]:
+    """Return sets of frames, the latest first.
+
+    Parameters
+    ----------
+    elements
+        All of them must occur in the set.
+    sizes
+        Number of atoms that must occur, or the first and last of a range of which one must.
+    level
+        Level of theory of the labels, exactly as stored.
+    min_frames, max_frames
+        Bounds of the number of frames, included.
+    labelled
+        True: some frames have labels; False: none has.
+    limit
+        As many at most.
+
+    Raises
+    ------
+    ValueError
+        If an element is unknown or a range is empty.
+    """
+    span = check_range(sizes, "sizes")
+    check_range((min_frames or 0, max_frames), "number of frames")
+    filters: dict[str, Any] = {}
+    if level is not None:
+        filters["attributes.level_of_theory"] = level
+    bounds = [{">=": min_frames}] if min_frames is not None else []
+    bounds += [{"<=": max_frames}] if max_frames is not None else []
+    if bounds:
+        filters["attributes.n_frames"] = {"and": bounds}
+    if labelled is not None:
+        filters["attributes.n_labelled"] = {">": 0} if labelled else 0
+    # The dear ones last: SQLite looks into lists by a function of Python.
+    if span is not None and span[0] == span[1]:
+        filters["attributes.sizes"] = {"contains": [span[0]]}
+        span = None
+    if elements:
+        filters["attributes.elements"] = {"contains": check_elements(elements)}
+    if span is not None:
+        matching = _with_sizes(filters, *span)
+        if not matching:
+            return []
+        filters = {"id": {"in": matching}}
+    query = QueryBuilder().append(
+        FramesData,
+        subclassing=False,  # the index of node types is used
+        tag="frames",
+        filters=filters,
+        project=["id", "uuid", "ctime", *(f"attributes.{name}" for name in _FIELDS)],
+    )
+    query.order_by({"frames": {"id": "desc"}})
+    if limit is not None:
+        query.limit(limit)
+    rows = query.all()
+    origin = makers(row[0] for row in rows)
+    return [_dataset(row, *origin.get(row[0], ("", ""))) for row in rows]
+
+
+def _with_sizes(filters: dict[str, Any], low: int, high: int) -> list[int]:
+    """Return the pks of sets with a size in a range: no database looks for that inside a list."""
+    query = QueryBuilder().append(
+        FramesData, subclassing=False, filters=filters, project=["id", "attributes.sizes"]
+    )
+    return [pk for pk, sizes in query.all() if any(low <= n <= high for n in sizes)]
+
+
+def check_range(
+    span: int | tuple[int, int | None] | None, what: str, least: int = 0
+) -> tuple[int, int] | None:
+    """Return first and last of a range; None where its end is open.
+
+    Raises
+    ------
+    ValueError
+        If it is empty or begins too low.
+    """
+    if span is None:
+        return None
+    low, high = (span, span) if isinstance(span, int) else span
+    if low < least:
+        raise ValueError(f"{what}: {low} is too low, give {least} or more")
+    if high is None:
+        return None
+    if high < low:
+        raise ValueError(f"{what}: {low}-{high} is empty, give the lower bound first")
+    return low, high
+
+
+def _dataset(row: Sequence[Any], made_by: str, made_by_uuid: str) -> Dataset:
+    _, uuid, created, n_frames, n_labelled, n_atoms, sizes, elements, level, config_types = row
+    return Dataset(
+        uuid=uuid,
+        created=aware(created),
+        n_frames=n_frames,
+        n_labelled=n_labelled,
+        n_atoms=n_atoms,
+        sizes=tuple(sizes),
+        elements=tuple(elements),
+        level_of_theory=level,
+        config_types=tuple(config_types),
+        made_by=made_by,
+        made_by_uuid=made_by_uuid,
+    )

@@ -1,0 +1,89 @@
+"""One line that says what a node is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.orm import AbstractCode, ArrayData, Dict, List, Node, ProcessNode, RemoteData
+
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.potential import PotentialData
+
+_KINDS = {
+    "allegro": "an Allegro package",
+    "allegro-compiled": "an Allegro model compiled for a machine",
+    "lj/cut": "a Lennard-Jones potential",
+}
+#: Longest value that is quoted.
+_LONGEST = 70
+
+
+def describe(node: Node) -> str:
+    """Return what a node is, in one line."""
+    if isinstance(node, FramesData):
+        return _frames(node)
+    if isinstance(node, PotentialData):
+        return _potential(node)
+    if isinstance(node, ProcessNode):
+        return _process(node)
+    if isinstance(node, AbstractCode):
+        where = node.computer.label if node.computer is not None else "any computer"
+        return f"the code {node.label} on {where}"
+    if isinstance(node, RemoteData):
+        return f"a folder on {node.computer.label if node.computer else 'a computer'}"
+    return _other(node)
+
+
+def _frames(node: FramesData) -> str:
+    n, labelled = len(node), int(node.base.attributes.get("n_labelled"))
+    sizes = f"{min(node.sizes)}" + (f" to {max(node.sizes)}" if len(node.sizes) > 1 else "")
+    said = f"{n} frame{'s' if n != 1 else ''} of {', '.join(node.elements)} with {sizes} atoms"
+    if not labelled:
+        return f"{said}, unlabelled"
+    which = "all" if labelled == n else f"{labelled}"
+    return f"{said}, {which} labelled by {node.level_of_theory or 'an unnamed level of theory'}"
+
+
+def _potential(node: PotentialData) -> str:
+    kind = _KINDS.get(node.kind, f"a potential of the kind {node.kind}")
+    said = f"{kind} for {', '.join(node.elements)} (cutoff {node.cutoff:.2f} Å)"
+    said += f", standing for {node.level_of_theory}"
+    training = node.base.attributes.get("training_set", "")
+    return said + (f", trained on {training}" if training else "")
+
+
+def _process(node: ProcessNode) -> str:
+    state = node.process_state.value if node.process_state is not None else "state unknown"
+    if node.exit_status:
+        state = f"failed [{node.exit_status}] {node.exit_message or ''}".rstrip()
+    return f"{node.process_label or type(node).__name__}, {state}"
+
+
+def _other(node: Node) -> str:
+    kind = type(node).__name__
+    if isinstance(node, Dict):
+        content = node.get_dict()
+        if isinstance(content.get("sentence"), str):
+            return content["sentence"]
+        return f"{kind} of {_listed(content)}"
+    if isinstance(node, ArrayData):
+        names = [f"{name} {node.get_shape(name)}" for name in sorted(node.get_arraynames())]
+        return f"{kind} with {_shortened(', '.join(names))}" if names else kind
+    if isinstance(node, List):
+        return f"{kind} {_shortened(str(node.get_list()))}"
+    if hasattr(node, "get_formula"):
+        return f"{kind} {node.get_formula()}"
+    if hasattr(node, "value"):
+        return f"{kind} {_shortened(str(node.value))}"
+    if hasattr(node, "filename"):
+        return f"{kind} {node.filename}"
+    return kind
+
+
+def _listed(content: Mapping[str, Any]) -> str:
+    return _shortened(", ".join(str(key) for key in content)) or "nothing"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
