@@ -8,6 +8,7 @@ from aiida_nanoclusters import __version__
 from aiida_nanoclusters.cli.doctor import doctor
 from aiida_nanoclusters.cli.import_labels import import_labels
 from aiida_nanoclusters.cli.report import report
+from aiida_nanoclusters.cli.reproduce import reproduce
 from aiida_nanoclusters.cli.setup import setup
 from aiida_nanoclusters.cli.status import status
 from aiida_nanoclusters.cli.terminal import prepare_environment
@@ -24,7 +25,7 @@ def cli() -> None:
     prepare_environment()
 
 
-for command in (setup, doctor, status, report, import_labels):
+for command in (setup, doctor, status, report, import_labels, reproduce):
     cli.add_command(command)
 
 
