@@ -62,8 +62,12 @@ def check_stored(
     """
     nodes = provenance_of(node)
     recorded, version = _archived(archive) if archive else ({}, None)
-    yield _check_files(nodes)
+    files = _check_files(nodes)
+    yield files
     yield _check_hashes(nodes, recorded, version)
+    if files.state == BAD:
+        yield Check("frames, calcfunctions", UNKNOWN, "not looked at: their files cannot be read")
+        return
     yield _check_frames(nodes)
     yield _check_calcfunctions(nodes, rules)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import click
-from aiida.orm import AbstractCode, ProcessNode, QueryBuilder
+from aiida.orm import AbstractCode, Data, ProcessNode, QueryBuilder
 
 from aiida_nanoclusters.cli.launch import get_code
 from aiida_nanoclusters.cli.terminal import Fixable
@@ -46,8 +46,10 @@ def candidates_for(recorded: AbstractCode) -> list[AbstractCode]:
     """Return the codes here that may stand in for a recorded one, the likeliest kind of them."""
     if is_usable(recorded):
         return [recorded]
-    query = QueryBuilder().append(AbstractCode)
-    usable = [code for code in query.all(flat=True) if not code.is_hidden and is_usable(code)]
+    # The abstract class itself would find every Data.
+    query = QueryBuilder().append(Data, filters={"node_type": {"like": "data.core.code.%"}})
+    stored = [code for code in query.all(flat=True) if isinstance(code, AbstractCode)]
+    usable = [code for code in stored if not code.is_hidden and is_usable(code)]
     fitting = [code for code in usable if wrong_plugin(recorded, code) is None]
     named = [code for code in fitting if code.label == recorded.label]
     plugin = recorded.default_calc_job_plugin

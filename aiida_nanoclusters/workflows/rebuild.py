@@ -300,8 +300,7 @@ def _refuse_models(recorded: Mapping[str, Any], codes: Codes) -> None:
     if not any(computer.transport_type == "core.local" for computer in computers):
         return  # the run itself will tell
     for potential in _nodes(recorded, PotentialData):
-        machine = potential.base.attributes.get("machine", {})
-        needed, here = machine.get("isa"), _processor()
+        needed, here = potential.machine.get("isa"), _processor()
         if needed and not here.startswith(needed.upper().split("_")[0]):
             if not (needed.upper() == "AVX2" and here.startswith("AVX512")):
                 raise RebuildError(
