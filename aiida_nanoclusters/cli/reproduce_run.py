@@ -82,6 +82,11 @@ def run(
         else:
             stack.enter_context(disable_caching())
         again = launch(builder, here=here or from_cache)
+    _tell(again)
+
+
+def _tell(again: ProcessNode) -> NoReturn:
+    """Print the verdict and exit by it."""
     if "verdict" not in again.outputs:
         make_console().print(f"[red]failed[/red]: {again.exit_message}")
         sys.exit(1)

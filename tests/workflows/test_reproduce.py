@@ -182,11 +182,11 @@ def another_machine(tmp_path: Path) -> InstalledCode:
     ).store()
 
 
-def test_on_another_machine(aiida_profile_clean, lmp_code, eam_potential, tmp_path) -> None:
+def test_on_another_machine(emptied_profile, lmp_code, eam_potential, tmp_path) -> None:
     """Exported, imported where computer and code have other names, checked and run again."""
     uuid, archive = relax(lmp_code, eam_potential).uuid, tmp_path / "run.aiida"
     create_archive([load(uuid)], filename=archive)
-    aiida_profile_clean.reset_storage()
+    emptied_profile.reset_storage()
     import_archive(archive)
     (recorded,) = QueryBuilder().append(InstalledCode).first()
     assert recorded.label == "lmp" and not recorded.computer.is_configured
@@ -253,7 +253,7 @@ def set_attribute(uuid: str, path: list, value):
     return change
 
 
-def test_a_changed_energy_is_caught(aiida_profile_clean, lmp_code, eam_potential, tmp_path) -> None:
+def test_a_changed_energy_is_caught(emptied_profile, lmp_code, eam_potential, tmp_path) -> None:
     """By the hash that the archive holds; without it by running again, which differs."""
     node = relax(lmp_code, eam_potential)
     uuid, report = node.uuid, node.outputs.report
@@ -262,7 +262,7 @@ def test_a_changed_energy_is_caught(aiida_profile_clean, lmp_code, eam_potential
     energy = report["structures"][0]["energy"] - 0.01
     change = set_attribute(report.uuid, ["structures", 0, "energy"], energy)
     other, short = tampered(archive, change), report.uuid[:8]
-    aiida_profile_clean.reset_storage()
+    emptied_profile.reset_storage()
     import_archive(other)
     another_machine(tmp_path / "scratch")
     code = ("--code", "lmp=lmp-2025@workstation")
@@ -275,26 +275,26 @@ def test_a_changed_energy_is_caught(aiida_profile_clean, lmp_code, eam_potential
     assert "differs" in run.output and "structures[0].energy" in "".join(run.output.split())
 
 
-def test_changed_steps_and_files_are_caught(aiida_profile_clean, tmp_path) -> None:
+def test_changed_steps_and_files_are_caught(emptied_profile, tmp_path) -> None:
     """A calcfunction is repeated, attributes follow from files, and files from their names."""
     picked, node = select_frames.run_get_node(FramesData(clusters()), List([1]))
     uuid, archive = node.uuid, tmp_path / "run.aiida"
     picked_uuid, indices = picked.uuid, node.inputs.indices.uuid
     create_archive([node], filename=archive)
     other = tampered(archive, set_attribute(indices, ["list"], [0]))
-    aiida_profile_clean.reset_storage()
+    emptied_profile.reset_storage()
     import_archive(other)
     caught = call(uuid, "--check-only")
     assert caught.exit_code == 1 and "select_frames" in caught.output
 
     other = tampered(archive, set_attribute(picked_uuid, ["n_frames"], 2))
-    aiida_profile_clean.reset_storage()
+    emptied_profile.reset_storage()
     import_archive(other)
     caught = call(uuid, "--check-only")
     assert caught.exit_code == 1 and f"FramesData {picked_uuid[:8]}" in caught.output
 
 
-def test_a_changed_file_of_this_profile_is_caught(aiida_profile_clean) -> None:
+def test_a_changed_file_of_this_profile_is_caught(emptied_profile) -> None:
     picked, node = select_frames.run_get_node(FramesData(clusters()), List([1]))
     assert call(node.uuid, "--check-only").exit_code == 0
     container = picked.backend.get_repository()._container
@@ -348,7 +348,7 @@ def test_wrong_calls(lmp_code, eam_potential) -> None:
         assert count_nodes() == before
 
 
-def test_a_code_for_another_program(aiida_profile_clean, lmp_code, eam_potential, tmp_path) -> None:
+def test_a_code_for_another_program(emptied_profile, lmp_code, eam_potential, tmp_path) -> None:
     """A code of another plugin is refused; of several that would do one must be named."""
     local = another_machine(tmp_path)
     node = relax(local, eam_potential)
