@@ -163,7 +163,8 @@ def print_verdict(verdict: Mapping[str, Any]) -> None:
         for row in part["rows"]:
             allowed = "" if row["tolerance"] is None else f"{row['tolerance']:.1e} {row['unit']}"
             difference = "" if row["difference"] is None else f"{row['difference']:.1e}"
-            what = "; ".join(row["notes"][:3]) or row["note"] or row["quantity"]
+            measured = row["quantity"] if row["difference"] is not None else ""
+            what = "; ".join(row["notes"][:3]) or row["note"] or measured
             table.add_row(row["output"], _coloured(row["verdict"]), difference, allowed, what)
         console.print(table)
     for row in verdict["left_out"]:
