@@ -1,6 +1,7 @@
 """A committee trained again; and what is left of it where the program that trains is not here."""
 
 import numpy as np
+import pytest
 from aiida.engine import run_get_node
 from aiida.orm import ArrayData, Dict
 
@@ -13,6 +14,7 @@ RULES = load_protocol("reproduce")
 RUN = {"dynamics": False}
 
 
+@pytest.mark.slow
 def test_a_committee_is_judged_by_its_errors(
     stand_in, lmp_code, allegro_plugin, allegro_compiled
 ) -> None:
