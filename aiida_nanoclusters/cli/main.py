@@ -12,6 +12,7 @@ from aiida_nanoclusters.cli.import_archive import import_command, trust_command
 from aiida_nanoclusters.cli.import_labels import import_labels
 from aiida_nanoclusters.cli.publish import publish
 from aiida_nanoclusters.cli.report import report
+from aiida_nanoclusters.cli.reproduce import reproduce
 from aiida_nanoclusters.cli.setup import setup
 from aiida_nanoclusters.cli.status import status
 from aiida_nanoclusters.cli.terminal import prepare_environment
@@ -30,7 +31,7 @@ def cli() -> None:
 
 commands = (
     *(setup, doctor, status, report),
-    *(find, explain),
+    *(find, explain, reproduce),
     *(publish, import_command, trust_command, import_labels),
 )
 for command in commands:

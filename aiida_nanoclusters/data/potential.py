@@ -146,6 +146,11 @@ class PotentialData(Data):
         return dict(self.base.attributes.get("atom_energies"))
 
     @property
+    def machine(self) -> dict[str, Any]:
+        """What a compiled model was made for: ``device``, ``isa``; empty for all others."""
+        return dict(self.base.attributes.get("machine", {}))
+
+    @property
     def runs_in_lammps(self) -> bool:
         """False for an Allegro package, which must be compiled for a machine first."""
         return self.kind != "allegro"

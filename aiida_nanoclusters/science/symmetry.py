@@ -1,7 +1,8 @@
-"""Point groups of clusters: all operations that map a cluster on itself, and their group's name."""
+"""How a cluster can be laid on another, or on itself: point groups and their names."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import lcm
 
@@ -63,10 +64,8 @@ def symmetry_operations(
 ) -> list[Operation]:
     """Return all operations that map a cluster on itself; they form a group.
 
-    Two atoms that few others resemble fix an operation, but for a reflection, by where they go: all
-    pairs of atoms they may go to are tried, each guess is fitted to all atoms (Kabsch) and kept if
-    every atom meets one of its kind. Where shaken atoms leave a set that is no group, the
-    operations that fit worst are left out until it is one.
+    Where shaken atoms leave a set of :func:`superpositions` that is no group, the operations that
+    fit worst are left out until it is one.
 
     Parameters
     ----------
@@ -83,25 +82,57 @@ def symmetry_operations(
     centred = positions - positions.mean(axis=0)
     if len(centred) < 4 or np.linalg.svd(centred, compute_uv=False)[2] < tolerance:
         raise ValueError("the atoms lie in a plane")
-    first, second = _anchors(centred, numbers, tolerance)
-    tree = cKDTree(centred)
-    found: dict[Permutation, Operation] = {}
-    for a, b in _images(centred, numbers, first, second, tolerance):
-        for sign in (1.0, -1.0):
-            guess = (
-                _frame(centred[a], centred[b], sign)
-                @ _frame(centred[first], centred[second], 1.0).T
-            )
-            operation = _fit(guess, centred, numbers, tree, tolerance)
-            if operation is not None:
-                found[operation.permutation] = operation
+    found = {
+        operation.permutation: operation
+        for operation in superpositions(positions, numbers, positions, numbers, tolerance)
+    }
     return _closed(list(found.values()))
+
+
+def superpositions(
+    positions: Floats,
+    numbers: NDArray[np.int64],
+    target: Floats,
+    target_numbers: NDArray[np.int64],
+    tolerance: float,
+) -> Iterator[Operation]:
+    """Find the ways, one after the other, to lay a cluster on another of equally many atoms.
+
+    Two atoms that few others resemble fix an operation, but for a reflection, by where they go: all
+    pairs of atoms they may go to are tried, each guess is fitted to all atoms (Kabsch) and kept if
+    every atom meets one of its kind.
+
+    Parameters
+    ----------
+    positions, numbers
+        Of the cluster that is moved: Å, shape (N, 3), and atomic numbers, shape (N,).
+    target, target_numbers
+        Of the one it is laid upon. Neither may have all atoms in a line.
+    tolerance
+        How far an atom may be from its partner (Å).
+    """
+    one = positions - positions.mean(axis=0)
+    other = target - target.mean(axis=0)
+    first, second = _anchors(one, numbers, tolerance)
+    tree = cKDTree(other)
+    axes = _frame(one[first], one[second], 1.0).T
+    for a, b in _images(one, numbers, first, second, other, target_numbers, tolerance):
+        for sign in (1.0, -1.0):
+            guess = _frame(other[a], other[b], sign) @ axes
+            operation = _fit(guess, one, numbers, other, target_numbers, tree, tolerance)
+            if operation is not None:
+                yield operation
 
 
 def _anchors(centred: Floats, numbers: NDArray[np.int64], tolerance: float) -> tuple[int, int]:
     """Return two atoms, well apart as seen from the centroid, that few others resemble."""
     radii = np.linalg.norm(centred, axis=1)
-    alike = np.array([_alike(radii, numbers, i, tolerance).sum() for i in range(len(radii))])
+    alike = np.array(
+        [
+            (_alike(radii, radius, tolerance) & (numbers == z)).sum()
+            for radius, z in zip(radii, numbers, strict=True)
+        ]
+    )
     outer = radii > 0.5 * radii.max()  # directions of inner atoms are less certain
     first = int(np.lexsort((-radii, alike, ~outer))[0])
     sine = np.linalg.norm(np.cross(centred, centred[first]), axis=1) / (
@@ -113,23 +144,34 @@ def _anchors(centred: Floats, numbers: NDArray[np.int64], tolerance: float) -> t
     return first, int(np.lexsort((-radii, alike, ~apart))[0])
 
 
-def _alike(
-    radii: Floats, numbers: NDArray[np.int64], i: int, tolerance: float
-) -> NDArray[np.bool_]:
-    return (numbers == numbers[i]) & (np.abs(radii - radii[i]) <= 2 * tolerance)
+def _alike(radii: Floats, radius: float, tolerance: float) -> NDArray[np.bool_]:
+    return np.abs(radii - radius) <= 2 * tolerance
 
 
 def _images(
-    centred: Floats, numbers: NDArray[np.int64], first: int, second: int, tolerance: float
+    one: Floats,
+    numbers: NDArray[np.int64],
+    first: int,
+    second: int,
+    other: Floats,
+    other_numbers: NDArray[np.int64],
+    tolerance: float,
 ) -> NDArray[np.int64]:
     """Return the pairs of atoms, (P, 2), that are as far apart as the anchors, and as far out."""
-    radii = np.linalg.norm(centred, axis=1)
-    one = np.flatnonzero(_alike(radii, numbers, first, tolerance))
-    other = np.flatnonzero(_alike(radii, numbers, second, tolerance))
-    between = np.linalg.norm(centred[one][:, None] - centred[other][None], axis=2)
-    expected = np.linalg.norm(centred[first] - centred[second])
-    i, j = np.nonzero(np.abs(between - expected) <= 2 * tolerance)
-    return np.stack([one[i], other[j]], axis=1)
+    radii = np.linalg.norm(other, axis=1)
+    chosen = [
+        np.flatnonzero(
+            _alike(radii, float(np.linalg.norm(one[anchor])), tolerance)
+            & (other_numbers == numbers[anchor])
+        )
+        for anchor in (first, second)
+    ]
+    between = np.linalg.norm(other[chosen[0]][:, None] - other[chosen[1]][None], axis=2)
+    expected = np.linalg.norm(one[first] - one[second])
+    i, j = np.nonzero((np.abs(between - expected) <= 2 * tolerance) & (between > 0))
+    pairs = np.stack([chosen[0][i], chosen[1][j]], axis=1)
+    crossed = np.linalg.norm(np.cross(other[pairs[:, 0]], other[pairs[:, 1]]), axis=1)
+    return np.asarray(pairs[crossed > 1e-9])
 
 
 def _frame(a: Floats, b: Floats, sign: float) -> Floats:
@@ -142,20 +184,22 @@ def _frame(a: Floats, b: Floats, sign: float) -> Floats:
 
 def _fit(
     guess: Floats,
-    centred: Floats,
+    one: Floats,
     numbers: NDArray[np.int64],
+    other: Floats,
+    other_numbers: NDArray[np.int64],
     tree: cKDTree,
     tolerance: float,
 ) -> Operation | None:
     """Return the operation that a guess comes near to, or None."""
     matrix = guess
     for reach in (_GUESS * tolerance, tolerance):
-        distances, partners = tree.query(centred @ matrix.T, distance_upper_bound=reach)
+        distances, partners = tree.query(one @ matrix.T, distance_upper_bound=reach)
         if not np.isfinite(distances).all() or len(np.unique(partners)) < len(partners):
             return None
-        if (numbers[partners] != numbers).any():
+        if (other_numbers[partners] != numbers).any():
             return None
-        u, _, vt = np.linalg.svd(centred[partners].T @ centred)
+        u, _, vt = np.linalg.svd(other[partners].T @ one)
         reflection = np.sign(np.linalg.det(u @ vt) * np.linalg.det(guess))
         matrix = u @ np.diag([1.0, 1.0, reflection]) @ vt
     return Operation(matrix, tuple(partners.tolist()), float(distances.max()))

@@ -34,6 +34,12 @@ class JobOptions(dict[str, Any]):
         super().__init__(overlay(base, (given or {}).get("", {})))
         self._base, self._steps, self._given = dict(base), dict(steps or {}), dict(given or {})
 
+    @property
+    def spelt_out(self) -> dict[str, Any]:
+        """The arguments that make the same options, as plain values."""
+        steps = {verb: [list(step) for step in found] for verb, found in self._steps.items()}
+        return {"base": self._base, "steps": steps, "given": self._given}
+
     def at(self, verb: str, n_atoms: int | None = None) -> dict[str, Any]:
         """Return the options of jobs that do `verb`; `n_atoms` are those of the largest cluster."""
         if verb not in VERBS:

@@ -18,3 +18,10 @@ def stand_in(code_on, tmp_path, allegro_package):
         return code_on("stand-in", str(script), prepend)
 
     return make
+
+
+@pytest.fixture
+def emptied_profile(aiida_profile_clean):
+    """The test profile, empty before and after: imports leave computers that others trip over."""
+    yield aiida_profile_clean
+    aiida_profile_clean.reset_storage()

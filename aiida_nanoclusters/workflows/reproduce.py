@@ -1,0 +1,219 @@
+"""ReproduceWorkChain: run a recorded process again and compare what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.common.links import LinkType
+from aiida.engine import ExitCode, ProcessSpec, while_
+from aiida.orm import (
+    AbstractCode,
+    Bool,
+    CalcFunctionNode,
+    CalcJobNode,
+    Dict,
+    ProcessNode,
+    Str,
+    load_node,
+)
+
+from aiida_nanoclusters.calculations.reproduce import NEW, RECORDED, compare_outputs
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.rebuild import (
+    Codes,
+    codes_of,
+    has_dynamics,
+    name_of,
+    plan_of,
+    rebuild,
+)
+from aiida_nanoclusters.workflows.resources import JobOptions
+
+RULES = ("tolerances", "quantities", "ignored", "judges")
+
+
+class ReproduceWorkChain(BatchedWorkChain):
+    """Run a finished process again with the codes of this profile, and compare every output.
+
+    Where the process as a whole cannot be run (a code is missing, a folder is out of reach), the
+    largest of the processes it called that can be are run, and the verdict names the rest.
+    """
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare ports and outline."""
+        super().define(spec)
+        spec.input(
+            "recorded", valid_type=Str, validator=validate_recorded, help="UUID of the process."
+        )
+        spec.input_namespace(
+            "codes",
+            valid_type=AbstractCode,
+            dynamic=True,
+            required=False,
+            help="Local codes, by `code_key` of the UUID of the recorded ones.",
+        )
+        spec.input("rules", valid_type=Dict, validator=validate_rules)
+        spec.input(
+            "reuse",
+            valid_type=Bool,
+            default=lambda: Bool(False),
+            help="Whether labels that this profile has already may be taken.",
+        )
+        spec.input(
+            "options",
+            valid_type=dict,
+            default=dict,
+            is_metadata=True,
+            help="What jobs ask for: `JobOptions.spelt_out` by the UUID of the recorded code.",
+        )
+        spec.output("verdict", valid_type=Dict, help="What agrees, what differs, and by how much.")
+        spec.outline(
+            cls.plan,
+            while_(cls.has_batches)(cls.submit_batches),
+            cls.compare,
+            cls.results,
+        )
+        spec.exit_code(400, "ERROR_NOTHING_TO_RUN", message="Nothing can be run again: {reason}")
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls, recorded, codes=None, protocol=None, overrides=None, options=None
+    ):
+        """Return a builder; tolerances are those of `protocols/reproduce.yaml`.
+
+        Parameters
+        ----------
+        recorded
+            A finished CalcJob, work chain or calcfunction.
+        codes
+            Local codes by the UUID of the recorded ones; those recorded where not given.
+        protocol, overrides
+            Name of a protocol, and what to change in it.
+        options
+            :class:`JobOptions` by the UUID of the recorded code.
+        """
+        builder = cls.get_builder()
+        builder.recorded = Str(recorded.uuid)
+        if codes is None:
+            codes = {code.uuid: code for code in codes_of(recorded)}
+        if codes:
+            builder.codes = {code_key(uuid): code for uuid, code in codes.items()}
+        rules = load_protocol("reproduce", protocol, overrides)
+        builder.rules = Dict({name: rules[name] for name in RULES})
+        builder.options = {uuid: one.spelt_out for uuid, one in (options or {}).items()}
+        return builder
+
+    def plan(self) -> ExitCode | None:
+        """Find what can be run: the process, or parts of it."""
+        plan = plan_of(load_node(self.inputs.recorded.value), self._codes())
+        for row in plan.left_out:
+            self.report(f"{row['process']} {row['uuid']} cannot be run: {row['reason']}")
+        if not plan.parts:
+            reason = plan.left_out[0]["reason"]
+            return self.exit_codes.ERROR_NOTHING_TO_RUN.format(reason=reason)
+        self.ctx.left_out = plan.left_out
+        self.ctx.batches = [node.uuid for node in plan.parts]
+        return None
+
+    def submit_batch(self, batch: str) -> ProcessNode:
+        """Run one recorded process again."""
+        node = load_node(batch)
+        process_class, inputs = rebuild(
+            node, self._codes(), self._options(), reuse=self.inputs.reuse.value
+        )
+        if isinstance(node, CalcFunctionNode):
+            return process_class.run_get_node(**inputs)[1]
+        return self.submit(process_class, **inputs)
+
+    def compare(self) -> None:
+        """Lay recorded and new outputs side by side."""
+        runs: dict[str, Any] = {"parts": {}, "left_out": self.ctx.left_out}
+        outputs: dict[str, dict[str, Any]] = {RECORDED: {}, NEW: {}}
+        for index, new in enumerate(self.finished_batches()):
+            recorded, key = load_node(self.ctx.batches[index]), f"part_{index:03d}"
+            runs["parts"][key] = describe_run(recorded, new)
+            for side, node in ((RECORDED, recorded), (NEW, new)):
+                found = outputs_of(node)
+                if found:
+                    outputs[side][key] = found
+        given = {side: found for side, found in outputs.items() if found}
+        self.ctx.verdict = compare_outputs(self.inputs.rules, Dict(runs), **given)
+        self.out("verdict", self.ctx.verdict)
+
+    def results(self) -> None:
+        """Say it."""
+        verdict = self.ctx.verdict
+        self.report(verdict["verdict"])
+        for part in verdict["parts"]:
+            for row in part["rows"]:
+                if row["verdict"] == "differs":
+                    self.report(f"{part['process']} {row['output']} differs: {row['note']}")
+
+    def _codes(self) -> Codes:
+        given = self.inputs.get("codes", {})
+        return {code_uuid(key): code for key, code in given.items()}
+
+    def _options(self) -> dict[str, JobOptions]:
+        return {uuid: JobOptions(**one) for uuid, one in self.inputs.options.items()}
+
+
+def code_key(uuid: str) -> str:
+    """Return the name of a port for the local code in the place of a recorded one."""
+    return "code_" + uuid.replace("-", "_")
+
+
+def code_uuid(key: str) -> str:
+    """Return the UUID of which :func:`code_key` made a name."""
+    return key.removeprefix("code_").replace("_", "-")
+
+
+def outputs_of(node: ProcessNode) -> dict[str, Any]:
+    """Return what a process created or returned, nested as its ports are."""
+    links = node.base.links.get_outgoing(link_type=(LinkType.CREATE, LinkType.RETURN))
+    return dict(links.nested())
+
+
+def describe_run(recorded: ProcessNode, new: ProcessNode) -> dict[str, Any]:
+    """Return what the verdict tells of a process and its repetition."""
+    jobs = [new, *(getattr(new, "called_descendants", None) or [])]
+    jobs = [job for job in jobs if isinstance(job, CalcJobNode)]
+    return {
+        "name": name_of(recorded),
+        "process": recorded.process_label or name_of(recorded),
+        "recorded": recorded.uuid,
+        "new": new.uuid,
+        "exit_statuses": [recorded.exit_status, new.exit_status],
+        "exit_message": new.exit_message or "",
+        "dynamics": has_dynamics(recorded),
+        "jobs": len(jobs),
+        "from_cache": sum(job.base.caching.is_created_from_cache for job in jobs),
+    }
+
+
+def validate_recorded(value: Str, _: Any) -> str | None:
+    """There must be a finished process of that UUID."""
+    try:
+        node = load_node(value.value)
+    except (NotExistent, MultipleObjectsError, ValueError):
+        return f"no process {value.value}: import its archive, or give a UUID this profile has"
+    if not isinstance(node, ProcessNode):
+        return f"{value.value} is data, not a process: give the process that made it"
+    if not node.is_terminated:
+        return f"{value.value} has not finished: wait for it (`verdi process list`)"
+    return None
+
+
+def validate_rules(value: Dict, _: Any) -> str | None:
+    """All rules must be there, each tolerance with a value above 0."""
+    rules: Mapping[str, Any] = value.get_dict()
+    missing = [name for name in RULES if name not in rules]
+    if missing:
+        return f"rules: `{missing[0]}` is missing; begin with those of a protocol"
+    for name, tolerance in rules["tolerances"].items():
+        if not isinstance(tolerance.get("value"), (int, float)) or tolerance["value"] <= 0:
+            return f"rules: tolerance `{name}` must have a `value` above 0"
+    return None
