@@ -138,9 +138,8 @@ def package(aiida_profile, allegro_package):
     return PotentialData.from_file(allegro_package, "allegro", level_of_theory="EAM").store()
 
 
-def test_preempted_compilation_goes_on(stand_in, package, tmp_path, code_on):
-    code = stand_in(COMPILED=tmp_path / "compiled")
-    (tmp_path / "compiled").write_bytes(b"PK\x05\x06" + bytes(18))  # an empty archive
+def test_preempted_compilation_goes_on(stand_in, package, allegro_compiled, tmp_path, code_on):
+    code = stand_in(COMPILED=allegro_compiled)
     script = preempted_once(tmp_path, code.filepath_executable)
     again = code_on("preempted", script, code.prepend_text)
     inputs = {**job(again), "potential": package}
@@ -157,7 +156,7 @@ def test_failed_compilation_is_not_repeated(stand_in, package):
     assert len(calcjobs(node)) == 1
 
 
-def test_refused_account_is_not_repeated(aiida_computer, soft, tmp_path):
+def test_refused_account_is_not_repeated(aiida_computer, soft, tmp_path, monkeypatch):
     """sbatch's own words; AiiDA ends the job with 131."""
     from aiida.orm import InstalledCode
 
@@ -178,12 +177,9 @@ def test_refused_account_is_not_repeated(aiida_computer, soft, tmp_path):
     code = InstalledCode(computer=computer, filepath_executable=str(LMP)).store()
     inputs = {**job(code), "frames": FramesData([dimer()]), "potentials": {"soft": soft}}
     inputs["metadata"]["options"] |= {"account": "nobody", "queue_name": "long"}
-    before = os.environ["PATH"]
-    os.environ["PATH"] = f"{tmp_path}:{before}"
-    try:
-        _, node = run_get_node(EvaluateBaseWorkChain, evaluate=inputs)
-    finally:
-        os.environ["PATH"] = before
+    (tmp_path / ".bash_profile").write_text(f'export PATH="{tmp_path}:$PATH"\n')
+    monkeypatch.setenv("HOME", str(tmp_path))  # AiiDA's shells are login shells
+    _, node = run_get_node(EvaluateBaseWorkChain, evaluate=inputs)
     assert node.exit_status == EvaluateBaseWorkChain.exit_codes.ERROR_NOT_SUBMITTED.status
     assert "slurm does not let the account `nobody` use the partition `long`" in node.exit_message
     assert [child.exit_status for child in calcjobs(node)] == [131]
