@@ -9,6 +9,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import List, Str
 
+from aiida_nanoclusters.calculations.faults import new_job
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.data.trust import trust_problem
@@ -92,9 +93,9 @@ class CompileCalculation(CalcJob):
         if "modifiers" in self.inputs and self.inputs.modifiers.get_list():
             code.cmdline_params += ["--modifiers", *self.inputs.modifiers.get_list()]
         code.stdout_name, code.stderr_name = f"{LOG}.out", f"{LOG}.err"
-        info = CalcInfo()
+        info = new_job()
         info.codes_info = [code]
-        info.prepend_text = f'export TORCHINDUCTOR_CACHE_DIR="$PWD/{INDUCTOR_CACHE}"'
+        info.prepend_text += f'\nexport TORCHINDUCTOR_CACHE_DIR="$PWD/{INDUCTOR_CACHE}"'
         info.local_copy_list = [(self.inputs.potential.uuid, name, name)]
         info.retrieve_list = [f"{LOG}.out", f"{LOG}.err"]
         info.retrieve_temporary_list = [compiled]

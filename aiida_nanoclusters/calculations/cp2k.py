@@ -12,6 +12,7 @@ from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import Dict, Int
 from aiida_cp2k.utils import Cp2kInput
 
+from aiida_nanoclusters.calculations.faults import new_job
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.cp2k_input import (
@@ -132,7 +133,7 @@ class Cp2kCalculation(CalcJob):
         walltime = self.inputs.metadata.options.get("max_wallclock_seconds")
         seconds = int(CLOCK * walltime) if walltime else None
         images = [prepare(atoms, settings)[0] for atoms in self.inputs.frames.frames]
-        info = CalcInfo()
+        info = new_job()
         info.codes_info, info.retrieve_list, info.retrieve_temporary_list = [], [], []
         info.codes_run_mode = CodeRunMode.SERIAL
         for number, members in enumerate(deal_runs(images)):

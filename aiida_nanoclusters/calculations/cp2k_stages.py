@@ -13,6 +13,7 @@ from aiida.orm import Dict, FolderData, Int, List
 from aiida_cp2k.utils import Cp2kInput
 
 from aiida_nanoclusters.calculations.cp2k import CLOCK, set_exit_codes, validate_settings
+from aiida_nanoclusters.calculations.faults import new_job
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.calculations.lammps import validate_stages
 from aiida_nanoclusters.data.frames import FramesData
@@ -135,7 +136,7 @@ class Cp2kStagesCalculation(CalcJob):
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the inputs of all runs."""
-        info = CalcInfo()
+        info = new_job()
         info.codes_info, info.retrieve_list, info.retrieve_temporary_list = [], [], []
         info.codes_run_mode = CodeRunMode.SERIAL
         settings = self.inputs.settings.get_dict()

@@ -10,6 +10,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec, calcfunction
 from aiida.orm import Data, Dict
 
+from aiida_nanoclusters.calculations.faults import new_job
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.calculations.lammps import (
     command_line,
@@ -110,7 +111,7 @@ class EvaluateCalculation(CalcJob):
         frames = self.inputs.frames.frames
         potentials = dict(sorted(self.inputs.potentials.items()))
         members = {}
-        info = CalcInfo()
+        info = new_job()
         info.local_copy_list = []
         for key, potential in potentials.items():
             interaction = potential.interaction

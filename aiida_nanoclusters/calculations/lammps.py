@@ -10,6 +10,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, List, RemoteData
 
+from aiida_nanoclusters.calculations.faults import new_job
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
@@ -230,7 +231,7 @@ class LammpsCalculation(CalcJob):
         code = CodeInfo()
         code.code_uuid = self.inputs.code.uuid
         code.cmdline_params = [*command_line(settings)]
-        info = CalcInfo()
+        info = new_job()
         info.codes_info = [code]
         info.local_copy_list = []
         filename = job.interaction.filename

@@ -15,6 +15,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec, calcfunction
 from aiida.orm import ArrayData, Dict, FolderData, Int, RemoteData
 
+from aiida_nanoclusters.calculations.faults import new_job
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
@@ -267,7 +268,7 @@ class TrainCalculation(CalcJob):
         with folder.open(CONFIG_FILE, "w", encoding="utf-8") as handle:
             handle.write(config_yaml(config))
 
-        info = CalcInfo()
+        info = new_job()
         train = ["-m", "nequip.scripts.train", "-cn", CONFIG_FILE]
         package = ["-m", "nequip.scripts.package", "build", BEST_CHECKPOINT, PACKAGE_FILE]
         steps = [(TRAIN_LOG, train), (PACKAGE_LOG, package)]

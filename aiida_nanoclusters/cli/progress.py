@@ -109,6 +109,8 @@ def render(progress: Progress, *, daemon: bool = True) -> Group:
     parts: list[Text | Table] = [head, table] if progress.stages else [head]
     if error := progress.last_error:
         parts.append(_describe_error(error))
+    for waiting in progress.paused:
+        parts.append(Text(f"paused: {waiting.path[-1]}<{waiting.pk}> {waiting.paused}", "yellow"))
     if not daemon:
         parts.append(Text("The daemon is not running: verdi daemon start", "yellow"))
     return Group(*parts)

@@ -29,6 +29,7 @@ class Process:
     cached: bool
     parent_ok: bool = False
     in_queue: bool = False
+    paused: str | None = None  # why, where it is
 
     @property
     def terminated(self) -> bool:
@@ -112,6 +113,12 @@ class Progress:
         if not failed:
             return None
         return max(failed, key=lambda p: (len(p.path), p.changed))
+
+    @property
+    def paused(self) -> list[Process]:
+        """Processes that wait for a person."""
+        found = [p for stage in self.stages for p in stage.processes] + [self.root]
+        return [p for p in found if p.paused is not None]
 
 
 def read_progress(pk: int) -> Progress:
@@ -228,11 +235,14 @@ _PROJECTION = [
     "attributes.exception",
     "extras._aiida_cached_from",
     "attributes.scheduler_state",
+    "attributes.paused",
+    "attributes.process_status",
 ]
 
 
 def _process(row: Sequence[object], above: Path, *, parent_ok: bool = False) -> Process:
-    pk, uuid, created, changed, label, state, exit_status, message, exception, source, job = row
+    pk, uuid, created, changed, label, state, exit_status, message, exception, source = row[:10]
+    job, paused, status = row[10:]
     assert isinstance(pk, int) and isinstance(created, datetime) and isinstance(changed, datetime)
     text = str(message or exception or "").strip()
     return Process(
@@ -247,6 +257,7 @@ def _process(row: Sequence[object], above: Path, *, parent_ok: bool = False) -> 
         cached=bool(source),
         parent_ok=parent_ok,
         in_queue=job in ("queued", "queued held"),
+        paused=str(status or "") if paused and state not in TERMINATED else None,
     )
 
 

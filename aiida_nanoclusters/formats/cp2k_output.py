@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.faults import find_cause
 from aiida_nanoclusters.science.units import BOHR, HARTREE
 
 Floats = NDArray[np.float64]
@@ -22,6 +24,8 @@ _END = "PROGRAM ENDED AT"
 _BOX = re.compile(r"^ \*(.*)\*\s*$")
 _DRAWING = re.compile(r"^[\s_/\\|O*-]*(?:\[ABORT\])?[\s_/\\|O-]*")
 _COMMENT = re.compile(r"\s*i =\s*(\d+),.*E =\s*([^\s,]+)")
+#: Lines at the end in which the system says why it ended a run, with all that Fortran adds.
+_LAST_WORDS = 200
 _SOURCE = re.compile(r"\s*\S+\.F:\d+\s*$")
 
 
@@ -57,6 +61,8 @@ class Cp2kRun:
         Why it stopped itself; empty where it did not.
     version
         As it says, e.g. ``2023.1``; empty where it was not printed.
+    fault
+        What was said of a fault from outside (memory, disk); empty where nothing was.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -64,6 +70,12 @@ class Cp2kRun:
     out_of_time: bool = False
     abort: str = ""
     version: str = ""
+    fault: str = ""
+
+    @property
+    def cut(self) -> bool:
+        """Whether it began, and something else than CP2K ended it."""
+        return bool(self.version) and not (self.ended or self.abort or self.out_of_time)
 
 
 def read_output(lines: Iterable[str]) -> Cp2kRun:
@@ -73,7 +85,9 @@ def read_output(lines: Iterable[str]) -> Cp2kRun:
     version, box = "", list[str]()
     converged: bool | None = None
     aborting = False
+    last = deque[str](maxlen=_LAST_WORDS)
     for line in lines:
+        last.append(line)
         if _ENERGY in line:
             steps.append(Step(_number(line.split()[-1]) * HARTREE, converged))
             converged = None
@@ -91,7 +105,10 @@ def read_output(lines: Iterable[str]) -> Cp2kRun:
             aborting = True
         if aborting:
             aborting = _take(line, box)
-    return Cp2kRun(steps, ended, out_of_time, " ".join(box), version)
+    abort, fault = " ".join(box), ""
+    if not ended and (told := find_cause("".join(last)) or find_cause(abort)):
+        abort, fault = "", told[1]
+    return Cp2kRun(steps, ended, out_of_time, abort, version, fault)
 
 
 def _number(text: str) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.faults import find_cause
 from aiida_nanoclusters.formats.lammps_input import MARK, STRUCTURES_FILE, mass_lines
 from aiida_nanoclusters.formats.lammps_output import error_text, read_row
 from aiida_nanoclusters.science.interactions import Interaction
@@ -70,6 +71,8 @@ class EvaluationLog:
         By key of the potential; pressures in the order xx yy zz yz xz xy.
     error
         LAMMPS's own message, and by `failed` the potential and frame it came at.
+    fault
+        LAMMPS's own message where what befell the job came from outside.
     reached
         Number of frames that each potential has passed.
     """
@@ -79,6 +82,7 @@ class EvaluationLog:
     error: str
     failed: tuple[str, int] | None
     complete: bool
+    fault: str = ""
     reached: dict[str, int] = field(default_factory=dict)
 
 
@@ -104,6 +108,9 @@ def read_evaluation_log(lines: Iterable[str], keys: Iterable[str], frames: int) 
             columns = 0
         elif line.startswith("ERROR"):
             error = error_text(line)
+    fault = ""
+    if find_cause(error) is not None:
+        fault, error = error, ""
     # An error while the first snapshot has not been evaluated may be one of the set-up.
     failed = (key, done + 1) if error and columns and done + 1 < frames else None
     return EvaluationLog(
@@ -112,5 +119,6 @@ def read_evaluation_log(lines: Iterable[str], keys: Iterable[str], frames: int) 
         error=error,
         failed=failed,
         complete=complete,
+        fault=fault,
         reached=reached,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.faults import find_cause
 from aiida_nanoclusters.formats.lammps_input import (
     MARK,
     RESUME_FILE,
@@ -102,6 +103,8 @@ class StagesLog:
         Shape (R, 9), columns as in :data:`THERMO_COLUMNS`.
     error
         LAMMPS's own message, empty where there was none.
+    fault
+        LAMMPS's own message where what befell the job came from outside.
     complete
         True where LAMMPS came to the end of its input.
     """
@@ -109,6 +112,7 @@ class StagesLog:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     thermo: Floats = field(default_factory=lambda: np.empty((0, len(THERMO_COLUMNS))))
     error: str = ""
+    fault: str = ""
     complete: bool = False
 
 
@@ -155,6 +159,8 @@ def read_stages_log(lines: Iterable[str], plan: Plan) -> StagesLog:
         log.thermo = np.array(rows)
     if any(text in log.error for text in _CUT_BY_CLOCK):
         log.error = ""
+    if find_cause(log.error) is not None:
+        log.fault, log.error = log.error, ""
     if log.error and current is not None and current.state == "unfinished":
         current.state, current.detail = "failed", log.error
         current.reason = "unstable" if is_unstable(log.error) else "error"

@@ -11,6 +11,7 @@ from aiida.parsers import Parser
 
 from aiida_nanoclusters.calculations.compile import LOG
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.parsers.faults import fault_of
 from aiida_nanoclusters.parsers.train import traceback_message
 from aiida_nanoclusters.science.interactions import FILENAMES
 
@@ -35,9 +36,10 @@ class CompileParser(Parser):
             )
             self.out("potential", compiled)
             return None
-        if self.node.exit_status:  # the scheduler's own word, such as 120 for walltime
-            return ExitCode(self.node.exit_status, self.node.exit_message)
         errors = self._errors()
+        fault = fault_of(self, errors)
+        if fault is not None:
+            return fault
         if any(sign in errors for sign in _NO_COMPILER):
             return self.exit_codes.ERROR_NO_COMPILER.format(computer=self._computer())
         if any(sign in errors for sign in _NO_DEVICE):

@@ -13,9 +13,11 @@ from aiida.parsers import Parser
 from ase import Atoms
 
 from aiida_nanoclusters.calculations.cp2k import forces_file, output_file, run_name
+from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.cp2k_input import deal_runs, prepare
 from aiida_nanoclusters.formats.cp2k_output import Cp2kRun, read_forces, read_output
+from aiida_nanoclusters.parsers.faults import fault_of
 from aiida_nanoclusters.science.frames import Floats, Frames
 from aiida_nanoclusters.science.labelling import ADVANCED, LABELLED, REFUSED, UNFINISHED
 from aiida_nanoclusters.science.labels import label_problem
@@ -33,13 +35,15 @@ class Cp2kParser(Parser):
         energies = np.full(len(frames), np.nan)
         forces = np.full((len(frames.numbers), 3), np.nan)
         entries: list[dict[str, Any]] = [{} for _ in prepared]
-        runs = []
+        runs: list[Cp2kRun] = []
+        cut = [False] * len(prepared)
         for number, members in enumerate(deal_runs([atoms for atoms, _ in prepared])):
             run, found = self._read(folder, run_name(number))
             runs.append(run)
             for place, i in enumerate(members):
                 atoms, copies = prepared[i]
                 entries[i] = _entry(place, atoms, run, found, settings["max_net_force"])
+                cut[i] = run.cut
                 if entries[i]["state"] == LABELLED:
                     own = frames.atoms_of(i)
                     energies[i] = found[place][0] / copies
@@ -47,10 +51,11 @@ class Cp2kParser(Parser):
         labelled = _labelled(frames, energies, forces, settings["level_of_theory"])
         if labelled is not None:
             self.out("labelled", FramesData(labelled))
+        fault = find_fault(self, entries, runs, cut)
         version = next((run.version for run in runs if run.version), None)
         rows = [{"index": i, **entry} for i, entry in enumerate(entries)]
         self.out("report", Dict({"frames": rows, "versions": {"cp2k": version} if version else {}}))
-        return judge_job(self, entries, runs)
+        return judge_job(self, entries, runs, fault)
 
     def _read(self, folder: Path, name: str) -> tuple[Cp2kRun, list[tuple[float, Floats]]]:
         repository = self.retrieved.base.repository
@@ -64,8 +69,31 @@ class Cp2kParser(Parser):
         return run, forces
 
 
+def find_fault(
+    parser: Parser,
+    entries: Sequence[dict[str, Any]],
+    runs: Sequence[Cp2kRun],
+    cut: Sequence[bool],
+) -> ExitCode | None:
+    """Return what befell a job from outside; mark the entries that need more memory than it had.
+
+    Each run is a process of its own: `cut` tells of each entry whether its run was ended early.
+    """
+    if not any(entry["state"] in (UNFINISHED, ADVANCED) for entry in entries):
+        return None
+    fault = fault_of(parser, "\n".join(run.fault for run in runs))
+    if fault is not None and fault.status == OUT_OF_MEMORY:
+        for entry, ended_early in zip(entries, cut, strict=True):
+            if entry["state"] == UNFINISHED and ended_early:
+                entry.update(reason=fault.message, out_of_memory=True)
+    return fault
+
+
 def judge_job(
-    parser: Parser, entries: Sequence[Mapping[str, Any]], runs: Sequence[Cp2kRun]
+    parser: Parser,
+    entries: Sequence[Mapping[str, Any]],
+    runs: Sequence[Cp2kRun],
+    fault: ExitCode | None,
 ) -> ExitCode | None:
     """Return how a job of these runs ended, by what became of each of its frames or structures."""
     codes = parser.exit_codes
@@ -75,8 +103,8 @@ def judge_job(
     if first and not any(run.steps for run in runs) and _is_input_error(first):
         return codes.ERROR_CP2K.format(message=first)
     if UNFINISHED in states or ADVANCED in states:
-        if parser.node.exit_status:  # the scheduler's own word, such as 120 for walltime
-            return ExitCode(parser.node.exit_status, parser.node.exit_message)
+        if fault is not None:
+            return fault
         if any(run.out_of_time for run in runs):
             return codes.ERROR_OUT_OF_WALLTIME
         if not any(run.version or run.steps or run.abort for run in runs):

@@ -26,7 +26,7 @@ from aiida_nanoclusters.formats.cp2k_stages import (
     shift_of,
     start_of,
 )
-from aiida_nanoclusters.parsers.cp2k import judge_job
+from aiida_nanoclusters.parsers.cp2k import find_fault, judge_job
 from aiida_nanoclusters.science.boxes import outgrown
 from aiida_nanoclusters.science.labelling import ADVANCED, LABELLED, REFUSED, UNFINISHED
 from aiida_nanoclusters.science.labels import label_problem
@@ -56,6 +56,7 @@ class _Course:
     steps: int = 0
     evaluations: int = 0
     unconverged: int = 0
+    cut: bool = False
 
 
 class Cp2kStagesParser(Parser):
@@ -81,10 +82,11 @@ class Cp2kStagesParser(Parser):
             self.out("trajectory", FramesData(sampled))
         self._hand_on_restarts(courses)
         entries = [self._entry(i, course) for i, course in enumerate(courses)]
+        fault = find_fault(self, entries, self.runs, [course.cut for course in courses])
         version = next((run.version for run in self.runs if run.version), None)
         versions = {"cp2k": version} if version else {}
         self.out("report", Dict({"structures": entries, "versions": versions}))
-        return judge_job(self, entries, self.runs)
+        return judge_job(self, entries, self.runs, fault)
 
     def _follow(self, structure: int, atoms: Atoms, start: Point) -> _Course:
         """Go through the runs of a structure, to the first that is not complete."""
@@ -100,6 +102,7 @@ class Cp2kStagesParser(Parser):
             done = start.step if segment.number == start.segment else 0
             run = read_segment(self.folder, segment_name(structure, segment.number), segment, done)
             self.runs.append(run.output)
+            course.cut = run.output.cut
             if not self._take(course, structure, atoms, boxed, segment, done, run):
                 break
         else:

@@ -11,6 +11,7 @@ from aiida.orm import Dict
 from aiida.parsers import Parser
 
 from aiida_nanoclusters.calculations.evaluate import make_boxes
+from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.lammps import Box, read_dump
 from aiida_nanoclusters.formats.lammps_evaluate import (
@@ -20,6 +21,7 @@ from aiida_nanoclusters.formats.lammps_evaluate import (
 )
 from aiida_nanoclusters.formats.lammps_input import LOG_FILE
 from aiida_nanoclusters.formats.lammps_output import explain_error
+from aiida_nanoclusters.parsers.faults import fault_of, give_up_for_memory
 from aiida_nanoclusters.science.frames import Frames
 
 
@@ -35,9 +37,12 @@ class EvaluateParser(Parser):
         }
         if not (folder / LOG_FILE).is_file():
             blank = EvaluationLog({}, {}, "", None, False)
-            self.out("report", Dict(_report(len(frames), {}, blank)))
-            if self.node.exit_status:
-                return ExitCode(self.node.exit_status, self.node.exit_message)
+            report, fault = _report(len(frames), {}, blank), fault_of(self)
+            if fault is not None and fault.status == OUT_OF_MEMORY:
+                give_up_for_memory(report["frames"], frames.sizes.tolist())
+            self.out("report", Dict(report))
+            if fault is not None:
+                return fault
             error = (self.node.get_scheduler_stderr() or "").strip()[-500:]
             return self.exit_codes.ERROR_NO_LOG.format(message=error or "no message")
         with (folder / LOG_FILE).open(encoding="utf-8") as handle:
@@ -61,8 +66,12 @@ class EvaluateParser(Parser):
             if done[key].any():
                 self.out(f"labelled.{key}", FramesData(labelled.select(done[key])))
         report = _report(len(frames), done, log)
+        unfinished = any(entry["state"] == "unfinished" for entry in report["frames"])
+        fault = fault_of(self, log.fault) if unfinished and not log.error else None
+        if fault is not None and fault.status == OUT_OF_MEMORY:
+            give_up_for_memory(report["frames"], frames.sizes.tolist())
         self.out("report", Dict(report))
-        return self._exit_code(report, log)
+        return fault or self._exit_code(report, log)
 
     def _exit_code(self, report: dict[str, Any], log: EvaluationLog) -> ExitCode | None:
         codes = self.exit_codes
@@ -73,8 +82,6 @@ class EvaluateParser(Parser):
                 return codes.ERROR_NO_PAIR_STYLE.format(message=message)
             return codes.ERROR_LAMMPS.format(message=message)
         if "unfinished" in states and not log.error:
-            if self.node.exit_status:  # the scheduler's own word, such as 120 for walltime
-                return ExitCode(self.node.exit_status, self.node.exit_message)
             return codes.ERROR_DIED
         if "failed" in states:
             failed = [str(i) for i, state in enumerate(states) if state == "failed"]

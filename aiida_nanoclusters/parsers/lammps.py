@@ -14,6 +14,7 @@ from aiida.engine import ExitCode
 from aiida.orm import Dict
 from aiida.parsers import Parser
 
+from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY
 from aiida_nanoclusters.calculations.lammps import make_job
 from aiida_nanoclusters.calculations.lammps_batches import thermo_node
 from aiida_nanoclusters.data.frames import FramesData
@@ -29,6 +30,7 @@ from aiida_nanoclusters.formats.lammps_output import (
     read_stages_log,
     resume_point,
 )
+from aiida_nanoclusters.parsers.faults import fault_of, give_up_for_memory
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.stages import count_fragments
 
@@ -42,10 +44,11 @@ class LammpsParser(Parser):
         given = {key: inputs[key] for key in inputs}
         frames, job = make_job(given)
         if LOG_FILE not in self.retrieved.base.repository.list_object_names():
-            self.out("report", Dict({"structures": _entries({}, frames), "resume": None}))
-            if self.node.exit_status:
-                return ExitCode(self.node.exit_status, self.node.exit_message)
-            return self.exit_codes.ERROR_NO_LOG.format(message=self._stderr())
+            entries, fault = _entries({}, frames), fault_of(self)
+            if fault is not None and fault.status == OUT_OF_MEMORY:
+                give_up_for_memory(entries, job.sizes)
+            self.out("report", Dict({"structures": entries, "resume": None}))
+            return fault or self.exit_codes.ERROR_NO_LOG.format(message=self._stderr())
         with self.retrieved.base.repository.open(LOG_FILE, "r") as handle:
             log = read_stages_log(handle, job.plan)
         folder = Path(kwargs["retrieved_temporary_folder"])
@@ -66,7 +69,12 @@ class LammpsParser(Parser):
         kept = [i for i, entry in enumerate(entries) if entry["state"] == "finished"]
         if kept:
             self.out("structures", FramesData(replace(structures.select(kept), **labels)))
+        unfinished = any(entry["state"] == "unfinished" for entry in entries)
+        fault = fault_of(self, log.fault) if unfinished and not log.error else None
         resume = _resume(log, entries, job)
+        if fault is not None and fault.status == OUT_OF_MEMORY and not _has_moved(log, resume, job):
+            give_up_for_memory(entries, job.sizes)
+            resume = None
         sampled = _trajectory(frames, job, log, _snapshots(folder / TRAJECTORY_FILE), resume)
         if sampled is not None:
             self.out("trajectory", FramesData(replace(sampled, **labels)))
@@ -76,13 +84,15 @@ class LammpsParser(Parser):
             "report",
             Dict({"structures": entries, "resume": resume, "message": explain_error(log.error)}),
         )
-        return self._exit_code(log, entries)
+        return self._exit_code(log, entries, fault)
 
     def _stderr(self) -> str:
         text = self.node.get_scheduler_stderr() or ""
         return text.strip()[-500:] or "look at the scheduler's output in the retrieved folder"
 
-    def _exit_code(self, log: StagesLog, entries: list[dict[str, Any]]) -> ExitCode | None:
+    def _exit_code(
+        self, log: StagesLog, entries: list[dict[str, Any]], fault: ExitCode | None
+    ) -> ExitCode | None:
         codes = self.exit_codes
 
         def indices(condition: Any) -> str:
@@ -95,9 +105,9 @@ class LammpsParser(Parser):
             if "pair style" in log.error:
                 return codes.ERROR_NO_PAIR_STYLE.format(message=message)
             return codes.ERROR_LAMMPS.format(message=message)
+        if fault is not None:
+            return fault
         if unfinished and not log.error:
-            if self.node.exit_status:  # the scheduler's own word, such as 120 for walltime
-                return ExitCode(self.node.exit_status, self.node.exit_message)
             if not log.complete:
                 return codes.ERROR_DIED
             return codes.ERROR_OUT_OF_WALLTIME.format(unfinished=unfinished)
@@ -211,6 +221,16 @@ def _resume(log: StagesLog, entries: list[dict[str, Any]], job: Job) -> dict[str
             point = resume_point(outcome, job, entry["index"])
             return None if point is None else {"structure": entry["index"], **point}
     return None
+
+
+def _has_moved(log: StagesLog, resume: dict[str, Any] | None, job: Job) -> bool:
+    """Tell whether this job got further than where it took up its first structure."""
+    if 0 in log.outcomes and log.outcomes[0].state != "unfinished":
+        return True
+    if resume is None:
+        return False
+    before = job.resume if resume["structure"] == 0 else None
+    return before is None or (resume["stage"], resume["step"]) > (before.stage, before.step)
 
 
 def _trajectory(

@@ -28,6 +28,7 @@ from aiida_nanoclusters.calculations.train import (
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.formats.nequip import LAST_CHECKPOINT, METRICS_FILE, read_metrics
 from aiida_nanoclusters.formats.nequip_alignment import ALIGNMENT_REPORT
+from aiida_nanoclusters.parsers.faults import fault_of
 
 _STAMP = re.compile(r"^\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\].*", re.MULTILINE)
 _VERSION = re.compile(r"\[rank: 0\] (torch|e3nn|nequip|allegro) (\S+)$", re.MULTILINE)
@@ -67,9 +68,11 @@ class TrainParser(Parser):
         codes = self.exit_codes
         if report["nan_from"] is not None:
             return codes.ERROR_NAN_LOSS.format(epoch=report["nan_from"])
-        if self.node.exit_status:  # the scheduler's own word, such as 120 for walltime
-            return ExitCode(self.node.exit_status, self.node.exit_message)
         errors = self._text(f"{RESUME_LOG}.err") + self._text(f"{TRAIN_LOG}.err")
+        if not (report["packaged"] and "TRAIN RUN END" in log):
+            fault = fault_of(self, errors + self._text(f"{PACKAGE_LOG}.err"))
+            if fault is not None:
+                return fault
         message = traceback_message(errors)
         if message:
             return codes.ERROR_NEQUIP.format(message=message)

@@ -97,7 +97,13 @@ class LabelLadder:
         lowest = [i for i in waiting if self._frames[i].rung == rung]
         return rung, sorted(lowest, key=lambda i: (self._frames[i].deaths, i))
 
-    def update(self, indices: Sequence[int], outcomes: Sequence[Mapping[str, Any]]) -> None:
+    def update(
+        self,
+        indices: Sequence[int],
+        outcomes: Sequence[Mapping[str, Any]],
+        *,
+        blameless: bool = False,
+    ) -> None:
         """Take in one job.
 
         Parameters
@@ -107,9 +113,12 @@ class LabelLadder:
         outcomes
             For each of them ``state`` (labelled, refused, unfinished, advanced) and ``reason``.
             Frames are done in order: the first unfinished one is where the job ended. With
-            ``out_of_time`` set that is no fault of a frame, unless it had all the time of the job.
+            ``out_of_time`` set that is no fault of a frame, unless it had all the time of the job;
+            with ``out_of_memory`` set a frame has failed, as no repetition gives it more.
+        blameless
+            What ended the job was no fault of its frames: none of them is nearer to being given up.
         """
-        stuck = all(outcome["state"] != ADVANCED for outcome in outcomes)
+        stuck = not blameless and all(outcome["state"] != ADVANCED for outcome in outcomes)
         for place, (index, outcome) in enumerate(zip(indices, outcomes, strict=True)):
             frame, state, reason = self._frames[index], outcome["state"], outcome["reason"]
             if state == ADVANCED:
@@ -121,11 +130,16 @@ class LabelLadder:
                 frame.state, frame.reason = LABELLED, ""
             elif state == REFUSED:
                 self._climb(frame)
+            elif outcome.get("out_of_memory"):
+                frame.state = "failed"
             elif state == UNFINISHED and stuck:
                 if place == 0 or not outcome.get("out_of_time"):
                     self._die(frame, reason)
                 stuck = False
-        did_nothing = all(outcome["state"] == UNFINISHED for outcome in outcomes)
+        did_nothing = not blameless and all(
+            outcome["state"] == UNFINISHED and not outcome.get("out_of_memory")
+            for outcome in outcomes
+        )
         self._barren = self._barren + 1 if did_nothing else 0
         if self.max_barren is not None and self._barren >= self.max_barren:
             self.give_up(f"{self._barren} jobs in a row did nothing: {outcomes[0]['reason']}")

@@ -6,7 +6,6 @@ from typing import Any
 
 from aiida.common import AttributeDict
 from aiida.engine import (
-    BaseRestartWorkChain,
     ExitCode,
     ProcessHandlerReport,
     ProcessSpec,
@@ -21,14 +20,15 @@ from aiida_nanoclusters.calculations.evaluate import (
     merge_evaluations,
     unsettled,
 )
+from aiida_nanoclusters.calculations.faults import MORE_MEMORY, OUT_OF_MEMORY, OUT_OF_WALLTIME
+from aiida_nanoclusters.parsers.faults import MEMORY
+from aiida_nanoclusters.workflows.job_restart import JobRestartWorkChain, give_up, shorten
 
-#: Exit codes of the scheduler, as aiida-core numbers them.
-SCHEDULER_WALLTIME, SCHEDULER_NODE_FAILURE = 120, 140
 #: Jobs that may end one after another without having evaluated anything.
 MAX_DEATHS = 2
 
 
-class EvaluateBaseWorkChain(BaseRestartWorkChain):
+class EvaluateBaseWorkChain(JobRestartWorkChain):
     """Evaluate all frames, over as many jobs as it takes; outputs are in input order."""
 
     _process_class = EvaluateCalculation
@@ -47,7 +47,10 @@ class EvaluateBaseWorkChain(BaseRestartWorkChain):
         spec.outputs["report"].required = False
         spec.exit_code(410, "ERROR_LAMMPS", message="LAMMPS cannot run this: {message}")
         spec.exit_code(
-            420, "ERROR_NO_PROGRESS", message="Jobs die without evaluating anything: {message}"
+            420,
+            "ERROR_NO_PROGRESS",
+            message=f"Jobs die without evaluating anything: {{message}} Where no fault is named, "
+            f"it may lack memory: {MORE_MEMORY}.",
         )
         spec.exit_code(
             430, "ERROR_FRAMES_FAILED", message="Frames {frames} have no labels: see `report`."
@@ -69,10 +72,12 @@ class EvaluateBaseWorkChain(BaseRestartWorkChain):
     def results(self) -> ExitCode | None:
         """Attach the outputs of all jobs together; name the frames without labels."""
         report = self._attach_merged()
+        large = [str(e["index"]) for e in report["frames"] if e["reason"] == MEMORY]
+        if large:
+            return self.exit_codes.ERROR_OUT_OF_MEMORY.format(what=f"Frames {shorten(large)} ran")
         missing = [str(e["index"]) for e in report["frames"] if e["state"] != "labelled"]
         if missing:
-            shown = ", ".join(missing[:20]) + (", ..." if len(missing) > 20 else "")
-            return self.exit_codes.ERROR_FRAMES_FAILED.format(frames=shown)
+            return self.exit_codes.ERROR_FRAMES_FAILED.format(frames=shorten(missing))
         return None
 
     def _attach_merged(self) -> Any:
@@ -107,43 +112,47 @@ class EvaluateBaseWorkChain(BaseRestartWorkChain):
     )
     def handle_lammps_error(self, node: CalcJobNode) -> ProcessHandlerReport:
         """Abort: LAMMPS does not understand its input or lacks a style; repeating is no help."""
-        return ProcessHandlerReport(
-            do_break=True, exit_code=self.exit_codes.ERROR_LAMMPS.format(message=node.exit_message)
-        )
+        return give_up(self.exit_codes.ERROR_LAMMPS.format(message=node.exit_message))
 
     @process_handler(priority=400)
     def handle_cut_short(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Evaluate the rest: walltime or a failed node ended the job; frames are independent."""
+        """Evaluate the rest: walltime or a kill ended the job; frames are independent."""
         codes = EvaluateCalculation.exit_codes
         if node.exit_status not in (
             codes.ERROR_DIED.status,
             codes.ERROR_NO_LOG.status,
-            SCHEDULER_WALLTIME,
-            SCHEDULER_NODE_FAILURE,
+            OUT_OF_WALLTIME,
         ):
             return None
-        return self._continue(node)
+        return self.go_on(node, node.exit_message)
+
+    @process_handler(priority=350)
+    def handle_out_of_memory(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Evaluate the rest without what does not fit, even alone, into the memory of a job."""
+        if node.exit_status != OUT_OF_MEMORY:
+            return None
+        return self.go_on(node, "out of memory")
 
     @process_handler(priority=300, exit_codes=EvaluateCalculation.exit_codes.ERROR_FRAMES_FAILED)
     def handle_failed_frames(self, node: CalcJobNode) -> ProcessHandlerReport:
         """Go on: a frame without finite energy (overlapping atoms) has none next time either."""
-        return self._continue(node)
+        return self.go_on(node, node.exit_message)
 
-    def _continue(self, node: CalcJobNode) -> ProcessHandlerReport:
+    def go_on(
+        self, node: CalcJobNode, reason: str, *, blameless: bool = False
+    ) -> ProcessHandlerReport:
         """Prepare a job for the frames that the last one never came to."""
         before = len(self.ctx.inputs.frames)
         left = unsettled(node.outputs.report.get_dict()) if "report" in node.outputs else None
         if left == []:
             self.ctx.is_finished = True
             return ProcessHandlerReport(do_break=True)
-        self.ctx.deaths = self.ctx.deaths + 1 if left is None or len(left) == before else 0
+        if not blameless:
+            self.ctx.deaths = self.ctx.deaths + 1 if left is None or len(left) == before else 0
         if self.ctx.deaths > MAX_DEATHS:
-            message = node.exit_message
-            return ProcessHandlerReport(
-                do_break=True, exit_code=self.exit_codes.ERROR_NO_PROGRESS.format(message=message)
-            )
+            return give_up(self.exit_codes.ERROR_NO_PROGRESS.format(message=node.exit_message))
         if left is not None and len(left) < before:
-            self.report(f"{node.exit_message} {len(left)} of {before} frames go on")
+            self.report(f"{reason}: {len(left)} of {before} frames go on")
             self.ctx.inputs.frames = continue_evaluation(
                 self.ctx.inputs.frames, node.outputs.report
             )

@@ -6,7 +6,6 @@ from typing import Any
 
 from aiida.common import AttributeDict
 from aiida.engine import (
-    BaseRestartWorkChain,
     ExitCode,
     ProcessHandlerReport,
     ProcessSpec,
@@ -15,15 +14,16 @@ from aiida.engine import (
 )
 from aiida.orm import CalcJobNode, Int
 
+from aiida_nanoclusters.calculations.faults import MORE_MEMORY, OUT_OF_MEMORY, OUT_OF_WALLTIME
 from aiida_nanoclusters.calculations.lammps import LammpsCalculation
 from aiida_nanoclusters.calculations.lammps_batches import (
     continue_batch,
     merge_batches,
     pending_structures,
 )
+from aiida_nanoclusters.parsers.faults import MEMORY
+from aiida_nanoclusters.workflows.job_restart import JobRestartWorkChain, give_up, shorten
 
-#: Exit codes of the scheduler, as aiida-core numbers them.
-SCHEDULER_WALLTIME, SCHEDULER_NODE_FAILURE = 120, 140
 OUTPUTS = ("structures", "trajectory", "thermo", "report")
 #: Jobs that may die one after another without having finished anything.
 MAX_DEATHS = 2
@@ -34,7 +34,7 @@ def validate_max_halvings(value: Int, _: Any) -> str | None:
     return "`max_halvings` must be 0 or more" if value.value < 0 else None
 
 
-class LammpsBaseWorkChain(BaseRestartWorkChain):
+class LammpsBaseWorkChain(JobRestartWorkChain):
     """Run stages on all structures, over as many jobs as it takes; outputs are in input order."""
 
     _process_class = LammpsCalculation
@@ -53,7 +53,6 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
             validator=validate_max_halvings,
             help="How often the time step of an unstable structure is halved.",
         )
-        spec.inputs["max_iterations"].default = lambda: Int(20)
         spec.outline(
             cls.setup,
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
@@ -63,7 +62,10 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
         spec.outputs["report"].required = False
         spec.exit_code(410, "ERROR_LAMMPS", message="LAMMPS cannot run this: {message}")
         spec.exit_code(
-            420, "ERROR_NO_PROGRESS", message="Jobs die without finishing anything: {message}"
+            420,
+            "ERROR_NO_PROGRESS",
+            message=f"Jobs die without finishing anything: {{message}} Where no fault is named, "
+            f"it may lack memory: {MORE_MEMORY}.",
         )
         spec.exit_code(
             430, "ERROR_STRUCTURES_FAILED", message="Structures {structures} failed: see `report`."
@@ -93,14 +95,18 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
         if report is None:
             return None
         entries = report["structures"]
+        large = [str(e["index"]) for e in entries if e.get("reason") == MEMORY]
+        if large:
+            return self.exit_codes.ERROR_OUT_OF_MEMORY.format(
+                what=f"Structures {shorten(large)} ran"
+            )
         for code, wanted in (
             (self.exit_codes.ERROR_STRUCTURES_FAILED, lambda e: e["state"] != "finished"),
             (self.exit_codes.ERROR_NOT_CONVERGED, lambda e: e["converged"] is False),
         ):
             found = [str(e["index"]) for e in entries if wanted(e)]
             if found:
-                shown = ", ".join(found[:20]) + (", ..." if len(found) > 20 else "")
-                return code.format(structures=shown)
+                return code.format(structures=shorten(found))
         return None
 
     def _attach_merged(self) -> Any:
@@ -133,29 +139,32 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
     )
     def handle_lammps_error(self, node: CalcJobNode) -> ProcessHandlerReport:
         """Abort: LAMMPS does not understand its input or lacks a style; repeating is no help."""
-        return self._give_up(self.exit_codes.ERROR_LAMMPS.format(message=node.exit_message))
+        return give_up(self.exit_codes.ERROR_LAMMPS.format(message=node.exit_message))
 
     @process_handler(priority=400)
     def handle_out_of_walltime(self, node: CalcJobNode) -> ProcessHandlerReport | None:
         """Continue: the allotted time is up; the trajectories are sound and need more of it."""
         if node.exit_status not in (
             LammpsCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status,
-            SCHEDULER_WALLTIME,
+            OUT_OF_WALLTIME,
         ):
             return None
-        return self._continue(node, "out of walltime")
+        return self.go_on(node, "out of walltime")
+
+    @process_handler(priority=350)
+    def handle_out_of_memory(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Continue without what does not fit, even alone; a fresh job has all its memory again."""
+        if node.exit_status != OUT_OF_MEMORY:
+            return None
+        return self.go_on(node, "out of memory")
 
     @process_handler(priority=300)
     def handle_death(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Continue: the node failed or something killed LAMMPS, the physics is not to blame."""
+        """Continue: something killed LAMMPS, the physics is not to blame."""
         codes = LammpsCalculation.exit_codes
-        if node.exit_status not in (
-            codes.ERROR_DIED.status,
-            codes.ERROR_NO_LOG.status,
-            SCHEDULER_NODE_FAILURE,
-        ):
+        if node.exit_status not in (codes.ERROR_DIED.status, codes.ERROR_NO_LOG.status):
             return None
-        return self._continue(node, node.exit_message)
+        return self.go_on(node, node.exit_message)
 
     @process_handler(priority=200, exit_codes=LammpsCalculation.exit_codes.ERROR_UNSTABLE)
     def handle_unstable(self, node: CalcJobNode) -> ProcessHandlerReport:
@@ -164,14 +173,16 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
         Structures that are broken from the start (overlapping atoms), or still unstable at the
         shortest step, are given up; all others are kept.
         """
-        return self._continue(node, "unstable structures")
+        return self.go_on(node, "unstable structures")
 
     @process_handler(priority=100, exit_codes=LammpsCalculation.exit_codes.ERROR_NOT_CONVERGED)
     def handle_not_converged(self, node: CalcJobNode) -> ProcessHandlerReport:
         """Finish: a minimiser that used up its steps did not fail, but the user must allow more."""
         return self._finish()
 
-    def _continue(self, node: CalcJobNode, reason: str) -> ProcessHandlerReport:
+    def go_on(
+        self, node: CalcJobNode, reason: str, *, blameless: bool = False
+    ) -> ProcessHandlerReport:
         """Prepare a job for the structures that are not settled."""
         if "report" not in node.outputs:
             settled = 0
@@ -186,9 +197,10 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
             settled = len(report["structures"]) - len(pending)
             settled += report["resume"] is not None or any(p.halved for p in pending)
             self.report(f"{reason}: {len(pending)} of {len(report['structures'])} go on")
-        self.ctx.deaths = 0 if settled else self.ctx.deaths + 1
+        if not blameless:
+            self.ctx.deaths = 0 if settled else self.ctx.deaths + 1
         if self.ctx.deaths > MAX_DEATHS:
-            return self._give_up(self.exit_codes.ERROR_NO_PROGRESS.format(message=reason))
+            return give_up(self.exit_codes.ERROR_NO_PROGRESS.format(message=reason))
         if "report" in node.outputs:
             self._next_batch(node)
         return ProcessHandlerReport(do_break=True)
@@ -213,6 +225,3 @@ class LammpsBaseWorkChain(BaseRestartWorkChain):
         """Go on to `results`, whose exit code tells what was given up."""
         self.ctx.is_finished = True
         return ProcessHandlerReport(do_break=True)
-
-    def _give_up(self, exit_code: ExitCode) -> ProcessHandlerReport:
-        return ProcessHandlerReport(do_break=True, exit_code=exit_code)

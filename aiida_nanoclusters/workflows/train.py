@@ -9,7 +9,6 @@ from aiida.engine import ExitCode, ProcessSpec, while_
 from aiida.orm import AbstractCode, ArrayData, Dict, Int, List, ProcessNode, Str
 
 from aiida_nanoclusters.calculations.compile import (
-    CompileCalculation,
     validate_device,
     validate_modifiers,
 )
@@ -22,6 +21,7 @@ from aiida_nanoclusters.calculations.train import (
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.compilation import CompileBaseWorkChain
 from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.protocol import load_protocol
@@ -211,11 +211,11 @@ class TrainWorkChain(BatchedWorkChain):
     def _compile(self, key: str) -> ProcessNode:
         code = self.inputs.get("compile_code", self.inputs.nequip_code)
         inputs = job(code, self.inputs.options.compile)
-        inputs["metadata"]["call_link_label"] = f"compile_{key}"
         inputs |= {"potential": self.ctx.potentials[key], "device": self.inputs.device}
         if "modifiers" in self.inputs:
             inputs["modifiers"] = self.inputs.modifiers
-        return self.submit(CompileCalculation, **inputs)
+        metadata = {"call_link_label": f"compile_{key}"}
+        return self.submit(CompileBaseWorkChain, compile=inputs, metadata=metadata)
 
     def gather_compiled(self) -> ExitCode | None:
         """Keep what LAMMPS can run."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from aiida.engine import (
-    BaseRestartWorkChain,
-    CalcJob,
     ExitCode,
     ProcessHandlerReport,
     ProcessSpec,
     process_handler,
     while_,
 )
-from aiida.orm import ArrayData, CalcJobNode, Dict, Int
+from aiida.orm import ArrayData, CalcJobNode, Dict
 
+from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY, OUT_OF_WALLTIME
 from aiida_nanoclusters.calculations.train import (
     TrainCalculation,
     frames_problem,
@@ -20,14 +19,10 @@ from aiida_nanoclusters.calculations.train import (
     join_learning_curves,
     join_reports,
 )
+from aiida_nanoclusters.workflows.job_restart import JobRestartWorkChain, give_up
 
 _EXIT = TrainCalculation.exit_codes
-_SCHEDULER = CalcJob.exit_codes
-_FROM_CHECKPOINT = (
-    _EXIT.ERROR_OUT_OF_WALLTIME.status,
-    _SCHEDULER.ERROR_SCHEDULER_OUT_OF_WALLTIME.status,
-)
-_LOST = (_SCHEDULER.ERROR_SCHEDULER_NODE_FAILURE.status, _EXIT.ERROR_DIED.status)
+_FROM_CHECKPOINT = (_EXIT.ERROR_OUT_OF_WALLTIME.status, OUT_OF_WALLTIME)
 #: A learning rate that has been halved more often is not what is wrong.
 MAX_HALVINGS = 3
 #: A job that dies more often without getting further is not unlucky.
@@ -40,7 +35,7 @@ def validate_inputs(value, _) -> str | None:
     return frames_problem(inputs) if "training" in inputs and "validation" in inputs else None
 
 
-class TrainBaseWorkChain(BaseRestartWorkChain):
+class TrainBaseWorkChain(JobRestartWorkChain):
     """Train one model; continue from checkpoints, tame a diverging loss, outlive a lost node."""
 
     _process_class = TrainCalculation
@@ -50,7 +45,6 @@ class TrainBaseWorkChain(BaseRestartWorkChain):
         """Declare ports and outline."""
         super().define(spec)
         spec.expose_inputs(TrainCalculation, namespace="train", exclude=("restart_from",))
-        spec.inputs["max_iterations"].default = lambda: Int(20)
         spec.inputs.validator = validate_inputs
         spec.expose_outputs(TrainCalculation, exclude=("learning_curve", "report"))
         spec.output(
@@ -111,16 +105,17 @@ class TrainBaseWorkChain(BaseRestartWorkChain):
         self.report(f"the loss became no number: starting anew with a learning rate of {rate:g}")
         return ProcessHandlerReport(do_break=True)
 
-    @process_handler(priority=480)
-    def handle_lost_job(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Resubmit what a failed node or a kill ended: nothing is wrong with the training."""
-        if node.exit_status not in _LOST or self.ctx.losses >= MAX_LOSSES:
+    @process_handler(priority=480, exit_codes=_EXIT.ERROR_DIED)
+    def handle_lost_job(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """Resubmit what a kill ended: nothing is wrong with the training."""
+        return self.go_on(node, "the job was lost")
+
+    @process_handler(priority=470)
+    def handle_out_of_memory(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Abort: to need less memory would be another training, with smaller batches."""
+        if node.exit_status != OUT_OF_MEMORY:
             return None
-        self.ctx.losses += 1
-        if _has_checkpoint(node):
-            return self._continue(node, "the job was lost")
-        self.report("the job was lost before its first checkpoint: submitting it again")
-        return ProcessHandlerReport(do_break=True)
+        return give_up(self.exit_codes.ERROR_OUT_OF_MEMORY.format(what="The training ran"))
 
     @process_handler(priority=0)
     def handle_the_rest(self, node: CalcJobNode) -> ProcessHandlerReport | None:
@@ -129,6 +124,25 @@ class TrainBaseWorkChain(BaseRestartWorkChain):
             return None
         exit_code = self.exit_codes.ERROR_TRAINING_FAILED.format(message=node.exit_message)
         return ProcessHandlerReport(do_break=True, exit_code=exit_code)
+
+    def go_on(
+        self, node: CalcJobNode, reason: str, *, blameless: bool = False
+    ) -> ProcessHandlerReport:
+        """Go on from the checkpoint, where there is one; give up what gets no further."""
+        if not blameless:
+            self.ctx.losses = 1 if self._got_further(node) else self.ctx.losses + 1
+        if self.ctx.losses > MAX_LOSSES:
+            return give_up(self.exit_codes.ERROR_TRAINING_FAILED.format(message=node.exit_message))
+        if _has_checkpoint(node):
+            return self._continue(node, reason)
+        self.report(f"{reason} before its first checkpoint: submitting it again")
+        return ProcessHandlerReport(do_break=True)
+
+    def _got_further(self, node: CalcJobNode) -> bool:
+        if not _has_checkpoint(node):
+            return False
+        before = self.ctx.parts[-1].outputs.report["epochs_done"] if self.ctx.parts else 0
+        return node.outputs.report["epochs_done"] > before
 
     def _continue(self, node: CalcJobNode, why: str) -> ProcessHandlerReport:
         self.ctx.parts.append(node)

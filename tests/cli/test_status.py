@@ -75,6 +75,19 @@ def test_stages_are_counted_in_call_order(tree):
     assert error.parent_ok
 
 
+def test_status_says_what_waits_for_a_person(tree):
+    study, train, _ = tree
+    (scan,) = [node for node in study.called if node.process_label == "SizeScanWorkChain"]
+    for node in (scan, train):  # a process that has ended waits for nobody
+        node.pause()
+        node.set_process_status("No space left. Then: verdi process play 7")
+    assert [p.pk for p in read_progress(study.pk).paused] == [scan.pk]
+    shown = " ".join(CliRunner().invoke(cli, ["status"]).output.split())
+    assert (
+        f"paused: SizeScanWorkChain<{scan.pk}> No space left. Then: verdi process play 7" in shown
+    )
+
+
 def test_status_shows_the_latest_study_and_its_error(tree):
     study, _, bad = tree
     result = CliRunner().invoke(cli, ["status"])

@@ -45,6 +45,23 @@ SNAPSHOT = (
 )
 
 
+def test_memory_ran_out(ended_job):
+    """The next may do in a job of its own; where that was the first, nothing of its size will."""
+    files = {
+        "log.lammps": HEAD + ROW.format(0) + "ERROR on proc 0: Failed to allocate 9 bytes for x\n",
+        "forces.a.dump": SNAPSHOT.format(0),
+    }
+    code, outputs = ended_job(files)
+    assert code.status == 110 and "9 bytes" in code.message
+    states = [e["state"] for e in outputs["report"].get_dict()["frames"]]
+    assert states == ["labelled", "unfinished", "unfinished"]
+    files = {"log.lammps": files["log.lammps"].replace(ROW.format(0), ""), "forces.a.dump": ""}
+    code, outputs = ended_job(files)
+    assert code.status == 110
+    rows = outputs["report"].get_dict()["frames"]
+    assert [(e["state"], e["reason"]) for e in rows] == [("failed", "memory")] * 3
+
+
 @pytest.mark.parametrize(("status", "expected"), [(120, 120), (140, 140), (None, 311)])
 def test_keeps_what_was_done(ended_job, status, expected):
     """Two rows in the log, the forces of the second only half written."""

@@ -19,7 +19,7 @@ STAGES = [{"kind": "hold", "temperature": 300, "duration": 20, "sample_every": 0
 def ended_job(localhost, eam_potential, tmp_path):
     """Factory: parse a job with this log, to which the scheduler gave this exit code."""
 
-    def make(log, status=None, stages=STAGES):
+    def make(log, status=None, stages=STAGES, stderr="", sacct=""):
         inputs = {
             "frames": FramesData([Icosahedron("Cu", 2)] * 2).store(),
             "potential": eam_potential,
@@ -29,10 +29,16 @@ def ended_job(localhost, eam_potential, tmp_path):
         kind = format_entry_point_string("aiida.calculations", "nanoclusters.lammps")
         node = CalcJobNode(computer=localhost, process_type=kind)
         node.set_option("resources", {"num_machines": 1})
+        node.set_option("scheduler_stderr", "_scheduler-stderr.txt")
+        node.set_remote_workdir("/scratch/ab/cd")
+        node.set_detailed_job_info({"retval": 0, "stdout": sacct, "stderr": ""})
         for label, value in inputs.items():
             node.base.links.add_incoming(value, LinkType.INPUT_CALC, label)
         node.store()
         retrieved = FolderData()
+        retrieved.base.repository.put_object_from_filelike(
+            io.BytesIO(stderr.encode()), "_scheduler-stderr.txt"
+        )
         if log is not None:
             text = log(make_job(inputs)[1].plan)
             retrieved.base.repository.put_object_from_filelike(
@@ -66,7 +72,7 @@ def log_in_second_structure(plan):
     return "\n".join([*lines[:-1], header, *rows, ""])
 
 
-@pytest.mark.parametrize("status", [110, 120, 140])
+@pytest.mark.parametrize("status", [120, 140])
 def test_scheduler_is_not_overruled(ended_job, status):
     code, outputs = ended_job(log_in_second_structure, status)
     assert (code.status, code.message) == (status, "said the scheduler")
@@ -85,3 +91,45 @@ def test_scheduler_without_any_log(ended_job):
     code, outputs = ended_job(None, 140)
     assert code.status == 140
     assert [e["state"] for e in outputs["report"]["structures"]] == ["unfinished"] * 2
+
+
+PREEMPTION = "slurmstepd: error: *** JOB 5 ON n CANCELLED AT 2026-01-02 DUE TO PREEMPTION ***"
+
+
+@pytest.mark.parametrize(
+    ("told", "expected", "words"),
+    [
+        ({"stderr": f"a warning\n{PREEMPTION}\n"}, 141, "made room"),
+        ({"sacct": "JobID|State|\n5|PREEMPTED|\n"}, 141, "made room"),
+        ({"stderr": "x: No space left on device\n"}, 301, "verdi calcjob cleanworkdir"),
+        ({"stderr": "x: Disk quota exceeded\n", "status": 120}, 301, "/scratch/ab/cd on localhost"),
+        ({"stderr": "Detected 1 oom-kill event(s) in StepId=5.batch"}, 110, "memory_kb"),
+        ({"status": 110}, 110, "memory_kb"),
+        ({"stderr": "... DUE TO NODE FAILURE, SEE SLURMCTLD LOG"}, 140, "node"),
+        ({"stderr": "a\nb CANCELLED AT x DUE TO TIME LIMIT ***"}, 120, "walltime"),
+    ],
+)
+def test_faults_from_outside(ended_job, told, expected, words):
+    """All that was done is handed on, and the structure in progress is not to blame."""
+    code, outputs = ended_job(log_in_second_structure, **told)
+    assert code.status == expected
+    assert words in code.message
+    report = outputs["report"].get_dict()
+    assert [e["state"] for e in report["structures"]] == ["unfinished", "unfinished"]
+    assert len(outputs["thermo"].get_array("step")) == 151
+
+
+def log_without_memory(plan):
+    return (
+        "nanoclusters: structure 0 begins\nnanoclusters: structure 0 stage 0 begins at 0\n"
+        "ERROR on proc 0: Failed to reallocate 2621440 bytes for array atom:x (memory.cpp:102)\n"
+    )
+
+
+def test_what_does_not_fit_alone_is_given_up(ended_job):
+    """It had all memory of its job; so has failed what is as large."""
+    code, outputs = ended_job(log_without_memory)
+    assert code.status == 110 and "2621440 bytes" in code.message
+    report = outputs["report"].get_dict()
+    assert [(e["state"], e["reason"]) for e in report["structures"]] == [("failed", "memory")] * 2
+    assert report["resume"] is None

@@ -20,9 +20,12 @@ TRACEBACK = """Error executing job
 Traceback (most recent call last):
   File "train.py", line 1, in main
     raise AssertionError("x")
-torch.cuda.OutOfMemoryError: CUDA out of memory.
-Tried to allocate 2 GiB
+torch.cuda.DeferredCudaCallError: CUDA call failed.
+It said: 802
 """
+NO_MEMORY = TRACEBACK.replace(
+    "DeferredCudaCallError: CUDA call failed", "OutOfMemoryError: CUDA out of memory"
+)
 
 
 @pytest.fixture
@@ -68,8 +71,22 @@ def test_error_of_nequip(parse):
     _, node = parse({"train.out": STARTED, "train.err": TRACEBACK})
     assert node.exit_status == EXIT.ERROR_NEQUIP.status
     assert node.exit_message.endswith(
-        "torch.cuda.OutOfMemoryError: CUDA out of memory.\nTried to allocate 2 GiB"
+        "torch.cuda.DeferredCudaCallError: CUDA call failed.\nIt said: 802"
     )
+
+
+@pytest.mark.parametrize("step", ["train", "package"])
+def test_out_of_memory(parse, step):
+    """Whoever says it, it is the exit code of aiida-core, with what to do."""
+    _, node = parse({"train.out": STARTED, f"{step}.err": NO_MEMORY})
+    assert node.exit_status == 110
+    assert "CUDA out of memory" in node.exit_message and "memory_kb" in node.exit_message
+
+
+def test_full_disk(parse):
+    _, node = parse({"train.out": STARTED, "train.err": "OSError: [Errno 122] Disk quota exceeded"})
+    assert node.exit_status == EXIT.ERROR_DISK_FULL.status == 301
+    assert "Disk quota exceeded" in node.exit_message
 
 
 def test_death(parse):
@@ -119,12 +136,12 @@ def test_no_package(parse):
     files = {"train.out": STARTED + ENDED, "metrics.csv": metrics, "package.err": TRACEBACK}
     _, node = parse(files)
     assert node.exit_status == EXIT.ERROR_NO_PACKAGE.status
-    assert "OutOfMemoryError" in node.exit_message
+    assert "DeferredCudaCallError" in node.exit_message
 
 
 def test_traceback_message():
     assert traceback_message("a warning: ValueError is not raised\n") == ""
-    two = TRACEBACK + "\nDuring handling of it:\n" + TRACEBACK.replace("CUDA", "GPU")
-    assert traceback_message(two).startswith("torch.cuda.OutOfMemoryError: GPU out of memory")
+    two = TRACEBACK + "\nDuring handling of it:\n" + NO_MEMORY
+    assert traceback_message(two).startswith("torch.cuda.OutOfMemoryError: CUDA out of memory")
     assert traceback_message("Traceback (most recent call last):\n odd").endswith("odd")
     assert len(traceback_message(TRACEBACK + "x" * 5000)) <= 500

@@ -126,3 +126,27 @@ def test_one_that_comes_further_is_never_given_up():
     ladder.update([1], outcomes(UNFINISHED))
     assert [row["state"] for row in ladder.report()] == ["labelled", "failed"]
     assert ladder.report()[0]["attempts"] == []
+
+
+def test_what_needs_more_memory_is_not_tried_again():
+    ladder = LabelLadder(3, rungs=3)
+    ladder.update(
+        [0, 1, 2],
+        [
+            {"state": UNFINISHED, "reason": "out of memory", "out_of_memory": True},
+            {"state": LABELLED, "reason": ""},
+            {"state": UNFINISHED, "reason": "not reached"},
+        ],
+    )
+    assert [row["state"] for row in ladder.report()] == ["failed", "labelled", "pending"]
+    assert ladder.report()[0]["reason"] == "out of memory"
+
+
+def test_faults_from_outside_are_held_against_no_frame():
+    """However often a job makes room for others, its frames are not given up."""
+    ladder = LabelLadder(2, rungs=1, max_deaths=1, max_barren=2)
+    for _ in range(9):
+        ladder.update([0, 1], outcomes(UNFINISHED, UNFINISHED), blameless=True)
+    assert [row["state"] for row in ladder.report()] == ["pending", "pending"]
+    ladder.update([0, 1], outcomes(LABELLED, LABELLED))
+    assert ladder.is_finished

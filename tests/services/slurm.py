@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.services.process import Server, free_port, need_root, program, run
 
 PARTITION = "tests"
+URGENT = "urgent"  # takes the node from jobs of the other partition
 CONFIG = """\
 ClusterName=tests
 SlurmctldHost={host}(127.0.0.1)
@@ -35,7 +36,10 @@ SlurmdTimeout=10
 KillWait=2
 OverTimeLimit=0
 NodeName=node NodeHostname={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000
-PartitionName={partition} Nodes=node Default=YES MaxTime=INFINITE
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName={partition} Nodes=node Default=YES MaxTime=INFINITE PriorityTier=1
+PartitionName={urgent} Nodes=node MaxTime=INFINITE PriorityTier=9
 """
 
 
@@ -51,7 +55,7 @@ class Slurm:
         (folder / "spool").mkdir()
         values = {"host": socket.gethostname().partition(".")[0], "folder": folder}
         ports = {"controller": free_port(), "node": free_port()}
-        self.config.write_text(CONFIG.format(**values, **ports, partition=PARTITION))
+        self.config.write_text(CONFIG.format(**values, **ports, partition=PARTITION, urgent=URGENT))
         key = folder / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o600)

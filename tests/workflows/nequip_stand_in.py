@@ -1,10 +1,11 @@
 """Plays the Python that has nequip, in an instant: same files, same words, no learning.
 
 Steered by the environment: ``EPOCHS_PER_JOB`` after which the time is up, ``NAN_ABOVE`` a learning
-rate, ``BROKEN_SEEDS`` that raise, ``LOST_ONCE`` a file whose absence makes the first job vanish,
-``PACKAGE`` and ``COMPILED`` to hand out as models.
+rate, ``BROKEN_SEEDS`` that raise ``BROKEN_BY``, ``LOST_ONCE`` a file whose absence makes the first
+job vanish, ``PACKAGE`` and ``COMPILED`` to hand out as models.
 """
 
+import builtins
 import os
 import shutil
 import sys
@@ -37,7 +38,7 @@ def train(arguments: list[str]) -> None:
     lost = os.environ.get("LOST_ONCE")
     say("nequip 0.0")
     if str(seed) in os.environ.get("BROKEN_SEEDS", "").split():
-        raise RuntimeError("no such thing")
+        raise getattr(builtins, os.environ.get("BROKEN_BY", "RuntimeError"))("no such thing")
     last = min(epochs, first + int(os.environ.get("EPOCHS_PER_JOB", "1000")))
     nan = rate > float(os.environ.get("NAN_ABOVE", "inf"))
     Path("csv").mkdir()

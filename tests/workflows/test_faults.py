@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.services.process import wait_for
+from tests.services.slurm import URGENT
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -33,7 +34,7 @@ print(json.dumps({
 }))
 """
 SIZES = (309, 400)
-OUT_OF_WALLTIME = 320
+OUT_OF_WALLTIME, PREEMPTED, DISK_FULL = 320, 141, 301
 
 
 class Annealing:
@@ -101,17 +102,21 @@ class Annealing:
         return found[0]
 
 
-def check(found: dict, annealing: Annealing, interrupted: list[str]) -> None:
+def check(found: dict, annealing: Annealing, interrupted: list[str], others=()) -> None:
     """All sizes are there; only the interrupted jobs were not successful, and followed up."""
     assert found["exit"] == 0
     assert tuple(found["sizes"]) == annealing.sizes
-    ids = [job[1] for job in found["jobs"]]
+    ids = [*(job[1] for job in found["jobs"]), *others]
     assert sorted(ids) == list(range(annealing.taken, annealing.next_id()))  # no job but ours
     failed = [str(job[1]) for job in found["jobs"] if job[2] != 0]
     assert failed == interrupted
     hashes = [job[3] for job in found["jobs"] if job[2] == 0]
     assert len(set(hashes)) == len(hashes)
     assert annealing.services.slurm.jobs() == []
+
+
+def exit_status_of(found: dict, number: str) -> int:
+    return next(job[2] for job in found["jobs"] if str(job[1]) == number)
 
 
 @pytest.fixture
@@ -156,6 +161,84 @@ def test_lost_node(annealing, services):
     time.sleep(15)
     services.slurm.start_node()
     check(run.end(), run, [number])
+
+
+def test_preempted_job(annealing, services):
+    """Slurm would start it again by itself, but is told not to: the next job goes on."""
+    run = annealing(7)
+    number = run.running_job()
+    urgent = ("sbatch", "--parsable", "-p", URGENT, "-n", "2", "-o", "/dev/null")
+    other = services.slurm(*urgent, "--wrap", "sleep 10").strip()
+    found = run.end()
+    check(found, run, [number], [int(other)])
+    assert exit_status_of(found, number) == PREEMPTED
+
+
+@pytest.fixture
+def small_scratch(cluster):
+    """The folder of the jobs on a disk of its own, of 64 megabytes."""
+    folder = cluster.path / "scratch"
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_full_disk(annealing, cluster, small_scratch):
+    """The work chain waits until a person has made room and says so."""
+    run = annealing(8)
+    number = run.running_job()
+    filler = small_scratch / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as handle:
+        while handle.write(bytes(1 << 16)):
+            pass
+    listing = ("process", "list", "--paused", "--raw", "--project", "pk", "process_status")
+
+    def waits() -> bool:
+        return "verdi process play" in cluster.run("aiida", *listing).stdout
+
+    wait_for("a work chain that waits for space", waits, 200)
+    filler.unlink()
+    cluster.run("aiida", "process", "play", "--all")
+    found = run.end()
+    check(found, run, [number])
+    assert exit_status_of(found, number) == DISK_FULL
+
+
+def workers(cluster) -> list[psutil.Process]:
+    """The daemon's workers, who do all the work."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            ours = process.environ().get("AIIDA_PATH", "").startswith(str(cluster.path))
+            if ours and "worker" in process.cmdline():
+                found.append(process)
+    return found
+
+
+def test_killed_worker(annealing, cluster):
+    """The daemon starts another one, which takes up all processes where they stood."""
+    run = annealing(9)
+    run.running_job()
+    killed = workers(cluster)
+    assert killed
+    for process in killed:
+        process.kill()
+    check(run.end(), run, [])
+    assert set(workers(cluster)).isdisjoint(killed)
+
+
+def test_stopped_daemon(annealing, cluster):
+    """Jobs run on without it."""
+    run = annealing(10)
+    run.running_job()
+    cluster.run("aiida", "daemon", "stop")
+    wait_for("the end of the workers", lambda: not workers(cluster), 120)
+    time.sleep(20)
+    assert cluster.setup()["daemon"] == "made"
+    check(run.end(), run, [])
 
 
 def test_rabbitmq_restarts(annealing, services):

@@ -9,7 +9,9 @@ from aiida.engine import CalcJob, WorkChain
 from aiida.orm import Dict
 
 from aiida_nanoclusters.calculations.cp2k import Cp2kCalculation
+from aiida_nanoclusters.calculations.faults import DISK_FULL, INVALID_ACCOUNT, PREEMPTED
 from aiida_nanoclusters.science.labelling import UNFINISHED, LabelLadder
+from aiida_nanoclusters.workflows.job_restart import refusal, wait_for_space
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.label_store import method_key
 from aiida_nanoclusters.workflows.protocol import load_protocol
@@ -88,12 +90,16 @@ class Cp2kLadderWorkChain(WorkChain):
             outcomes = node.outputs.report[self._rows]
         else:
             outcomes = [{"state": UNFINISHED, "reason": reason} for _ in indices]
-        ladder.update(indices, outcomes)
-        if node.exit_status == self._job.exit_codes.ERROR_CP2K.status:
-            ladder.give_up(reason)  # no rung, and no repetition, mends an input
-        self.ctx.ladder = ladder.state
         if not node.is_finished_ok:
             self.report(f"{self._job.__name__}<{node.pk}>: {reason}")
+        ladder.update(indices, outcomes, blameless=node.exit_status in (DISK_FULL, PREEMPTED))
+        if node.exit_status == DISK_FULL:
+            wait_for_space(self, node)
+        elif node.exit_status == INVALID_ACCOUNT:
+            ladder.give_up(refusal(node))
+        elif node.exit_status == self._job.exit_codes.ERROR_CP2K.status:
+            ladder.give_up(reason)  # no rung, and no repetition, mends an input
+        self.ctx.ladder = ladder.state
 
     def job_node(self, number: int):
         """Return the process of a job by its number, from 0."""

@@ -1,0 +1,63 @@
+"""CompileBaseWorkChain: one model compiled, through what may befall its job."""
+
+from __future__ import annotations
+
+from aiida.engine import ProcessHandlerReport, ProcessSpec, process_handler, while_
+from aiida.orm import CalcJobNode
+
+from aiida_nanoclusters.calculations.compile import CompileCalculation
+from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY
+from aiida_nanoclusters.workflows.job_restart import JobRestartWorkChain, give_up
+
+#: Jobs that may be lost one after another.
+MAX_LOSSES = 2
+
+
+class CompileBaseWorkChain(JobRestartWorkChain):
+    """Compile a model; submit again what was lost."""
+
+    _process_class = CompileCalculation
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare ports and outline."""
+        super().define(spec)
+        spec.expose_inputs(CompileCalculation, namespace="compile")
+        spec.expose_outputs(CompileCalculation)
+        spec.outline(
+            cls.setup,
+            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
+            cls.results,
+        )
+        spec.exit_code(403, "ERROR_COMPILATION_FAILED", message="{message}")
+
+    def setup(self) -> None:
+        """Start from the inputs."""
+        super().setup()
+        self.ctx.inputs = self.exposed_inputs(CompileCalculation, "compile")
+        self.ctx.losses = 0
+
+    @process_handler(priority=470)
+    def handle_out_of_memory(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Abort: the next job would need as much memory."""
+        if node.exit_status != OUT_OF_MEMORY:
+            return None
+        return give_up(self.exit_codes.ERROR_OUT_OF_MEMORY.format(what="The compiler ran"))
+
+    @process_handler(priority=0)
+    def handle_the_rest(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Nothing a restart could cure: stop, and hand the message on."""
+        if node.is_finished_ok:
+            return None
+        return give_up(self.exit_codes.ERROR_COMPILATION_FAILED.format(message=node.exit_message))
+
+    def go_on(
+        self, node: CalcJobNode, reason: str, *, blameless: bool = False
+    ) -> ProcessHandlerReport:
+        """Submit it again: a compilation takes minutes and has nothing to go on from."""
+        self.ctx.losses += not blameless
+        if self.ctx.losses > MAX_LOSSES:
+            message = node.exit_message
+            return give_up(self.exit_codes.ERROR_COMPILATION_FAILED.format(message=message))
+        self.report(f"{reason}: submitting it again")
+        return ProcessHandlerReport(do_break=True)
