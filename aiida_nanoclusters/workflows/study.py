@@ -7,6 +7,7 @@ from aiida.orm import Dict, Int, List, Str
 
 from aiida_nanoclusters.calculations.study import build_probes, motif_systematic
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.workflows.crossover import CrossoverWorkChain
 from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
 from aiida_nanoclusters.workflows.jobs import job
@@ -270,4 +271,16 @@ def validate_probes(value: Dict, _) -> str | None:
     """Probes are sizes by motif, and sizes."""
     if set(value.get_dict()) != {"motifs", "unseen"}:
         return "probes need exactly `motifs` (sizes by motif) and `unseen` (sizes)"
+    for motif, sizes in value["motifs"].items():
+        try:
+            family = motif_family(motif, 1, max(sizes, default=1), shape="regular")
+        except ValueError as error:
+            return f"probes: {error}"
+        closed = [member.size for member in family]
+        odd = [str(size) for size in sizes if size not in closed]
+        if odd:
+            near = ", ".join(str(size) for size in closed[-5:])
+            return (
+                f"probes: {motif} has no closed shell of {', '.join(odd)} atoms, but of ..., {near}"
+            )
     return None

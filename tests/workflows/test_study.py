@@ -31,12 +31,20 @@ def test_systematic_error_is_the_root_mean_square(aiida_profile) -> None:
 def test_probes_are_checked(aiida_profile) -> None:
     assert "exactly" in validate_probes(Dict({"motifs": {}}), None)
 
+    def motifs(**sizes):
+        return validate_probes(Dict({"motifs": sizes, "unseen": []}), None)
+
+    assert motifs(icosahedron=[147, 561]) is None
+    assert "no closed shell of 148 atoms, but of ..., 13, 55, 147" in motifs(icosahedron=[148])
+    assert "unknown motif" in motifs(cube=[27])
+
 
 @pytest.mark.parametrize("protocol", ["trial", "tutorial", "moderate", "liu2025"])
 def test_protocols_name_existing_ones(protocol) -> None:
     values = load_protocol("study", protocol)
     for part in ("dataset", "train", "size_scan", "crossover"):
         assert json.dumps(load_protocol(part, values[part]))
+    assert validate_probes(Dict(values["probes"]), None) is None
     assert load_protocol("dataset", values["dataset_by_engine"])["recipe"]
 
 
