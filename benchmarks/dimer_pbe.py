@@ -1,6 +1,6 @@
 """The copper dimer by the protocol `pbe`: bond, binding energy, and the same input run by hand.
 
-verdi run benchmarks/dimer_pbe.py --vacuum 4.5
+verdi run benchmarks/dimer_pbe.py --vacuum 9
 
 Labels Cu2 at a few lengths and the atom by the work chain `label` on `cp2k@localhost`
 (`aiida-nanoclusters setup profiles/laptop-cp2k`), then runs the inputs of its job once more with
