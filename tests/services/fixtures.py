@@ -102,7 +102,7 @@ def fill_in(services: Services, scratch: Path, plugin: Path | None) -> dict:
 
 @contextmanager
 def user_of(services: Services, folder: Path, plugin: Path | None = None) -> Iterator[Home]:
-    """An AiiDA folder of that user, set up, with a daemon; LAMMPS has the pair style of `plugin`."""
+    """An AiiDA folder of that user, set up, with a daemon; `plugin` has our pair style."""
     home = Home(folder)
     ssh = services.ssh.home
     home.environment = {"HOME": str(ssh)}
