@@ -11,6 +11,7 @@ from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.clusters import incomplete_icosahedron
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.rebuild import rebuild
 from aiida_nanoclusters.workflows.resources import JobOptions
 from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain, validate_options_by_size
 
@@ -62,10 +63,11 @@ def test_lennard_jones_13_is_magic(lmp_code) -> None:
     assert magic["geometric"] == [13]
 
 
-def test_a_size_is_done_once_and_alike_whatever_goes_with_it(lmp_code) -> None:
+def test_a_size_is_done_once_and_alike_whatever_goes_with_it(lmp_code, code_on) -> None:
     """Jobs of about 45 atoms: 12 and 13 share one wherever both are asked for, 14 is not theirs.
 
-    From 14 atoms on jobs ask for more time, whatever the largest cluster of the scan.
+    From 14 atoms on jobs ask for more time, whatever the largest cluster of the scan; on another
+    machine for what they get there.
     """
     argon = PotentialData.lennard_jones("Ar", epsilon=0.0103, sigma=3.4, cutoff=60.0).store()
     stages = [{"kind": "heat", "temperature": [20, 40], "duration": 1, "timestep": 0.01}, STAGES[2]]
@@ -91,18 +93,20 @@ def test_a_size_is_done_once_and_alike_whatever_goes_with_it(lmp_code) -> None:
         taken = [job for job in jobs if job.base.caching.is_created_from_cache]
         taken = [sorted(set(job.inputs.frames.sizes)) for job in taken]
         energies = node.outputs.energies
-        return (
-            taken,
-            dict(
-                zip(energies.get_array(keys.SIZES), energies.get_array(keys.ENERGIES), strict=True)
-            ),
-        )
+        found = energies.get_array(keys.SIZES), energies.get_array(keys.ENERGIES)
+        return node, taken, dict(zip(*found, strict=True))
 
     with enable_caching():
-        _, few = scan(13, 14)
-        taken, many = scan(12, 13, 14)
+        _, _, few = scan(13, 14)
+        node, taken, many = scan(12, 13, 14)
     assert taken == [[14], [14]]
     assert {n: many[n] for n in few} == few
+
+    there = JobOptions({"queue_name": "long"}, {"anneal": [(14, {"max_wallclock_seconds": 1800})]})
+    other = code_on("elsewhere", str(lmp_code.filepath_executable))
+    _, inputs = rebuild(node, {lmp_code.uuid: other}, {lmp_code.uuid: there})
+    [[atoms, asked]] = inputs["options_by_size"]
+    assert (atoms, asked["queue_name"], asked["max_wallclock_seconds"]) == (14, "long", 1800)
 
 
 def test_only_the_lowest_of_each_size_counts(aiida_profile) -> None:
