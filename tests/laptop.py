@@ -24,18 +24,20 @@ class Home:
     def write(self, content: dict) -> None:
         (self.folder / "profile.yaml").write_text(yaml.safe_dump(content))
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of its commands."""
+        path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
+        own = {"AIIDA_PATH": str(self.path), "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+        return {**os.environ, **own, **self.environment}
+
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        environment = {**os.environ, "AIIDA_PATH": str(self.path), "OMP_NUM_THREADS": "1"}
-        environment |= self.environment
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
-        )
         return subprocess.run(
             [sys.executable, "-m", *arguments],
             capture_output=True,
             text=True,
             check=False,
-            env=environment,
+            env=self.variables,
         )
 
     def setup(self, *arguments: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -175,39 +175,3 @@ class LabelLadder:
         if frame.deaths > self.max_deaths:
             frame.state = "failed"
             frame.reason = f"jobs ended {frame.deaths} times before it was done: {reason}"
-
-
-def split_by_cost(
-    costs: Sequence[float], kinds: Sequence[Hashable], most: int, least_batches: int = 1
-) -> list[list[int]]:
-    """Deal frames into batches of about equal cost, frames of one kind side by side.
-
-    Parameters
-    ----------
-    costs
-        Of each frame, in any unit.
-    kinds
-        What frames of one job may share, such as their composition.
-    most
-        Frames that a batch may hold.
-    least_batches
-        As many batches at least, where there are so many frames.
-
-    Returns
-    -------
-    list of list of int
-        Indices, the dearest frames first; every frame once.
-    """
-    first = {kind: i for i, kind in reversed(list(enumerate(kinds)))}
-    order = sorted(range(len(costs)), key=lambda i: (-costs[i], first[kinds[i]], i))
-    wanted = max(-(-len(order) // most), min(least_batches, len(order)))
-    share, spent = sum(costs) / max(1, wanted), 0.0
-    batches: list[list[int]] = []
-    for i in order:
-        full = batches and (len(batches[-1]) == most or spent + costs[i] / 2 > share)
-        if not batches or full:
-            batches.append([])
-            spent = 0.0
-        batches[-1].append(i)
-        spent += costs[i]
-    return batches

@@ -24,6 +24,8 @@ CELLS = ("fixed", "iso", "aniso", "tri")
 FLOAT32_FORCE_TOLERANCE = 1e-3
 #: A line search may stop at the rounding limit: accepted within this factor of the tolerance.
 STALL_FACTOR = 5.0
+#: Force evaluations of a minimisation, where its cost must be told beforehand.
+TYPICAL_EVALUATIONS = 200
 
 _DYNAMIC_KEYS = (
     "temperature",
@@ -173,6 +175,11 @@ def count_steps(stage: Stage, factor: float = 1.0) -> Steps:
     sample = max(1, round(stage.sample_every / timestep)) if stage.sample_every else 0
     thermo = sample or max(1, total // 100)
     return Steps(timestep, total, sample, thermo, thermo * max(1, math.ceil(5000 / thermo)))
+
+
+def count_evaluations(stages: Sequence[Stage]) -> int:
+    """Return the force evaluations that stages take: time steps, and a guess at minimisations."""
+    return sum(count_steps(s).total if s.is_dynamic else TYPICAL_EVALUATIONS for s in stages)
 
 
 def derive_seed(*parts: int) -> int:

@@ -8,14 +8,15 @@ from aiida.orm import Dict, Float, Int, List, ProcessNode, Str
 from aiida_nanoclusters.calculations.anneal import make_starts, rank_structures
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element
-from aiida_nanoclusters.science.stages import derive_seed, parse_stages
+from aiida_nanoclusters.science.packing import split_by_cost
+from aiida_nanoclusters.science.stages import count_evaluations, derive_seed, parse_stages
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.validators import validate_element, validate_sizes
 
-_SETTINGS = {"starts", "keep", "stages", "relax_stages", "structures_per_job"}
+_SETTINGS = {"starts", "keep", "stages", "relax_stages", "atom_steps_per_job"}
 
 
 def validate_settings(value: Dict, _) -> str | None:
@@ -23,9 +24,9 @@ def validate_settings(value: Dict, _) -> str | None:
     settings = value.get_dict()
     if set(settings) != _SETTINGS:
         return f"settings must be exactly {sorted(_SETTINGS)}, got {sorted(settings)}"
-    for name in ("starts", "keep", "structures_per_job"):
-        if settings[name] < 1:
-            return f"settings: `{name}` is {settings[name]}, give 1 or more"
+    for name in ("starts", "keep", "atom_steps_per_job"):
+        if not isinstance(settings[name], int | float) or settings[name] < 1:
+            return f"settings: `{name}` is {settings[name]!r}, give a number from 1"
     try:
         parse_stages(settings["stages"])
         parse_stages(settings["relax_stages"])
@@ -115,11 +116,12 @@ class AnnealWorkChain(BatchedWorkChain):
             Float(element(self.inputs.element.value).nearest_neighbour),
             self.inputs.seed,
         )
-        count = len(self.ctx.starts)
-        n_jobs = -(-count // settings["structures_per_job"])
-        jobs = [list(range(k, count, n_jobs)) for k in range(n_jobs)]
-        self.ctx.batches = [["relax_stages", list(range(count))]]
-        self.ctx.batches += [["stages", members] for members in jobs]
+        sizes = [int(n) for n in self.ctx.starts.frames.sizes]
+        costs = [float(n * count_evaluations(parse_stages(settings["stages"]))) for n in sizes]
+        n_jobs = max(1, round(sum(costs) / settings["atom_steps_per_job"]))
+        jobs = split_by_cost(costs, sizes, len(sizes), n_jobs)
+        self.ctx.batches = [["relax_stages", list(range(len(sizes)))]]
+        self.ctx.batches += [["stages", sorted(members)] for members in jobs]
 
     def submit_batch(self, batch: list) -> ProcessNode:
         """Take the starts of these indices through some stages."""
@@ -174,7 +176,6 @@ class AnnealWorkChain(BatchedWorkChain):
     def _submit_lammps(self, inputs, frames: FramesData, stages: str) -> ProcessNode:
         inputs["lammps"]["frames"] = frames
         inputs["lammps"]["stages"] = List(self.inputs.settings[stages])
-        inputs["lammps"]["seeds"] = List(
-            [derive_seed(self.inputs.seed.value, i) for i in range(len(frames))]
-        )
+        # By start, so that a run ends alike whatever else its job carries.
+        inputs["lammps"]["seeds"] = List([derive_seed(seed) for seed in frames.frames.seeds])
         return self.submit(LammpsBaseWorkChain, **inputs)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aiida.engine import ProcessSpec, WorkChain
-from aiida.orm import Int, List, ProcessNode
+from aiida.engine import ProcessSpec, WorkChain, append_
+from aiida.orm import Int, List, ProcessNode, load_node
 
 from aiida_nanoclusters.calculations.frames import select_frames
 from aiida_nanoclusters.data.frames import FramesData
@@ -32,6 +32,9 @@ class BatchedWorkChain(WorkChain):
     them is, and puts ``while_(cls.has_batches)(cls.submit_batches)`` in its outline. Afterwards
     :meth:`finished_batches` gives the children in order. At most `max_concurrent` run at once,
     so a long sweep never floods the daemon or a queue.
+
+    The context is written to the database at every step, so it keeps numbers of children, not
+    the children, and ``ctx.batches`` is a ``List`` node where batches hold thousands of values.
     """
 
     @classmethod
@@ -52,21 +55,26 @@ class BatchedWorkChain(WorkChain):
 
     def has_batches(self) -> bool:
         """Whether batches are left to submit."""
-        return self.ctx.get("n_submitted", 0) < len(self.ctx.batches)
+        return len(self.ctx.get("children", [])) < len(self.ctx.batches)
 
     def submit_batches(self) -> None:
         """Submit the next batches and wait for them."""
-        first = self.ctx.get("n_submitted", 0)
-        last = min(first + self.inputs.max_concurrent.value, len(self.ctx.batches))
+        children, count = self.ctx.setdefault("children", []), len(self.ctx.batches)
+        first = len(children)
+        last = min(first + self.inputs.max_concurrent.value, count)
+        self.ctx.running = []
         for index in range(first, last):
-            self.to_context(**{_key(index): self.submit_batch(self.ctx.batches[index])})
-        self.ctx.n_submitted = last
-        self.report(f"submitted batches {first + 1} to {last} of {len(self.ctx.batches)}")
+            child = self.submit_batch(self.ctx.batches[index])
+            children.append(child.pk)
+            self.to_context(running=append_(child))
+        self.report(f"submitted batches {first + 1} to {last} of {count}")
+
+    def child(self, index: int) -> ProcessNode:
+        """Return the child of one entry of ``ctx.batches``."""
+        node = load_node(self.ctx.children[index])
+        assert isinstance(node, ProcessNode)
+        return node
 
     def finished_batches(self) -> list[ProcessNode]:
         """Return the children in the order of ``ctx.batches``, failed ones included."""
-        return [self.ctx[_key(index)] for index in range(self.ctx.get("n_submitted", 0))]
-
-
-def _key(index: int) -> str:
-    return f"batch_{index:05d}"
+        return [self.child(index) for index in range(len(self.ctx.get("children", [])))]

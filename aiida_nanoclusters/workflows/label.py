@@ -11,7 +11,8 @@ from aiida.orm import Bool, Dict, Int, List, ProcessNode, Str
 from aiida_nanoclusters.calculations.label import merge_labels, take_known, with_lone_atoms
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.checks import check_frames
-from aiida_nanoclusters.science.labelling import LABELLED, split_by_cost
+from aiida_nanoclusters.science.labelling import LABELLED
+from aiida_nanoclusters.science.packing import split_by_cost
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
 from aiida_nanoclusters.workflows.engines.potential import PotentialEngineWorkChain
 from aiida_nanoclusters.workflows.jobs import job
@@ -212,7 +213,7 @@ class LabelWorkChain(BatchedWorkChain):
             self.inputs.batch_size.value,
             self._engine.least_batches * self.inputs.max_concurrent.value,
         )
-        self.ctx.batches = [[left[k] for k in sorted(batch)] for batch in batches]
+        self.ctx.batches = List([[left[k] for k in sorted(batch)] for batch in batches])
         if taken:
             self.report(f"{len(taken)} of {len(frames)} frames are labelled already")
 
@@ -225,7 +226,7 @@ class LabelWorkChain(BatchedWorkChain):
 
     def gather(self) -> ExitCode | None:
         """Join labels and reports."""
-        parts, batches = {}, list(self.ctx.batches)
+        parts, batches = {}, self.ctx.batches
         for k, child in enumerate(self.finished_batches()):
             for name in ("frames", "report"):
                 if name in child.outputs:
@@ -233,9 +234,9 @@ class LabelWorkChain(BatchedWorkChain):
         if self.ctx.known:
             parts[f"frames_{len(batches):05d}"] = self.ctx.known["frames"]
             parts[f"report_{len(batches):05d}"] = self.ctx.known["report"]
-            batches.append(list(range(len(self.ctx.frames))))
+            batches = List([*batches.get_list(), list(range(len(self.ctx.frames)))])
         count = Int(len(self.inputs.frames))
-        merged = merge_labels(self.ctx.frames, count, List(batches), **parts)
+        merged = merge_labels(self.ctx.frames, count, batches, **parts)
         self.out_many(merged)
         n_failed = merged["report"]["n_failed"]
         if "frames" not in merged:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -24,7 +25,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.stages import parse_stages
 from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.resources import JobOptions, overlay
+from aiida_nanoclusters.workflows.resources import options_at, overlay
 
 #: Recorded options that hold on any machine; all others are those of the recorded one's scheduler.
 PORTABLE = (
@@ -135,7 +136,7 @@ def rebuild(
         Local codes by the UUID of the recorded ones.
     options
         What jobs of a local code ask for, by the UUID of the recorded code, perhaps
-        :class:`JobOptions`; one process where not given. Of the recorded options only what holds
+        :class:`.JobOptions`; one process where not given. Of the recorded options only what holds
         on any machine is kept, unless the code is the recorded one.
     reuse
         Whether labels that the profile has already may be taken.
@@ -160,10 +161,16 @@ def rebuild(
         code = _at(recorded, (*port.namespace, port.code))
         verb = _verb((*name_of(node).split("."), *port.options))
         asked = (options or {}).get(code.uuid, {})
-        if verb and isinstance(asked, JobOptions):
-            asked = asked.at(verb, largest_cluster(node))
+        local, at = codes[code.uuid], partial(_asked_at, asked, verb)
         held = _at(inputs, port.options) or {}
-        _set(inputs, port.options, _local_options(held, code, codes[code.uuid], asked))
+        wanted = at(largest_cluster(node))
+        _set(inputs, port.options, _local_options(held, code, local, wanted))
+        by_size = (*port.namespace[:-1], "options_by_size")
+        if port.namespace and _at(inputs, by_size):
+            steps = [
+                [n, _local_options(held, code, local, at(n))] for n, held in _at(inputs, by_size)
+            ]
+            _set(inputs, by_size, steps)
     if not reuse:
         for path in _reuse_ports(spec, recorded):
             _set(inputs, path, Bool(False))
@@ -275,6 +282,10 @@ def _local_options(
         held = {key: held[key] for key in PORTABLE if key in held}
     options: dict[str, Any] = job(local, overlay(held, asked))["metadata"]["options"]
     return options
+
+
+def _asked_at(asked: Mapping[str, Any], verb: str | None, n_atoms: int | None) -> Mapping[str, Any]:
+    return options_at(asked, verb, n_atoms) if verb else asked
 
 
 def _verb(names: Path) -> str | None:

@@ -47,6 +47,15 @@ class JobOptions(dict[str, Any]):
         steps = [options for atoms, options in self._steps.get(verb, ()) if (n_atoms or 0) >= atoms]
         return overlay(self._base, *steps, self._given.get("", {}), self._given.get(verb, {}))
 
+    def steps(self, verb: str) -> list[int]:
+        """Return the numbers of atoms from which on `at` gives something else."""
+        return [atoms for atoms, _ in self._steps.get(verb, ()) if atoms > 0]
+
+
+def steps_of(options: Mapping[str, Any] | None, verb: str) -> list[int]:
+    """Return the numbers of atoms from which on jobs that do `verb` ask for something else."""
+    return options.steps(verb) if isinstance(options, JobOptions) else []
+
 
 def options_at(
     options: Mapping[str, Any] | None, verb: str, n_atoms: int | None = None

@@ -12,11 +12,14 @@ from aiida_nanoclusters.calculations.evaluate import validate_potentials
 from aiida_nanoclusters.calculations.size_scan import compare_sizes, join_scans
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.packing import bins_of_sizes
+from aiida_nanoclusters.science.stages import count_evaluations, parse_stages
 from aiida_nanoclusters.workflows.anneal import AnnealWorkChain
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.resources import steps_of
 from aiida_nanoclusters.workflows.validators import validate_sizes
 
 
@@ -26,10 +29,11 @@ def validate_committee(value: Mapping[str, PotentialData] | None, port: Any) -> 
 
 
 class SizeScanWorkChain(BatchedWorkChain):
-    """Anneal a few sizes per child, compare all, and let a committee say how sure it is.
+    """Anneal sizes side by side in one child, compare all, let a committee say how sure it is.
 
-    Equal sizes, seeds and potential make equal children, so that a scan which stopped, or one
-    with more sizes, takes what is done from AiiDA's cache.
+    A child has as many sizes as make one job, `atom_steps_per_job` of `settings`; which of them go
+    together does not depend on the others. Equal sizes, seeds and potential make equal children,
+    so that a scan which stopped, or one with more sizes, takes what is done from AiiDA's cache.
     """
 
     @classmethod
@@ -37,8 +41,16 @@ class SizeScanWorkChain(BatchedWorkChain):
         """Declare ports and outline."""
         super().define(spec)
         spec.input("sizes", valid_type=List, validator=validate_sizes)
-        spec.input("sizes_per_child", valid_type=Int, default=lambda: Int(1))
         spec.expose_inputs(AnnealWorkChain, exclude=("sizes", "max_concurrent"))
+        spec.input(
+            "options_by_size",
+            valid_type=list,
+            is_metadata=True,
+            required=False,
+            validator=validate_options_by_size,
+            help="`[atoms, metadata.options]`, ascending: what children whose largest cluster has "
+            "so many atoms or more ask for instead of `lammps.metadata.options`.",
+        )
         spec.input_namespace(
             "committee",
             valid_type=PotentialData,
@@ -90,10 +102,13 @@ class SizeScanWorkChain(BatchedWorkChain):
         builder.element = Str(element)
         builder.settings = Dict(load_protocol("anneal", values["anneal"])["settings"])
         builder.sizes = List([n for a, b in values["ranges"] for n in range(a, b + 1)])
-        builder.sizes_per_child = Int(values["sizes_per_child"])
         largest = max(builder.sizes.get_list())
-        for port, value in job(code, options, "anneal", largest).items():
+        for port, value in job(code, options, "anneal", 1).items():
             builder.lammps[port] = value
+        builder.options_by_size = [
+            [atoms, job(code, options, "anneal", atoms)["metadata"]["options"]]
+            for atoms in steps_of(options, "anneal")
+        ]
         for port, value in job(code, options, "evaluate", largest).items():
             builder.evaluation.evaluate[port] = value
         if potentials:
@@ -102,13 +117,20 @@ class SizeScanWorkChain(BatchedWorkChain):
         return builder
 
     def divide(self) -> None:
-        """Give each child a few sizes."""
-        sizes, step = sorted(self.inputs.sizes.get_list()), self.inputs.sizes_per_child.value
-        self.ctx.batches = [sizes[i : i + step] for i in range(0, len(sizes), step)]
+        """Give each child about as much as one job carries."""
+        settings = self.inputs.settings
+        cost_per_atom = settings["starts"] * count_evaluations(parse_stages(settings["stages"]))
+        self.ctx.batches = bins_of_sizes(
+            self.inputs.sizes.get_list(), cost_per_atom, settings["atom_steps_per_job"]
+        )
 
     def submit_batch(self, batch: list[int]) -> ProcessNode:
         """Anneal these sizes."""
         inputs = self.exposed_inputs(AnnealWorkChain)
+        for atoms, options in self.inputs.get("options_by_size", []):
+            if max(batch) >= atoms:
+                metadata = {**inputs["lammps"]["metadata"], "options": options}
+                inputs["lammps"] = {**inputs["lammps"], "metadata": metadata}
         return self.submit(AnnealWorkChain, sizes=List(batch), max_concurrent=Int(1), **inputs)
 
     def gather(self) -> ExitCode | None:
@@ -151,6 +173,17 @@ class SizeScanWorkChain(BatchedWorkChain):
         if missing:
             return self.exit_codes.ERROR_SIZES_MISSING.format(sizes=", ".join(map(str, missing)))
         return None
+
+
+def validate_options_by_size(value: list | None, _) -> str | None:
+    """Each entry says from how many atoms on which options hold."""
+    try:
+        atoms = [n for n, options in value or [] if isinstance(options, Mapping) and n > 0]
+    except (TypeError, ValueError):
+        atoms = []
+    if len(atoms) != len(value or []) or atoms != sorted(atoms):
+        return f"options_by_size is {value}: give [[atoms, options], ...], atoms ascending from 1"
+    return None
 
 
 def validate_inputs(inputs, _) -> str | None:

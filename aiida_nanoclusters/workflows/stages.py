@@ -13,7 +13,7 @@ from aiida_nanoclusters.calculations.lammps import validate_inputs as validate_l
 from aiida_nanoclusters.calculations.lammps import validate_stages
 from aiida_nanoclusters.calculations.stages import join_stage_batches
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.labelling import split_by_cost
+from aiida_nanoclusters.science.packing import split_by_cost
 from aiida_nanoclusters.science.segments import seeds_problem
 from aiida_nanoclusters.science.stages import parse_stages
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
@@ -170,7 +170,7 @@ class StagesWorkChain(BatchedWorkChain):
             self.inputs.batch_size.value,
             getattr(engine, "least_batches", 1) * self.inputs.max_concurrent.value,
         )
-        self.ctx.batches = [sorted(batch) for batch in batches]
+        self.ctx.batches = List([sorted(batch) for batch in batches])
 
     def submit_batch(self, batch: list[int]) -> ProcessNode:
         """Submit the engine for the structures of these indices."""
@@ -202,7 +202,7 @@ class StagesWorkChain(BatchedWorkChain):
                 parts["atoms"] = self.ctx.atoms.outputs.frames
             else:
                 self.report("no isolated atom could be labelled: energies have no reference")
-        joined = join_stage_batches(List(self.ctx.batches), **parts)
+        joined = join_stage_batches(self.ctx.batches, **parts)
         self.out_many(joined)
         report, codes = joined["report"], self.exit_codes
         if "structures" not in joined:

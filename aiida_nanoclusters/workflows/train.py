@@ -277,8 +277,7 @@ class TrainWorkChain(BatchedWorkChain):
     # -- planning --------------------------------------------------------------------------
 
     def _plan(self, verb: str, keys: list[str]) -> None:
-        self.ctx.batches = [[verb, key] for key in sorted(keys)]
-        self.ctx.n_submitted = 0
+        self.ctx.batches, self.ctx.children = [[verb, key] for key in sorted(keys)], []
 
     def _finished(self, what: str) -> list[tuple[str, ProcessNode]]:
         """Return the children that finished well, by key; note the others."""

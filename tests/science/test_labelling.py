@@ -12,7 +12,6 @@ from aiida_nanoclusters.science.labelling import (
     REFUSED,
     UNFINISHED,
     LabelLadder,
-    split_by_cost,
 )
 
 
@@ -92,26 +91,6 @@ def test_any_course_of_jobs_comes_to_an_end(data):
         jobs += 1
         assert jobs <= count * rungs * 4
     assert {row["state"] for row in ladder.report()} <= {"labelled", "failed"}
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 60), st.sampled_from("abc")), min_size=0, max_size=40),
-    st.integers(1, 10),
-    st.integers(0, 5),
-)
-def test_batches_hold_every_frame_once(frames, most, least):
-    costs, kinds = [float(n) ** 2 for n, _ in frames], [kind for _, kind in frames]
-    batches = split_by_cost(costs, kinds, most, least)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(frames)))
-    assert all(1 <= len(batch) <= most for batch in batches)
-    assert len(batches) >= min(least, len(frames)) * (
-        max(costs, default=0) == min(costs, default=0)
-    )
-
-
-def test_batches_cost_alike_and_keep_kinds_together():
-    costs = [1.0] * 8 + [8.0]
-    assert split_by_cost(costs, "aabbaabbc", 500, 2) == [[8], [0, 1, 4, 5, 2, 3, 6, 7]]
 
 
 def test_one_that_comes_further_is_never_given_up():

