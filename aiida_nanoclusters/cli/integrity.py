@@ -135,7 +135,7 @@ def _check_frames(nodes: list[Node]) -> Check:
         if isinstance(node, FramesData):
             checked += 1
             stored = node.base.attributes.all
-            # Rounded as AiiDA rounds what it stores; sets of earlier versions do not note all of it.
+            # Rounded as AiiDA rounds what it stores; sets of earlier versions note less.
             again = clean_value(FramesData(node.frames).base.attributes.all)
             noted = [key for key in again if key in stored or key not in _LATER]
             if any(stored.get(key) != again[key] for key in noted):
