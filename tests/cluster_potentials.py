@@ -96,7 +96,7 @@ def pairs(positions):
     return vectors, squares
 
 
-def relaxed(atoms: Atoms, potential: LennardJones, tolerance: float = 1e-5) -> Atoms:
+def relaxed(atoms: Atoms, potential: LennardJones, tolerance: float = 1e-4) -> Atoms:
     """Relax a copy until no component of a force (eV/Å) is above the tolerance."""
 
     def objective(flat):

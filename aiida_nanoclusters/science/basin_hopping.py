@@ -32,7 +32,7 @@ from aiida_nanoclusters.science.starts import random_cluster
 WalkerKey = tuple[int, int]
 
 #: Moves and how often each is made, relative to the others. The published method shakes only.
-MOVES = {"shake": 0.7, "angular": 0.1, "relocate": 0.2}
+MOVES = {"shake": 0.5, "angular": 0.1, "relocate": 0.4}
 #: The length of shakes changes by this factor after so many of them, within these bond lengths.
 ADAPTATION, WINDOW, SHORTEST, LONGEST = 0.9, 10, 0.05, 0.8
 #: Random drops that may lie out of bounds before the bounds are said to be too narrow.
