@@ -1,0 +1,110 @@
+"""The work chain finds published minima, and a round that fails does not end it."""
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import Dict, Int, WorkChainNode
+from ase.units import kB
+
+from aiida_nanoclusters.calculations.basin_hopping import update_basin_hopping
+from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.basin_hopping import BasinHopping
+from aiida_nanoclusters.workflows.basin_hopping import BasinHoppingWorkChain, validate_settings
+from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
+from tests.cluster_potentials import EPSILON, LJ_MINIMA, SIGMA
+
+RELAX = [{"kind": "relax", "force_tolerance": 1e-5}]
+
+
+@pytest.fixture
+def lennard_jones(aiida_profile) -> PotentialData:
+    return PotentialData.lennard_jones("Ar", epsilon=EPSILON, sigma=SIGMA, cutoff=60.0).store()
+
+
+def build(code, potential, sizes, **settings):
+    own = {"temperature": 0.8 * EPSILON / kB, "relax_stages": RELAX, **settings}
+    return BasinHoppingWorkChain.get_builder_from_protocol(
+        code, potential, "Ar", sizes, "trial", {"settings": own}
+    )
+
+
+def test_finds_published_minima(lmp_code, lennard_jones) -> None:
+    builder = build(lmp_code, lennard_jones, [14, 13], steps=3)
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    frames, rows = node.outputs.minima.frames, node.outputs.table["rows"]
+    assert [row["size"] for row in rows] == [13, 14]
+    for row in rows:
+        assert row["relaxations"] == 6
+        assert row["lowest"] / EPSILON == pytest.approx(LJ_MINIMA[row["size"]], abs=1e-4)
+        assert row["lowest"] == frames.energies[frames.sizes == row["size"]].min()
+    assert rows[0]["point_group"] == "Ih" and rows[0]["n_twelvefold"] == 1
+    assert frames.labelled.all() and np.abs(frames.forces).max() < 1e-4
+    assert frames.level_of_theory == lennard_jones.level_of_theory
+    assert set(frames.config_types) == {"minimum"}
+    assert all(parent.startswith("Ar1") for parent in frames.parents)
+    # each round is one batch of all walkers of all sizes
+    rounds = [n for n in node.called if isinstance(n, WorkChainNode)]
+    assert [len(n.inputs.frames) for n in rounds] == [4, 4, 4]
+
+
+def test_a_longer_search_begins_alike(lmp_code, lennard_jones) -> None:
+    def found(steps):
+        builder = build(lmp_code, lennard_jones, [9], walkers=1, steps=steps)
+        builder.seed = Int(3)
+        return run_get_node(builder)[1].outputs.minima.frames
+
+    first, longer = found(1), found(2)
+    place = list(longer.seeds).index(first.seeds[0])
+    assert longer.positions[longer.atoms_of(place)] == pytest.approx(first.positions, abs=1e-12)
+
+
+def test_rounds_that_relax_nothing_end_it(lmp_code, lennard_jones) -> None:
+    stages = [{"kind": "relax", "force_tolerance": 1e-9, "max_steps": 1}]
+    builder = build(lmp_code, lennard_jones, [9], relax_stages=stages, walkers=1)
+    _, node = run_get_node(builder)
+    assert node.exit_status == 400, node.exit_message
+    assert "minima" not in node.outputs
+
+
+def test_a_lost_batch_costs_one_step(aiida_profile) -> None:
+    search = BasinHopping("Cu", [5, 6], 2, 3)
+    after = update_basin_hopping(Dict(search.state)).get_dict()
+    assert [walker["done"] for walker in after["walkers"]] == [1] * 4
+    assert all(walker["refused"] == {"failed": 1} for walker in after["walkers"])
+    assert not after["is_finished"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sizes", "message"),
+    [
+        ({"walkers": 0}, [13], "walkers is 0"),
+        ({"step": "far"}, [13], "settings:"),
+        ({"moves": {"swap": 1}}, [13], "unknown move"),
+        ({"relax_stages": [{"kind": "hold", "temperature": 9, "duration": 1}]}, [13], "must end"),
+        ({"colour": 1}, [13], "exactly"),
+        ({}, [1], "from 2 up"),
+        ({}, [0], "whole numbers"),
+    ],
+)
+def test_nothing_without_sense_is_submitted(
+    lmp_code, lennard_jones, settings, sizes, message
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run_get_node(build(lmp_code, lennard_jones, sizes, **settings))
+
+
+def test_a_potential_of_another_element_is_refused(lmp_code, lennard_jones) -> None:
+    builder = BasinHoppingWorkChain.get_builder_from_protocol(
+        lmp_code, lennard_jones, "Cu", [5], "trial"
+    )
+    with pytest.raises(ValueError, match="Cu"):
+        run_get_node(builder)
+
+
+@pytest.mark.parametrize("protocol", sorted(protocol_names("basin_hopping")))
+def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
+    settings = load_protocol("basin_hopping", protocol)["settings"]
+    assert validate_settings(Dict(settings), None) is None
+    numbers = {key: value for key, value in settings.items() if key != "relax_stages"}
+    assert BasinHopping("Cu", [13], **numbers).next()
