@@ -10,8 +10,10 @@ from aiida_nanoclusters.calculations.basin_hopping import update_basin_hopping
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.basin_hopping import BasinHopping
 from aiida_nanoclusters.workflows.basin_hopping import BasinHoppingWorkChain, validate_settings
+from aiida_nanoclusters.workflows.label import LabelWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
-from tests.cluster_potentials import EPSILON, LJ_MINIMA, SIGMA
+from aiida_nanoclusters.workflows.stages import ENGINES
+from tests.cluster_potentials import EPSILON, LJ_MINIMA, SC_MINIMA, SIGMA, write_sutton_chen
 
 RELAX = [{"kind": "relax", "force_tolerance": 1e-5}]
 
@@ -57,6 +59,35 @@ def test_a_longer_search_begins_alike(lmp_code, lennard_jones) -> None:
     first, longer = found(1), found(2)
     place = list(longer.seeds).index(first.seeds[0])
     assert longer.positions[longer.atoms_of(place)] == pytest.approx(first.positions, abs=1e-12)
+
+
+def test_sutton_chen_as_a_table_of_lammps(lmp_code, tmp_path) -> None:
+    write_sutton_chen(tmp_path / "Cu_sc.eam.alloy")
+    potential = PotentialData.from_file(
+        tmp_path / "Cu_sc.eam.alloy", "eam/alloy", level_of_theory="EAM/Sutton-Chen 9-6"
+    )
+    builder = BasinHoppingWorkChain.get_builder_from_protocol(
+        lmp_code, potential, "Cu", [8, 13], "trial", {"settings": {"walkers": 3}}
+    )
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    lowest = {row["size"]: row["lowest"] for row in node.outputs.table["rows"]}
+    assert lowest == pytest.approx({n: SC_MINIMA[n] for n in (8, 13)}, abs=1e-3)
+
+
+@pytest.mark.skipif("cp2k" not in ENGINES, reason="pip install aiida-nanoclusters[cp2k]")
+def test_by_cp2k(cp2k_code) -> None:
+    inputs = LabelWorkChain.engine_inputs("cp2k", cp2k_code, "gfn1-xtb")
+    settings = {"walkers": 1, "relax_stages": [{"kind": "relax", "force_tolerance": 0.05}]}
+    builder = BasinHoppingWorkChain.get_builder_for_engine(
+        inputs, "Cu", [3], "trial", {"settings": settings}
+    )
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    frames = node.outputs.minima.frames
+    assert frames.labelled.all() and not frames.pbc.any()
+    assert np.abs(frames.forces).max() < 0.06
+    assert "xTB" in frames.level_of_theory and "Cu" in frames.atom_energies
 
 
 def test_rounds_that_relax_nothing_end_it(lmp_code, lennard_jones) -> None:
