@@ -14,6 +14,7 @@ nothing but its state, and those of a walker on nothing but this walker::
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -173,8 +174,7 @@ class BasinHopping:
             "keep": keep,
             "seed": int(seed),
         }
-        problem = settings_problem(self._settings)
-        if problem:
+        if problem := settings_problem(self._settings):
             raise ValueError(problem)
         self._distance: float = self._settings["distance"]
         self._closest, self._farthest = (b * self._distance for b in self._settings["bounds"])
@@ -210,9 +210,7 @@ class BasinHopping:
                 raise ValueError(f"walker {key} waits for nothing: give what `next` asked for")
             symbols = [self._settings["element"]] * key[0]
             if atoms is not None and atoms.get_chemical_symbols() != symbols:
-                raise ValueError(
-                    f"walker {key} got {atoms.symbols}: give its own structure, relaxed"
-                )
+                raise ValueError(f"walker {key} got {atoms.symbols}: give its own structure")
         for key in sorted(results):
             self._take(self._walkers[key], results[key])
 
@@ -287,7 +285,7 @@ class BasinHopping:
     def state(self) -> dict[str, Any]:
         """Everything, JSON-able."""
         return {
-            "settings": {key: _copy(value) for key, value in self._settings.items()},
+            "settings": deepcopy(self._settings),
             "walkers": [asdict(walker) for walker in self._walkers.values()],
             "minima": self._minima.state,
         }
@@ -296,10 +294,7 @@ class BasinHopping:
     def from_state(cls, state: Mapping[str, Any]) -> BasinHopping:
         """Continue from :attr:`state`."""
         search = cls(**state["settings"])
-        walkers = [
-            Walker(**{key: _copy(value) for key, value in walker.items()})
-            for walker in state["walkers"]
-        ]
+        walkers = [Walker(**deepcopy(walker)) for walker in state["walkers"]]
         search._walkers = {(walker.size, walker.number): walker for walker in walkers}
         search._minima = Minima.from_state(state["minima"], search._settings["keep"])
         return search
@@ -348,10 +343,8 @@ class BasinHopping:
             atoms = random_cluster(self._settings["element"], size, self._distance, own)
             if refusal(atoms, self._closest, self._farthest) is None:
                 return atoms
-        raise ValueError(
-            f"no random drop of {size} atoms within the bounds {self._settings['bounds']}: widen "
-            "them"
-        )
+        bounds = self._settings["bounds"]
+        raise ValueError(f"no random drop of {size} atoms within the bounds {bounds}: widen them")
 
     def _take(self, walker: Walker, atoms: Atoms | None) -> None:
         seed = self._seed(walker)
@@ -403,12 +396,3 @@ def settings_problem(settings: Mapping[str, Any]) -> str | None:
     if settings["distance"] <= 0:
         return f"distance is {settings['distance']}: give the bond length in Å"
     return None
-
-
-def _copy(value: Any) -> Any:
-    """Return a value that shares no list or mapping with what it came from."""
-    if isinstance(value, Mapping):
-        return {key: _copy(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_copy(part) for part in value]
-    return value
