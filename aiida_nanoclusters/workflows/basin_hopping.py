@@ -165,9 +165,9 @@ def validate_inputs(inputs, _) -> str | None:
     """The walkers must be able to start, and the engine to relax their structures."""
     if not {"element", "sizes", "settings"} <= set(inputs):
         return None  # the ports say so themselves
-    own = [inputs[name] for name in ("element", "sizes", "settings")]
+    seed = inputs["seed"] if "seed" in inputs else Int(1)
     try:
-        search = steps.make_search(*own, inputs["seed"] if "seed" in inputs else Int(1))
+        search = steps.make_search(inputs["element"], inputs["sizes"], inputs["settings"], seed)
         first = FramesData(list(search.next().values()))
     except (TypeError, ValueError) as error:
         return f"settings: {error}"
