@@ -51,6 +51,7 @@ def test_help_tells_what_it_does(laptop, name) -> None:
         (("crossover", *EAM, "--element", "Xx"), "Xx"),
         (("anneal", *EAM, "--sizes", "7..9"), "write them as 7-9,55"),
         (("anneal", *EAM, "--sizes", "0"), "whole numbers of atoms"),
+        (("basin_hopping", *EAM, "--sizes", "1"), "give numbers of atoms from 2 up"),
         (("label", "missing.xyz", *EAM), "no node `missing.xyz`"),
         (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),
         (("stages", "{bare}", *EAM), "nothing to do: give --relax, --temperature 300, or --stages"),
