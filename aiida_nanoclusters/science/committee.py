@@ -61,17 +61,17 @@ class Thresholds:
     Raises
     ------
     ValueError
-        Unless 0 <= low < high.
+        Unless 0 <= low <= high and high > 0.
     """
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.low) and isfinite(self.high) and 0 <= self.low < self.high):
+        if not (isfinite(self.high) and 0 <= self.low <= self.high and self.high > 0):
             raise ValueError(
                 f"thresholds {self.low} and {self.high} eV/Å: `low` must not be negative, and "
-                "`high` must be larger than `low`"
+                "`high` must be positive and not below `low`"
             )
 
 

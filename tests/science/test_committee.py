@@ -113,9 +113,11 @@ def test_classes_at_their_edges():
     assert classify([0.0], Thresholds(0.0, 1.0)).tolist() == [DECENT]
 
 
-@pytest.mark.parametrize("pair", [(0.3, 0.1), (0.1, 0.1), (-0.1, 0.1), (0.1, np.nan)])
+@pytest.mark.parametrize(
+    "pair", [(0.3, 0.1), (0.0, 0.0), (-0.1, 0.1), (0.1, np.nan), (np.nan, 1.0)]
+)
 def test_thresholds_that_make_no_sense(pair):
-    with pytest.raises(ValueError, match="must be larger than `low`"):
+    with pytest.raises(ValueError, match="not below `low`"):
         Thresholds(*pair)
 
 
