@@ -153,10 +153,11 @@ def select_to_label(
     -------
     dict
         ``report``: ``thresholds`` (eV/Å), ``classes`` and ``reasons`` (how many of each),
-        ``selected`` and ``checks`` (how many), and ``frames``: for each its ``index``, ``class``,
-        ``selected``, ``reason``, ``max_force_deviation`` (eV/Å) and ``energy_deviation``
-        (eV/atom), None where a member has none. ``frames``: the chosen ones without labels, checks
-        first; missing where none was chosen.
+        ``by_size`` (``classes`` of each number of atoms, a string), ``selected`` and ``checks``
+        (how many), and ``frames``: for each its ``index``, ``class``, ``selected``, ``reason``,
+        ``max_force_deviation`` (eV/Å) and ``energy_deviation`` (eV/atom), None where a member has
+        none. ``frames``: the chosen ones without labels, checks first; missing where none was
+        chosen.
     """
     candidates = frames.frames.without_labels()
     deviation = _deviation(candidates, predicted)
@@ -173,6 +174,10 @@ def select_to_label(
         "thresholds": {"low": limits.low, "high": limits.high},
         "classes": dict(Counter(choice.classes.tolist())),
         "reasons": dict(Counter(choice.reasons.tolist())),
+        "by_size": {
+            str(n): dict(Counter(choice.classes[candidates.sizes == n].tolist()))
+            for n in np.unique(candidates.sizes)
+        },
         "selected": len(choice.indices),
         "checks": int((choice.reasons == CHECK).sum()),
         "frames": [
