@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import pytest
 
+from aiida_nanoclusters.science.elements import ELEMENTS
 from aiida_nanoclusters.workflows.protocol import load_protocol, merge, protocol_names
 
 NAMES = sorted(
@@ -15,7 +16,7 @@ NAMES = sorted(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_protocol_loads(name):
-    if name not in ("cp2k", "vasp"):  # theirs are levels of theory
+    if name not in ("cp2k", "reproduce", "vasp"):  # theirs are levels of theory, or tolerances
         assert {"tutorial", "liu2025"} <= set(protocol_names(name))
     for protocol in (None, *protocol_names(name)):
         values = load_protocol(name, protocol)
@@ -48,3 +49,9 @@ def test_unknown_names_list_the_known():
         load_protocol("train", "quick")
     with pytest.raises(ValueError, match=r"no protocols for `../x`.*anneal.*train"):
         load_protocol("../x")
+
+
+def test_vasp_has_a_potential_for_every_metal():
+    mapping = load_protocol("vasp")["potential_mapping"]
+    assert sorted(set(ELEMENTS) - set(mapping)) == ["Ar"]  # there to be tested with Lennard-Jones
+    assert all(name.split("_")[0] == symbol for symbol, name in mapping.items())
