@@ -226,9 +226,9 @@ def _start(share: float, level: float) -> int:
 
 
 def _starts(count: int, share: float, level: float) -> tuple[list[int], float]:
-    """Return numbers of frames from which to walk, each twice the one before, and their level."""
+    """Return numbers of frames to walk from, each four times the one before, and their level."""
     walks = 1
-    while _start(share, level / (walks + 1)) * 2**walks < count:
+    while _start(share, level / (walks + 1)) * 4**walks < count:
         walks += 1
     first = _start(share, level / walks)
-    return [first * 2**k for k in range(walks)], level / walks
+    return [first * 4**k for k in range(walks)], level / walks
