@@ -1,6 +1,8 @@
 """Inputs and outputs of CP2K, without CP2K."""
 
 import subprocess
+from os import environ
+from pathlib import Path
 from shutil import which
 
 import numpy as np
@@ -18,6 +20,7 @@ from aiida_nanoclusters.formats.cp2k_input import (
 )
 from aiida_nanoclusters.formats.cp2k_output import read_forces, read_output
 from aiida_nanoclusters.formats.cp2k_run import read_run
+from aiida_nanoclusters.science.elements import ELEMENTS
 from aiida_nanoclusters.science.units import BOHR, HARTREE
 from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
 
@@ -113,6 +116,33 @@ def test_cp2k_understands_every_protocol(protocol, tmp_path):
             cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert "SUCCESS" in done.stdout, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize("protocol", ["pbe", "pbe-d3-tzv2p"])
+@pytest.mark.parametrize("symbol", sorted(set(ELEMENTS) - {"Ar"}))
+def test_cp2k_has_basis_and_potential_of_every_metal(symbol, protocol):
+    """Both are in the files the protocol names, for the same number of electrons."""
+    data = Path(environ.get("CP2K_DATA_DIR", "/usr/share/cp2k"))
+    if not (data / "BASIS_MOLOPT").is_file():
+        pytest.skip("CP2K's data are not installed: apt-get install cp2k-data")
+    given = settings(protocol)
+    kind = given["kinds"].get(symbol, given["kinds"]["default"])
+    dft = given["force_eval"]["DFT"]
+    files = {"BASIS_SET": dft["BASIS_SET_FILE_NAME"], "POTENTIAL": dft["POTENTIAL_FILE_NAME"]}
+    electrons = set()
+    for key, named in files.items():
+        texts = [(data / file).read_text() for file in np.atleast_1d(named)]
+        found = [
+            names for text in texts for names in known_names(text, symbol) if kind[key] in names
+        ]
+        assert found, f"no {kind[key]} of {symbol}"
+        electrons |= {name.rsplit("-q", 1)[1] for name in found[0] if "-q" in name}
+    assert len(electrons) == 1
+
+
+def known_names(text, symbol):
+    lines = (line.split() for line in text.splitlines())
+    return [words[1:] for words in lines if words and words[0] == symbol]
 
 
 OUTPUT = """\

@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import pytest
 
+from aiida_nanoclusters.science.elements import ELEMENTS
 from aiida_nanoclusters.workflows.protocol import load_protocol, merge, protocol_names
 
 NAMES = sorted(
@@ -49,3 +50,9 @@ def test_unknown_names_list_the_known():
         load_protocol("train", "quick")
     with pytest.raises(ValueError, match=r"no protocols for `../x`.*anneal.*train"):
         load_protocol("../x")
+
+
+def test_vasp_has_a_potential_for_every_metal():
+    mapping = load_protocol("vasp")["potential_mapping"]
+    assert sorted(set(ELEMENTS) - set(mapping)) == ["Ar"]  # there to be tested with Lennard-Jones
+    assert all(name.split("_")[0] == symbol for symbol, name in mapping.items())

@@ -1,0 +1,324 @@
+"""Rounds of train, explore, select, label, until a committee knows the sizes it is asked about.
+
+:class:`ActiveLearning` decides what is done next and when it is enough; it computes nothing, holds
+no frames, and its state is JSON. Whoever drives it does as :meth:`~ActiveLearning.next` says and
+tells what came of it::
+
+    loop = ActiveLearning(sizes=[13, 55, 147], budget=1000, low=0.1, high=0.5)
+    while not loop.is_finished:
+        task = loop.next()
+        loop.update(do[task["action"]](task))
+    print(loop.reason)
+
+The scheme is that of Zhang, Lin, Wang, Car, E, Phys. Rev. Materials 3, 023804 (2019). Exploration
+begins with the smallest size and goes on to the next once that one is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from aiida_nanoclusters.science.committee import DECENT, GOOD, POOR, Thresholds
+
+TRAIN, EXPLORE, SELECT, LABEL, DONE = "train", "explore", "select", "label", "done"
+
+
+class ActiveLearning:
+    """What to do next, round by round.
+
+    Parameters
+    ----------
+    sizes
+        Numbers of atoms to explore.
+    budget
+        Labels that may be asked for in all; failed ones count, for they cost as much. The last ones
+        are learnt before the loop ends.
+    low, high
+        Thresholds of the largest force deviation, eV/Å, see
+        :class:`aiida_nanoclusters.science.committee.Thresholds`. ``low`` may be replaced after
+        every labelling.
+    per_round
+        Labels a round.
+    checks
+        Of these, frames drawn by chance for calibrating.
+    members
+        Potentials of the committee; with fewer than two the loop cannot go on.
+    share
+        A size is known when the share of its frames that are not good is below this ...
+    calm_rounds
+        ... in so many rounds one after the other.
+    max_rounds
+        No more than these.
+    patience
+        How many times in a row a step may fail or bring nothing before the loop gives up.
+    seed
+        Every seed of every task follows from it.
+
+    Raises
+    ------
+    ValueError
+        If a setting makes no sense.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        budget: int,
+        low: float,
+        high: float,
+        *,
+        per_round: int = 100,
+        checks: int = 0,
+        members: int = 4,
+        share: float = 0.05,
+        calm_rounds: int = 2,
+        max_rounds: int = 50,
+        patience: int = 3,
+        seed: int = 0,
+    ) -> None:
+        limits = Thresholds(low, high)
+        if not sizes or min(sizes) < 1 or not 0 < share <= 1:
+            raise ValueError(f"sizes {list(sizes)}, share {share}: give sizes, and 0 < share <= 1")
+        if min(budget, per_round, calm_rounds, max_rounds, patience) < 1 or members < 2:
+            raise ValueError(
+                "`budget`, `per_round`, `calm_rounds`, `max_rounds` and `patience` must be at "
+                "least 1, `members` at least 2"
+            )
+        if not 0 <= checks <= per_round:
+            raise ValueError(f"`checks` {checks} are part of the {per_round} labels of a round")
+        self._settings: dict[str, Any] = {
+            "sizes": sorted({int(n) for n in sizes}),
+            **{"budget": int(budget), "low": limits.low, "high": limits.high},
+            **{"per_round": int(per_round), "checks": int(checks), "members": int(members)},
+            **{"share": float(share), "calm_rounds": int(calm_rounds)},
+            **{"max_rounds": int(max_rounds), "patience": int(patience), "seed": int(seed)},
+        }
+        #: Where the loop stands: all that changes, JSON-able.
+        self._now: dict[str, Any] = {
+            **{"phase": TRAIN, "reason": "", "round": 1, "size": 0, "low": limits.low},
+            **{"spent": 0, "labelled": 0, "calm": 0, "setbacks": 0, "tasks": 0, "selected": 0},
+            "history": [],
+        }
+
+    # -- what to do ------------------------------------------------------------------------
+
+    def next(self) -> dict[str, Any]:
+        """Return the next task; the same until :meth:`update`.
+
+        Returns
+        -------
+        dict
+            ``action``, ``round`` and ``seed``, and
+
+            - ``train``: ``members``, how many. Answer ``members`` (how many there are now) and
+              ``failed`` (key: reason).
+            - ``explore``: ``sizes`` up to the one that is being learnt, the last. Answer
+              ``frames``, how many were found.
+            - ``select``: ``thresholds``, ``settings`` (``budget`` and ``checks``). Answer with the
+              report of :func:`aiida_nanoclusters.calculations.select.select_to_label`, of which
+              ``selected``, ``reasons`` and ``by_size`` are read.
+            - ``label``: ``frames``, how many were selected. Answer ``labelled`` and ``failed``, how
+              many, and where it was calibrated anew ``low``.
+
+            Empty when finished.
+        """
+        now, given = self._now, self._settings
+        if self.is_finished:
+            return {}
+        task = {"action": now["phase"], "round": now["round"], "seed": self._seed()}
+        if now["phase"] == TRAIN:
+            task["members"] = given["members"]
+        elif now["phase"] == EXPLORE:
+            task["sizes"] = given["sizes"][: now["size"] + 1]
+        elif now["phase"] == SELECT:
+            budget = min(given["per_round"], given["budget"] - now["spent"])
+            task["thresholds"] = {"low": now["low"], "high": given["high"]}
+            task["settings"] = {"budget": budget, "checks": min(given["checks"], budget)}
+        else:
+            task["frames"] = now["selected"]
+        return task
+
+    def update(self, outcome: Mapping[str, Any]) -> None:
+        """Take what came of the task, see :meth:`next`.
+
+        Raises
+        ------
+        ValueError
+            If the loop has finished, or the outcome is not that of the task.
+        """
+        if self.is_finished:
+            raise ValueError(
+                f"the loop has finished ({self.reason}): there is no task to report on"
+            )
+        before = deepcopy(self._now)
+        take = {
+            TRAIN: self._trained, EXPLORE: self._explored,
+            SELECT: self._selected, LABEL: self._labelled,
+        }  # fmt: skip
+        try:
+            self._now["tasks"] += 1
+            take[before["phase"]](outcome)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self._now = before
+            raise ValueError(f"not the outcome of `{before['phase']}`: {error}") from error
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return bool(self._now["phase"] == DONE)
+
+    @property
+    def converged(self) -> bool:
+        """Whether it finished because the largest size is known."""
+        return self.is_finished and self._now["reason"].startswith("converged")
+
+    @property
+    def reason(self) -> str:
+        """Why the loop has finished; what it does where it has not."""
+        now = self._now
+        return str(now["reason"]) or f"round {now['round']}: {now['phase']}"
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """What came of each task: ``round``, ``action``, numbers, and ``note`` where it failed."""
+        return deepcopy(self._now["history"])
+
+    @property
+    def spent(self) -> int:
+        """Labels asked for so far."""
+        return int(self._now["spent"])
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Everything, JSON-able."""
+        return deepcopy({"settings": self._settings, "now": self._now})
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ActiveLearning:
+        """Continue from :attr:`state`."""
+        loop = cls(**state["settings"])
+        loop._now = deepcopy(dict(state["now"]))
+        return loop
+
+    # -- what came of it -------------------------------------------------------------------
+
+    def _trained(self, outcome: Mapping[str, Any]) -> None:
+        members, failed = int(outcome["members"]), dict(outcome.get("failed") or {})
+        lost = "; ".join(f"{key}: {why}" for key, why in sorted(failed.items()))
+        self._note(TRAIN, members=members, note=lost)
+        if members >= 2 and (over := self._over()):
+            self._finish(over)
+        elif members >= 2:
+            self._go(EXPLORE)
+        else:
+            why = f"a committee of {members} cannot disagree ({lost or 'no reason given'})"
+            self._setback(TRAIN, f"training failed: {why}")
+
+    def _explored(self, outcome: Mapping[str, Any]) -> None:
+        frames = int(outcome["frames"])
+        self._note(EXPLORE, frames=frames, note="" if frames else "no frames")
+        if frames:
+            self._go(SELECT, forgive=False)
+        else:
+            self._setback(EXPLORE, "exploration failed: it brought no frames")
+
+    def _selected(self, outcome: Mapping[str, Any]) -> None:
+        now, given, task = self._now, self._settings, self.next()
+        size, selected = given["sizes"][now["size"]], int(outcome["selected"])
+        if not 0 <= selected <= task["settings"]["budget"]:
+            raise ValueError(f"{selected} frames for {task['settings']['budget']} labels")
+        left_out = ", ".join(f"{n} {why}" for why, n in sorted(outcome["reasons"].items()))
+        share = _share(outcome["by_size"].get(str(size), {}))
+        now["selected"] = selected
+        self._note(
+            SELECT,
+            size=size,
+            share=share,
+            selected=selected,
+            note="" if selected else f"nothing selected: {left_out}",
+        )
+        # A size of which nothing was found is not known.
+        now["calm"] = now["calm"] + 1 if share is not None and share < given["share"] else 0
+        if now["calm"] >= given["calm_rounds"]:
+            if now["size"] + 1 == len(given["sizes"]):
+                kept = f"{100 * (share or 0):.3g} % of the frames of {size} atoms in doubt"
+                limit = f"below {100 * given['share']:.3g} % in {now['calm']} rounds in a row"
+                self._finish(f"converged: {kept}, {limit}")
+                return
+            now.update(size=now["size"] + 1, calm=0)
+        if selected:
+            self._go(LABEL, forgive=False)
+        elif share is not None and share < given["share"]:
+            self._new_round(EXPLORE)  # a calm round needs no label
+        else:
+            hint = "raise `high`, sample colder or longer"
+            self._setback(EXPLORE, f"nothing to label ({left_out}): {hint}", new_round=True)
+
+    def _labelled(self, outcome: Mapping[str, Any]) -> None:
+        now, given = self._now, self._settings
+        labelled, failed = int(outcome["labelled"]), int(outcome["failed"])
+        if labelled < 0 or failed < 0 or labelled + failed > now["selected"]:
+            raise ValueError(f"{labelled} and {failed} of {now['selected']} frames")
+        low = float(outcome.get("low", now["low"]))
+        Thresholds(low, given["high"])
+        now["low"] = low
+        now["spent"] += now["selected"]
+        now["labelled"] += labelled
+        note = f"{failed} labels failed" if failed else ""
+        self._note(LABEL, labelled=labelled, failed=failed, low=low, note=note)
+        if labelled:
+            self._new_round(TRAIN)
+        else:
+            self._setback(EXPLORE, f"labelling failed: none of {failed} frames", new_round=True)
+
+    # -- steps -----------------------------------------------------------------------------
+
+    def _go(self, phase: str, *, forgive: bool = True) -> None:
+        self._now["phase"] = phase
+        if forgive:
+            self._now["setbacks"] = 0
+
+    def _new_round(self, phase: str, *, forgive: bool = True) -> None:
+        self._now["round"] += 1
+        over = self._over()
+        if over and phase != TRAIN:  # the last labels are still learnt
+            self._finish(over)
+        else:
+            self._go(phase, forgive=forgive)
+
+    def _over(self) -> str:
+        """Return which limit is reached, if any."""
+        now, given = self._now, self._settings
+        if now["spent"] >= given["budget"]:
+            return f"budget: {now['spent']} labels asked for, {now['labelled']} obtained"
+        if now["round"] > given["max_rounds"]:
+            return f"rounds: all {given['max_rounds']} are done"
+        return ""
+
+    def _setback(self, phase: str, why: str, *, new_round: bool = False) -> None:
+        """Try again with other seeds, or give up."""
+        self._now["setbacks"] += 1
+        if self._now["setbacks"] >= self._settings["patience"]:
+            self._finish(f"{why}; {self._now['setbacks']} times in a row")
+        elif new_round:
+            self._new_round(phase, forgive=False)
+        else:
+            self._go(phase, forgive=False)
+
+    def _finish(self, reason: str) -> None:
+        self._now.update(phase=DONE, reason=reason)
+
+    def _note(self, action: str, **numbers: Any) -> None:
+        self._now["history"].append({"round": self._now["round"], "action": action, **numbers})
+
+    def _seed(self) -> int:
+        """Return a seed of its own for each task, the next attempt at one included."""
+        return int(self._settings["seed"]) * 1_000_000 + int(self._now["tasks"]) * 100
+
+
+def _share(classes: Mapping[str, int]) -> float | None:
+    """Return the share of frames that are not good; None where there are none."""
+    total = sum(classes.get(name, 0) for name in (GOOD, DECENT, POOR))
+    return (total - classes.get(GOOD, 0)) / total if total else None

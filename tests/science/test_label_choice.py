@@ -1,0 +1,180 @@
+"""The choice of frames to label: its budget, its fairness, its symmetries."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.cluster import Icosahedron, Octahedron
+from scipy.spatial.transform import Rotation
+
+from aiida_nanoclusters.science.committee import DECENT, GOOD, POOR, Thresholds
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.label_choice import choose
+
+LIMITS = Thresholds(0.1, 0.5)
+
+
+def cluster(shells=2, rattle=0.0, seed=0, kind="md"):
+    built = Icosahedron("Cu", shells)
+    atoms = Atoms(built.symbols, built.positions, info={"config_type": kind})
+    if rattle:
+        atoms.rattle(rattle, seed=seed)
+    return atoms
+
+
+@pytest.fixture
+def pool():
+    """40 of one kind and size, 6 of another size, 4 of another kind."""
+    images = [cluster(2, 0.2, seed) for seed in range(40)]
+    images += [cluster(3, 0.2, seed) for seed in range(6)]
+    images += [cluster(2, 0.3, 100 + seed, kind="anneal") for seed in range(4)]
+    deviations = np.linspace(0.11, 0.49, 50)
+    return Frames.from_atoms(images), deviations
+
+
+def chosen(frames, choice):
+    return [frames.content_hashes()[i] for i in choice.indices]
+
+
+def test_budget_goes_round_the_kinds(pool):
+    """12 labels over three strata: four each, though one has 40 of 50 candidates."""
+    frames, deviations = pool
+    choice = choose(frames, deviations, LIMITS, 12)
+    kinds = [(frames.config_types[i], int(frames.sizes[i])) for i in choice.indices]
+    assert {k: kinds.count(k) for k in kinds} == {
+        ("md", 13): 4, ("md", 55): 4, ("anneal", 13): 4,
+    }  # fmt: skip
+    assert len(set(choice.indices)) == 12
+    assert set(choice.reasons[choice.indices]) == {"diverse"}
+    assert (choice.reasons == "over budget").sum() == 38
+
+
+def test_what_a_kind_leaves_goes_to_the_others(pool):
+    frames, deviations = pool
+    choice = choose(frames, deviations, LIMITS, 30)
+    kinds = [(frames.config_types[i], int(frames.sizes[i])) for i in choice.indices]
+    assert {k: kinds.count(k) for k in kinds} == {
+        ("md", 13): 20, ("md", 55): 6, ("anneal", 13): 4,
+    }  # fmt: skip
+
+
+def test_kinds_with_the_largest_deviations_come_first(pool):
+    frames, deviations = pool
+    assert choose(frames, deviations, LIMITS, 1).indices.tolist() == [49]
+    second = choose(frames, deviations, LIMITS, 2).indices.tolist()[1]
+    assert frames.sizes[second] == 55
+
+
+def test_only_the_wanted_classes(pool):
+    frames, deviations = pool
+    deviations = deviations.copy()
+    deviations[:10], deviations[10:20], deviations[20] = 0.05, 0.9, np.nan
+    choice = choose(frames, deviations, LIMITS, 50)
+    assert set(choice.classes[choice.indices]) == {DECENT}
+    assert set(choice.reasons[:10]) == {GOOD} and set(choice.reasons[10:21]) == {POOR}
+    with_poor = choose(frames, deviations, LIMITS, 50, wanted=[DECENT, POOR])
+    assert set(with_poor.classes[with_poor.indices]) == {DECENT, POOR}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_order_of_frames_does_not_count(pool, seed):
+    frames, deviations = pool
+    order = np.random.default_rng(seed).permutation(len(frames))
+    known = Frames.from_atoms([cluster(2), cluster(3)])
+    options = {"known": known, "checks": 3, "seed": 5}
+    straight = choose(frames, deviations, LIMITS, 10, **options)
+    turned = choose(frames.select(order), deviations[order], LIMITS, 10, **options)
+    assert chosen(frames, straight) == chosen(frames.select(order), turned)
+    assert turned.reasons.tolist() == straight.reasons[order].tolist()
+
+
+def test_equal_inputs_equal_choice_and_seeds_differ(pool):
+    frames, deviations = pool
+    draws = [chosen(frames, choose(frames, deviations, LIMITS, 8, checks=8, seed=s))
+             for s in (1, 1, 2)]  # fmt: skip
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_checks_are_a_plain_sample(pool):
+    """Of good and decent frames alike: each is drawn as often as any other, poor ones never."""
+    frames, deviations = pool
+    deviations = deviations.copy()
+    deviations[:20], deviations[40:] = 0.01, 2.0
+    counts = np.zeros(50)
+    for seed in range(400):
+        choice = choose(frames, deviations, LIMITS, 4, checks=4, seed=seed)
+        assert set(choice.reasons[choice.indices]) == {"check"}
+        counts[choice.indices] += 1
+    assert counts[40:].sum() == 0
+    # 400 draws of 4 out of 40: 40 each, three and a half standard deviations are 21.
+    assert np.abs(counts[:40] - 40).max() < 21
+
+
+def test_copies_are_named(pool):
+    """An exact copy, a turned and renumbered one, a slightly rattled one, a labelled one."""
+    one, other = cluster(3, 0.2, 1), cluster(3, 0.2, 2)
+    turned = one[np.random.default_rng(0).permutation(55)]
+    turned.positions = turned.positions @ Rotation.random(random_state=3).as_matrix()
+    rattled = one.copy()
+    rattled.rattle(0.005, seed=4)
+    frames = Frames.from_atoms([one, one.copy(), turned, rattled, other])
+    known = Frames.from_atoms([other])
+    choice = choose(frames, [0.4, 0.4, 0.3, 0.2, 0.3], LIMITS, 5, known=known)
+    assert choice.indices.tolist() == [0]
+    assert choice.reasons.tolist() == [
+        "diverse", "duplicate", "alike", "alike", "already labelled",
+    ]  # fmt: skip
+    exact = choose(frames, [0.4, 0.4, 0.3, 0.2, 0.3], LIMITS, 5, known=known, tolerance=0.0)
+    assert sorted(exact.indices) == [0, 2, 3]
+
+
+def test_one_atom_of_many_is_not_overlooked():
+    """An atom that left its place on Cu147 makes another frame; 0.5 % of heat does not."""
+    one = cluster(4)
+    moved, rattled = one.copy(), one.copy()
+    moved.positions[-1] *= 1.15
+    rattled.rattle(0.01, seed=1)
+    frames = Frames.from_atoms([one, moved, rattled])
+    choice = choose(frames, [0.4, 0.3, 0.2], LIMITS, 3)
+    assert choice.reasons.tolist() == ["diverse", "diverse", "alike"]
+
+
+def test_known_frames_are_kept_away_from():
+    """With icosahedra labelled, the octahedron is taken first though its deviation is less."""
+    shape = Octahedron("Cu", 5, 2)
+    octahedron = Atoms(shape.symbols, shape.positions, info={"config_type": "md"})
+    images = [cluster(3, 0.1, seed) for seed in range(5)]
+    frames = Frames.from_atoms([*images[:4], octahedron])
+    known = Frames.from_atoms([images[4]])
+    deviations = [0.4, 0.3, 0.3, 0.3, 0.2]
+    assert choose(frames, deviations, LIMITS, 1, known=known).indices.tolist() == [4]
+    assert choose(frames, deviations, LIMITS, 1).indices.tolist() == [0]
+
+
+def test_farthest_points_cover_two_packings():
+    """Thirty icosahedra and two octahedra of one size: two picks take one of each."""
+    shape = Octahedron("Cu", 5, 2)
+    images = [cluster(3, 0.05, s) for s in range(30)]
+    for s in range(2):
+        atoms = Atoms(shape.symbols, shape.positions, info={"config_type": "md"})
+        atoms.rattle(0.05, seed=s)
+        images.append(atoms)
+    choice = choose(Frames.from_atoms(images), np.full(32, 0.3), LIMITS, 2)
+    assert {bool(i >= 30) for i in choice.indices} == {True, False}
+
+
+def test_nothing_to_choose(pool):
+    frames, deviations = pool
+    assert len(choose(frames, deviations * 0, LIMITS, 10).indices) == 0
+    assert len(choose(frames, deviations, LIMITS, 0).indices) == 0
+    alike = choose(frames, deviations, LIMITS, 10, known=frames)
+    assert set(alike.reasons) == {"already labelled"}
+
+
+def test_what_makes_no_sense_is_refused(pool):
+    frames, deviations = pool
+    with pytest.raises(ValueError, match="one a frame"):
+        choose(frames, deviations[1:], LIMITS, 3)
+    with pytest.raises(ValueError, match="part of the budget"):
+        choose(frames, deviations, LIMITS, 3, checks=4)
+    with pytest.raises(ValueError, match="unknown classes bad"):
+        choose(frames, deviations, LIMITS, 3, wanted=["bad"])
