@@ -54,6 +54,7 @@ def test_doctor_reaches_the_cluster(cluster):
     assert re.search(r"✔ code lammps@cluster +LAMMPS ", done.stdout)
 
 
+@pytest.mark.timeout(1800)
 def test_a_study_runs_on_the_cluster(cluster, services):
     """Labels, training, compiled committee, sizes, crossover: each a job of Slurm."""
     report = cluster.path / "study.html"

