@@ -25,11 +25,11 @@ def frames() -> Frames:
 
 
 def test_nequip_reads_every_digit(frames, tmp_path) -> None:
-    path = tmp_path / "frames.lmdb"
+    path, before = tmp_path / "frames.lmdb", torch.get_default_dtype()
     write_lmdb(frames, path)
     data = NequIPLMDBDataset(str(path), transforms=[NeighborListTransform(r_max=4.0)])
     assert len(data) == 3
-    assert torch.get_default_dtype() == torch.float32  # left as it was
+    assert torch.get_default_dtype() == before  # left as it was
     for i, entry in enumerate(data):
         own = frames.atoms_of(i)
         assert np.array_equal(entry["pos"].numpy(), frames.positions[own])
