@@ -9,7 +9,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import recipe as science
 from aiida_nanoclusters.science.checks import check_frames, sound_frames
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.selection import deduplicate, split_frames
+from aiida_nanoclusters.science.selection import deduplicate, largest_forces, split_frames
 
 
 @calcfunction
@@ -21,13 +21,26 @@ def build_recipe(recipe: List, element: Str, distance: Float, seed: Int) -> dict
     dict
         ``as_built``: structures which are relaxed no further; ``to_relax``: structures the
         recipe wants relaxed before they are varied or sampled. A key is missing where it would
-        be empty.
+        be empty. Minima, which are searched, are in neither.
     """
     groups: dict[str, list[Frames]] = {}
     for index, entry in enumerate(recipe.get_list()):
+        if entry["kind"] == science.MINIMA:
+            continue
         built = science.build_entry(entry, index, element.value, distance.value, seed.value)
         groups.setdefault("to_relax" if entry.get("relax") else "as_built", []).append(built)
     return {key: FramesData(Frames.concatenate(parts)) for key, parts in groups.items()}
+
+
+@calcfunction
+def take_minima(recipe: List, minima: FramesData) -> FramesData:
+    """Take what the recipe wants of the minima that a basin hopping has found."""
+    taken = [
+        science.lowest_minima(entry, index, minima.frames)
+        for index, entry in enumerate(recipe.get_list())
+        if entry["kind"] == science.MINIMA
+    ]
+    return FramesData(Frames.concatenate([frames for frames in taken if frames is not None]))
 
 
 @calcfunction
@@ -37,17 +50,20 @@ def vary_structures(recipe: List, seed: Int, **structures: FramesData) -> dict[s
     Returns
     -------
     dict
-        ``static``: frames ready to be labelled; ``sample_<T>``: structures from which molecular
-        dynamics at T kelvin starts.
+        ``static``: frames ready to be labelled; ``sample_<T>`` and ``sample_<T>_<kPa>``: structures
+        from which molecular dynamics at T kelvin starts.
     """
     frames = Frames.concatenate([structures[k].frames.without_labels() for k in sorted(structures)])
     origin = science.entry_of(frames)
     groups: dict[str, list[Frames]] = {}
     for index, entry in enumerate(recipe.get_list()):
         own = frames.select(origin == index)
+        if not len(own):  # no minimum was found
+            continue
         if entry.get("sample"):
             for temperature in entry["sample"]["temperatures"]:
-                groups.setdefault(f"sample_{round(temperature):05d}", []).append(own)
+                for pressure in entry["sample"].get("pressures") or [None]:
+                    groups.setdefault(science.sample_key(temperature, pressure), []).append(own)
         else:
             varied = science.distort(own, entry.get("distort") or {}, seed.value + index)
             groups.setdefault("static", []).append(varied)
@@ -61,9 +77,9 @@ def gather_frames(total: Int, seed: Int, **parts: FramesData) -> FramesData:
     for key in sorted(parts):
         frames = parts[key].frames.without_labels()
         if key.startswith("sample_"):
-            # Runs at different temperatures are different trajectories.
-            temperature = int(key.split("_")[1])
-            frames = frames.with_origin(parents=[f"{p} {temperature} K" for p in frames.parents])
+            # Runs under different conditions are different trajectories.
+            text = science.conditions_text(key)
+            frames = frames.with_origin(parents=[f"{p} {text}" for p in frames.parents])
         gathered.append(frames)
     frames = deduplicate(Frames.concatenate(gathered))
     frames = frames.select(sound_frames(frames))
@@ -82,9 +98,7 @@ def split_dataset(
     """
     whole = deduplicate(frames.frames)
     check_frames(whole, need_labels=True)
-    norms = (whole.forces**2).sum(axis=1) ** 0.5
-    largest = [float(norms[whole.atoms_of(i)].max()) for i in range(len(whole))]
-    whole = whole.select([i for i, force in enumerate(largest) if force <= max_force.value])
+    whole = whole.select(largest_forces(whole) <= max_force.value)
     parts = split_frames(whole, fractions.get_list(), seed.value)
     names = ("training", "validation", "test")
     return {name: FramesData(part) for name, part in zip(names, parts, strict=True)}

@@ -16,12 +16,13 @@ from aiida_nanoclusters.science.committee import (
     Thresholds,
     TooFewLabelsError,
     calibrate,
+    classify,
     committee_deviation,
     fewest_labels,
 )
 from aiida_nanoclusters.science.errors import max_force_error
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.label_choice import CHECK, DIVERSE, TOLERANCE, choose
+from aiida_nanoclusters.science.label_choice import CHANCE, CHECK, DIVERSE, TOLERANCE, choose
 
 #: Prefix of the arguments that hold the frames as a member of the committee labels them.
 PREDICTED = "predicted_"
@@ -30,6 +31,7 @@ CHOICE = {
     "checks": "of these, frames drawn by chance, for calibrating",
     "wanted": "classes to label, of good, decent and poor",
     "tolerance": "distance below which frames are alike",
+    "by_chance": "true draws the budget by chance, to compare with",
 }
 CALIBRATION = {
     "low": "eV/Å; frames of smaller deviation are good. Where it cannot be calibrated",
@@ -50,6 +52,8 @@ def validate_choice(value: Dict, _: Any) -> str | None:
         return f"`budget` {budget}, `checks` {checks}: whole numbers, the checks within the budget"
     if unknown := sorted(set(settings.get("wanted", [])) - {"good", "decent", "poor"}):
         return f"`wanted` names {', '.join(unknown)}: only good, decent and poor"
+    if not isinstance(settings.get("by_chance", False), bool):
+        return "`by_chance` is true or false"
     if not settings.get("tolerance", TOLERANCE) >= 0:
         return "`tolerance` must not be negative"
     return None
@@ -124,6 +128,35 @@ def calibrate_thresholds(settings: Dict, labelled: FramesData, **predicted: Fram
 
 
 @calcfunction
+def assess_frames(frames: FramesData, thresholds: Dict, **predicted: FramesData) -> Dict:
+    """Say how well a committee knows frames that shall not be labelled.
+
+    Parameters
+    ----------
+    frames, thresholds, predicted
+        As of :func:`select_to_label`.
+
+    Returns
+    -------
+    Dict
+        ``thresholds`` (eV/Å), ``classes`` (how many of each), ``by_size`` (``classes`` of each
+        number of atoms, a string) and ``max_force_deviation`` of each frame in eV/Å.
+    """
+    deviation = _deviation(frames.frames, predicted)
+    limits = Thresholds(thresholds["low"], thresholds["high"])
+    classes, sizes = classify(deviation.forces, limits), frames.frames.sizes
+    by_size = {str(n): dict(Counter(classes[sizes == n].tolist())) for n in np.unique(sizes)}
+    return Dict(
+        {
+            "thresholds": {"low": limits.low, "high": limits.high},
+            "classes": dict(Counter(classes.tolist())),
+            "by_size": by_size,
+            "max_force_deviation": [_finite(value) for value in deviation.forces],
+        }
+    )
+
+
+@calcfunction
 def select_to_label(
     frames: FramesData,
     thresholds: Dict,
@@ -153,11 +186,10 @@ def select_to_label(
     -------
     dict
         ``report``: ``thresholds`` (eV/Å), ``classes`` and ``reasons`` (how many of each),
-        ``by_size`` (``classes`` of each number of atoms, a string), ``selected`` and ``checks``
-        (how many), and ``frames``: for each its ``index``, ``class``, ``selected``, ``reason``,
-        ``max_force_deviation`` (eV/Å) and ``energy_deviation`` (eV/atom), None where a member has
-        none. ``frames``: the chosen ones without labels, checks first; missing where none was
-        chosen.
+        ``selected`` and ``checks`` (how many), and ``frames``: for each its ``index``, ``class``,
+        ``selected``, ``reason``, ``max_force_deviation`` (eV/Å) and ``energy_deviation``
+        (eV/atom), None where a member has none. ``frames``: the chosen ones without labels,
+        checks first; missing where none was chosen.
     """
     candidates = frames.frames.without_labels()
     deviation = _deviation(candidates, predicted)
@@ -174,17 +206,13 @@ def select_to_label(
         "thresholds": {"low": limits.low, "high": limits.high},
         "classes": dict(Counter(choice.classes.tolist())),
         "reasons": dict(Counter(choice.reasons.tolist())),
-        "by_size": {
-            str(n): dict(Counter(choice.classes[candidates.sizes == n].tolist()))
-            for n in np.unique(candidates.sizes)
-        },
         "selected": len(choice.indices),
         "checks": int((choice.reasons == CHECK).sum()),
         "frames": [
             {
                 "index": index,
                 "class": str(choice.classes[index]),
-                "selected": str(choice.reasons[index]) in (CHECK, DIVERSE),
+                "selected": str(choice.reasons[index]) in (CHECK, DIVERSE, CHANCE),
                 "reason": str(choice.reasons[index]),
                 "max_force_deviation": _finite(deviation.forces[index]),
                 "energy_deviation": _finite(deviation.energies[index]),

@@ -4,24 +4,27 @@
 no frames, and its state is JSON. Whoever drives it does as :meth:`~ActiveLearning.next` says and
 tells what came of it::
 
-    loop = ActiveLearning(sizes=[13, 55, 147], budget=1000, low=0.1, high=0.5)
+    loop = ActiveLearning(budget=1000, low=0.1, high=0.5)
     while not loop.is_finished:
         task = loop.next()
         loop.update(do[task["action"]](task))
     print(loop.reason)
 
-The scheme is that of Zhang, Lin, Wang, Car, E, Phys. Rev. Materials 3, 023804 (2019). Exploration
-begins with the smallest size and goes on to the next once that one is known.
+The scheme is that of Zhang, Lin, Wang, Car, E, Phys. Rev. Materials 3, 023804 (2019). It ends when
+the committee agrees on its probes: clusters, larger than any that is labelled, which are sampled
+every round and never learnt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from aiida_nanoclusters.science.committee import DECENT, GOOD, POOR, Thresholds
 
+#: How the reasons begin that are no fault.
+_GOOD_ENDS = ("converged", "budget", "rounds")
 TRAIN, EXPLORE, SELECT, LABEL, DONE = "train", "explore", "select", "label", "done"
 
 
@@ -30,15 +33,13 @@ class ActiveLearning:
 
     Parameters
     ----------
-    sizes
-        Numbers of atoms to explore.
     budget
         Labels that may be asked for in all; failed ones count, for they cost as much. The last ones
         are learnt before the loop ends.
     low, high
         Thresholds of the largest force deviation, eV/Å, see
         :class:`aiida_nanoclusters.science.committee.Thresholds`. ``low`` may be replaced after
-        every labelling.
+        every training.
     per_round
         Labels a round.
     checks
@@ -46,7 +47,8 @@ class ActiveLearning:
     members
         Potentials of the committee; with fewer than two the loop cannot go on.
     share
-        A size is known when the share of its frames that are not good is below this ...
+        The loop has converged when the share of frames that are not good, among those of the
+        largest probe, is below this (of all candidates, where there are no probes) ...
     calm_rounds
         ... in so many rounds one after the other.
     max_rounds
@@ -64,7 +66,6 @@ class ActiveLearning:
 
     def __init__(
         self,
-        sizes: Sequence[int],
         budget: int,
         low: float,
         high: float,
@@ -79,8 +80,8 @@ class ActiveLearning:
         seed: int = 0,
     ) -> None:
         limits = Thresholds(low, high)
-        if not sizes or min(sizes) < 1 or not 0 < share <= 1:
-            raise ValueError(f"sizes {list(sizes)}, share {share}: give sizes, and 0 < share <= 1")
+        if not 0 < share <= 1:
+            raise ValueError(f"`share` is {share}: it must lie above 0 and be at most 1")
         if min(budget, per_round, calm_rounds, max_rounds, patience) < 1 or members < 2:
             raise ValueError(
                 "`budget`, `per_round`, `calm_rounds`, `max_rounds` and `patience` must be at "
@@ -89,7 +90,6 @@ class ActiveLearning:
         if not 0 <= checks <= per_round:
             raise ValueError(f"`checks` {checks} are part of the {per_round} labels of a round")
         self._settings: dict[str, Any] = {
-            "sizes": sorted({int(n) for n in sizes}),
             **{"budget": int(budget), "low": limits.low, "high": limits.high},
             **{"per_round": int(per_round), "checks": int(checks), "members": int(members)},
             **{"share": float(share), "calm_rounds": int(calm_rounds)},
@@ -97,7 +97,7 @@ class ActiveLearning:
         }
         #: Where the loop stands: all that changes, JSON-able.
         self._now: dict[str, Any] = {
-            **{"phase": TRAIN, "reason": "", "round": 1, "size": 0, "low": limits.low},
+            **{"phase": TRAIN, "reason": "", "round": 1, "low": limits.low},
             **{"spent": 0, "labelled": 0, "calm": 0, "setbacks": 0, "tasks": 0, "selected": 0},
             "history": [],
         }
@@ -112,15 +112,15 @@ class ActiveLearning:
         dict
             ``action``, ``round`` and ``seed``, and
 
-            - ``train``: ``members``, how many. Answer ``members`` (how many there are now) and
-              ``failed`` (key: reason).
-            - ``explore``: ``sizes`` up to the one that is being learnt, the last. Answer
-              ``frames``, how many were found.
+            - ``train``: ``members``, how many. Answer ``members`` (how many there are now),
+              ``failed`` (key: reason) and, where it was calibrated anew, ``low``.
+            - ``explore``: sample. Answer ``frames``, how many candidates were found.
             - ``select``: ``thresholds``, ``settings`` (``budget`` and ``checks``). Answer with the
               report of :func:`aiida_nanoclusters.calculations.select.select_to_label`, of which
-              ``selected``, ``reasons`` and ``by_size`` are read.
+              ``selected``, ``reasons`` and ``classes`` are read, and ``probes``: the classes by
+              number of atoms, empty where there are no probes.
             - ``label``: ``frames``, how many were selected. Answer ``labelled`` and ``failed``, how
-              many, and where it was calibrated anew ``low``.
+              many.
 
             Empty when finished.
         """
@@ -130,8 +130,6 @@ class ActiveLearning:
         task = {"action": now["phase"], "round": now["round"], "seed": self._seed()}
         if now["phase"] == TRAIN:
             task["members"] = given["members"]
-        elif now["phase"] == EXPLORE:
-            task["sizes"] = given["sizes"][: now["size"] + 1]
         elif now["phase"] == SELECT:
             budget = min(given["per_round"], given["budget"] - now["spent"])
             task["thresholds"] = {"low": now["low"], "high": given["high"]}
@@ -171,8 +169,13 @@ class ActiveLearning:
 
     @property
     def converged(self) -> bool:
-        """Whether it finished because the largest size is known."""
-        return self.is_finished and self._now["reason"].startswith("converged")
+        """Whether it finished because the committee agrees on the largest probe."""
+        return self.is_finished and self._now["reason"].startswith(_GOOD_ENDS[0])
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it finished because a step failed, or brought nothing, too often."""
+        return self.is_finished and not self._now["reason"].startswith(_GOOD_ENDS)
 
     @property
     def reason(self) -> str:
@@ -202,12 +205,30 @@ class ActiveLearning:
         loop._now = deepcopy(dict(state["now"]))
         return loop
 
+    def taking_over(self, state: Mapping[str, Any]) -> ActiveLearning:
+        """Return a loop with these settings that goes on from the state of another one.
+
+        It begins with a training: who takes over has frames, but no committee.
+
+        Raises
+        ------
+        ValueError
+            If that one has converged: there is nothing to go on with.
+        """
+        loop = ActiveLearning.from_state({"settings": self._settings, "now": state["now"]})
+        if loop.converged:
+            raise ValueError(f"nothing is left to do: {loop.reason}")
+        loop._now.update(phase=TRAIN, reason="", setbacks=0)
+        return loop
+
     # -- what came of it -------------------------------------------------------------------
 
     def _trained(self, outcome: Mapping[str, Any]) -> None:
         members, failed = int(outcome["members"]), dict(outcome.get("failed") or {})
         lost = "; ".join(f"{key}: {why}" for key, why in sorted(failed.items()))
-        self._note(TRAIN, members=members, note=lost)
+        low = self._now["low"] = float(outcome.get("low", self._now["low"]))
+        Thresholds(low, self._settings["high"])
+        self._note(TRAIN, members=members, low=low, note=lost)
         if members >= 2 and (over := self._over()):
             self._finish(over)
         elif members >= 2:
@@ -226,48 +247,43 @@ class ActiveLearning:
 
     def _selected(self, outcome: Mapping[str, Any]) -> None:
         now, given, task = self._now, self._settings, self.next()
-        size, selected = given["sizes"][now["size"]], int(outcome["selected"])
+        selected, probes = int(outcome["selected"]), dict(outcome.get("probes") or {})
         if not 0 <= selected <= task["settings"]["budget"]:
             raise ValueError(f"{selected} frames for {task['settings']['budget']} labels")
         left_out = ", ".join(f"{n} {why}" for why, n in sorted(outcome["reasons"].items()))
-        share = _share(outcome["by_size"].get(str(size), {}))
+        largest = max(probes, key=int) if probes else None
+        share = _share(probes[largest] if largest else outcome["classes"])
         now["selected"] = selected
         self._note(
             SELECT,
-            size=size,
+            probe=largest and int(largest),
             share=share,
             selected=selected,
             note="" if selected else f"nothing selected: {left_out}",
         )
-        # A size of which nothing was found is not known.
+        # Where nothing was found nothing is known.
         now["calm"] = now["calm"] + 1 if share is not None and share < given["share"] else 0
         if now["calm"] >= given["calm_rounds"]:
-            if now["size"] + 1 == len(given["sizes"]):
-                kept = f"{100 * (share or 0):.3g} % of the frames of {size} atoms in doubt"
-                limit = f"below {100 * given['share']:.3g} % in {now['calm']} rounds in a row"
-                self._finish(f"converged: {kept}, {limit}")
-                return
-            now.update(size=now["size"] + 1, calm=0)
-        if selected:
+            whose = f"of the frames of {largest} atoms" if largest else "of all frames"
+            limit = f"below {100 * given['share']:.3g} % in {now['calm']} rounds in a row"
+            self._finish(f"converged: {100 * (share or 0):.3g} % {whose} in doubt, {limit}")
+        elif selected:
             self._go(LABEL, forgive=False)
-        elif share is not None and share < given["share"]:
+        elif now["calm"]:
             self._new_round(EXPLORE)  # a calm round needs no label
         else:
             hint = "raise `high`, sample colder or longer"
             self._setback(EXPLORE, f"nothing to label ({left_out}): {hint}", new_round=True)
 
     def _labelled(self, outcome: Mapping[str, Any]) -> None:
-        now, given = self._now, self._settings
+        now = self._now
         labelled, failed = int(outcome["labelled"]), int(outcome["failed"])
         if labelled < 0 or failed < 0 or labelled + failed > now["selected"]:
             raise ValueError(f"{labelled} and {failed} of {now['selected']} frames")
-        low = float(outcome.get("low", now["low"]))
-        Thresholds(low, given["high"])
-        now["low"] = low
         now["spent"] += now["selected"]
         now["labelled"] += labelled
         note = f"{failed} labels failed" if failed else ""
-        self._note(LABEL, labelled=labelled, failed=failed, low=low, note=note)
+        self._note(LABEL, labelled=labelled, failed=failed, note=note)
         if labelled:
             self._new_round(TRAIN)
         else:

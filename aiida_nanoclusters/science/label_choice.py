@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Stratum = tuple[str, str]
 
 #: Why a frame was chosen ...
-CHECK, DIVERSE = "check", "diverse"
+CHECK, DIVERSE, CHANCE = "check", "diverse", "chance"
 #: ... or left out, beside its class.
 KNOWN, DUPLICATE, ALIKE, OVER_BUDGET = "already labelled", "duplicate", "alike", "over budget"
 
@@ -40,8 +40,8 @@ class Choice:
     classes
         Of each frame: good, decent or poor, shape (F,).
     reasons
-        Of each frame, shape (F,). Chosen: ``check`` or ``diverse``. Left out: its class where that
-        is not to be labelled, ``already labelled``, ``duplicate`` (the same as another one),
+        Of each frame, shape (F,). Chosen: ``check``, ``diverse`` or ``chance``. Left out: its class
+        where that is not to be labelled, ``already labelled``, ``duplicate`` (the same as another),
         ``alike`` (nearly the same as a chosen or labelled one) or ``over budget``.
     """
 
@@ -61,6 +61,7 @@ def choose(
     seed: int = 0,
     wanted: Sequence[str] = (DECENT,),
     tolerance: float = TOLERANCE,
+    by_chance: bool = False,
 ) -> Choice:
     """Choose at most `budget` frames to label.
 
@@ -97,6 +98,9 @@ def choose(
         Classes to label. ``poor`` may be named where a first committee finds everything poor.
     tolerance
         See above; 0 keeps all but duplicates.
+    by_chance
+        Draw the whole budget by chance from the wanted classes: what the choice is to be compared
+        with. Neither deviation nor distance enters.
 
     Raises
     ------
@@ -121,7 +125,10 @@ def choose(
     candidates = new[np.isin(classes[new], list(wanted)) & (reasons[new] != CHECK)]
     reasons[candidates] = OVER_BUDGET
     picked = candidates[:0]
-    if len(candidates) and len(drawn) < budget:
+    if by_chance:
+        picked = _draw(frames, candidates, budget - len(drawn), seed)
+        reasons[picked] = CHANCE
+    elif len(candidates) and len(drawn) < budget:
         labelled = _near_to(frames.select(candidates), known)
         near = [p for p in (labelled, frames.select(drawn) if len(drawn) else None) if p]
         turns = _Turns(frames.select(candidates), values[candidates], near, tolerance)

@@ -2,8 +2,10 @@
 
 A recipe is a list of entries. Each names what is built (``kind`` and its parameters) and how it
 is then varied, in this order: relaxed or not, strained and rattled (``distort``), or sampled by
-molecular dynamics at several temperatures (``sample``). Lengths are in bond lengths and strains
-are fractions, so that one recipe serves every metal.
+molecular dynamics at several temperatures in K and, where the cell may change, pressures in GPa
+(``sample: {temperatures: [300, 600], pressures: [0, 5]}``). Lengths are in bond lengths and strains
+are fractions, so that one recipe serves every metal. Where a committee is taught, ``probe: true``
+marks structures that are sampled and judged, but never labelled.
 
 Entries
 -------
@@ -21,6 +23,9 @@ Entries
     Surfaces; vacuum in Å.
 ``{kind: stacking, sequences: [AB, ABCABCBACB], repeat: 1, vacuum: 0}``
     Close-packed layers in any order: hcp, twins, stacking faults; a slab where there is vacuum.
+``{kind: minima, sizes: [10, 13], structures: 4}``
+    The lowest unlike minima of each size that a basin hopping finds with the potential or engine
+    that samples; the relaxations on the way are frames too.
 """
 
 from __future__ import annotations
@@ -44,10 +49,15 @@ from aiida_nanoclusters.science.starts import starting_clusters
 
 Entry = Mapping[str, Any]
 
+#: Pressures are told apart to a kPa.
+_KPA_IN_GPA = 1e6
+
 #: Keys that any entry may hold, beside the arguments of its kind.
-_COMMON = {"kind", "relax", "distort", "sample"}
+_COMMON = {"kind", "relax", "distort", "sample", "probe"}
 _DISTORT = {"strains", "uniaxial", "random_strains", "rattles", "copies"}
-_SAMPLE = {"temperatures", "frames"}
+_SAMPLE = {"temperatures", "pressures"}
+#: The kind of entry whose structures must be searched.
+MINIMA = "minima"
 
 
 def _atom(symbol: str, distance: float, seed: int) -> list[Atoms]:
@@ -154,8 +164,12 @@ def recipe_problem(recipe: Sequence[Entry]) -> str | None:
     if not recipe:
         return "the recipe is empty: give at least one entry, e.g. {kind: atom}"
     for k, entry in enumerate(recipe):
-        if entry.get("kind") not in _BUILDERS:
-            return f"entry {k}: unknown kind {entry.get('kind')!r}, use {', '.join(_BUILDERS)}"
+        if entry.get("kind") == MINIMA:
+            if not entry.get("sizes") or entry.get("relax"):
+                return f"entry {k}: minima need `sizes`, and are relaxed already"
+        elif entry.get("kind") not in _BUILDERS:
+            known = ", ".join([*_BUILDERS, MINIMA])
+            return f"entry {k}: unknown kind {entry.get('kind')!r}, use {known}"
         for part, allowed in (("distort", _DISTORT), ("sample", _SAMPLE)):
             unknown = set(entry.get(part) or {}) - allowed
             if unknown:
@@ -164,7 +178,58 @@ def recipe_problem(recipe: Sequence[Entry]) -> str | None:
             return f"entry {k}: either distort or sample; write two entries for both"
         if entry.get("sample") and not entry["sample"].get("temperatures"):
             return f"entry {k}: sample needs a list of temperatures in K"
+        if entry.get("probe") and not entry.get("sample"):
+            return f"entry {k}: a probe is sampled: give `sample: {{temperatures: [...]}}`"
     return None
+
+
+def minima_sizes(recipe: Sequence[Entry]) -> list[int]:
+    """Return the numbers of atoms of which the recipe wants minima, ascending."""
+    return sorted({int(n) for e in recipe if e["kind"] == MINIMA for n in e["sizes"]})
+
+
+def lowest_minima(entry: Entry, index: int, minima: Frames) -> Frames | None:
+    """Return what an entry of kind ``minima`` takes of the minima found, marked as its own.
+
+    Parameters
+    ----------
+    entry, index
+        The entry and its place in the recipe.
+    minima
+        Unlike minima, energies ascending within each size.
+    """
+    chosen: list[Atoms] = []
+    for size in entry["sizes"]:
+        for k in np.flatnonzero(minima.sizes == size)[: entry.get("structures", 1)]:
+            atoms = minima[int(k)]
+            atoms.calc = None
+            atoms.info = {
+                "config_type": "cluster",
+                "parent": f"{index:02d}-minimum-{size}-{atoms.info.get('parent', '')}",
+                "entry": index,
+            }
+            chosen.append(atoms)
+    return Frames.from_atoms(chosen) if chosen else None
+
+
+def sample_key(temperature: float, pressure: float | None = None) -> str:
+    """Return the name of a condition of sampling: K and, where the cell may change, GPa."""
+    key = f"sample_{round(temperature):05d}"
+    return key if pressure is None else f"{key}_{round(pressure * _KPA_IN_GPA):08d}"
+
+
+def conditions_of(key: str) -> dict[str, float]:
+    """Return ``temperature`` in K and, where there is one, ``pressure`` in GPa, of a name."""
+    _, temperature, *pressure = key.split("_")
+    found: dict[str, float] = {"temperature": int(temperature)}
+    return found | ({"pressure": int(pressure[0]) / _KPA_IN_GPA} if pressure else {})
+
+
+def conditions_text(key: str) -> str:
+    """Return a condition as it is read, such as ``300 K 5 GPa``."""
+    found = conditions_of(key)
+    pressure = f" {found['pressure']:g} GPa" if "pressure" in found else ""
+    return f"{found['temperature']} K{pressure}"
 
 
 def build_entry(entry: Entry, index: int, symbol: str, distance: float, seed: int) -> Frames:

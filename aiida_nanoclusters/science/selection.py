@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,11 +53,14 @@ def filter_frames(
         allowed = np.isin(_symbols(frames), list(elements))
         keep &= np.logical_and.reduceat(allowed, frames.offsets[:-1])
     if max_force is not None:
-        norms = np.linalg.norm(frames.forces, axis=1)
-        keep &= (
-            np.maximum.reduceat(np.nan_to_num(norms, nan=-1.0), frames.offsets[:-1]) <= max_force
-        )
+        keep &= ~(largest_forces(frames) > max_force)
     return frames.select(keep)
+
+
+def largest_forces(frames: Frames) -> NDArray[np.float64]:
+    """Return the largest norm of a force in each frame, eV/Å, (F,); NaN where there are none."""
+    norms = np.linalg.norm(frames.forces, axis=1)
+    return np.asarray(np.maximum.reduceat(norms, frames.offsets[:-1]))
 
 
 def deduplicate(frames: Frames) -> Frames:
@@ -134,6 +138,21 @@ def split_frames(frames: Frames, fractions: Sequence[float], seed: int) -> list[
             "frames of one trajectory on both sides: sample more trajectories"
         )
     return [frames.select(part_of == part) for part in range(len(shares))]
+
+
+def deal_trajectories(frames: Frames, share: float, seed: int) -> NDArray[np.bool_]:
+    """Tell which frames are set aside, (F,): a `share` of all trajectories, drawn by their names.
+
+    Other than by :func:`split_frames` the others do not enter: a trajectory that goes on, or comes
+    back in a later set, stays on its side.
+    """
+    rest = np.zeros(len(frames), dtype=bool)
+    for members in _trajectories(frames):
+        first = int(members[0])
+        name = str(frames.parents[first]) or frames.select([first]).content_hashes()[0]
+        digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+        rest[members] = int.from_bytes(digest[:8], "big") < share * 2**64
+    return rest
 
 
 def _trajectories(frames: Frames) -> list[NDArray[np.int64]]:

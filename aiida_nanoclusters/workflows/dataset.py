@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from aiida.engine import ExitCode, ProcessSpec, if_, while_
-from aiida.orm import Dict, Float, Int, List, ProcessNode, Str
+from aiida.engine import ExitCode, ProcessSpec, if_
+from aiida.orm import Dict, Float, List, Str
 
-from aiida_nanoclusters.calculations.dataset import (
-    build_recipe,
-    gather_frames,
-    split_dataset,
-    vary_structures,
-)
+from aiida_nanoclusters.calculations.dataset import split_dataset
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.checks import check_frames
-from aiida_nanoclusters.science.elements import element
-from aiida_nanoclusters.science.recipe import recipe_problem
-from aiida_nanoclusters.science.stages import derive_seed
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.label import LabelWorkChain
-from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.stages import StagesWorkChain
-from aiida_nanoclusters.workflows.validators import validate_element
+from aiida_nanoclusters.workflows.sampling import (
+    SETTINGS,
+    SamplingWorkChain,
+    hopping_problem,
+    hopping_settings,
+    settings_problem,
+)
 
-
-def validate_recipe(value: List | None, _) -> str | None:
-    """The recipe must be one."""
-    return None if value is None else recipe_problem(value.get_list())
+_SETTINGS = SETTINGS | {"fractions", "max_force"}
 
 
 def validate_labelled(value: FramesData | None, _) -> str | None:
@@ -41,7 +33,7 @@ def validate_labelled(value: FramesData | None, _) -> str | None:
     return None
 
 
-class DatasetWorkChain(BatchedWorkChain):
+class DatasetWorkChain(SamplingWorkChain):
     """Build, relax, vary, sample, label and split.
 
     Structures come from `recipe` (see `aiida_nanoclusters.science.recipe`), are relaxed and
@@ -54,8 +46,6 @@ class DatasetWorkChain(BatchedWorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.input("element", valid_type=Str, validator=validate_element)
-        spec.input("recipe", valid_type=List, required=False, validator=validate_recipe)
         spec.input(
             "labelled",
             valid_type=FramesData,
@@ -68,23 +58,6 @@ class DatasetWorkChain(BatchedWorkChain):
             valid_type=Dict,
             validator=validate_settings,
             help="`relax_stages`, `sample_stages`, `total`, `fractions`, `max_force`.",
-        )
-        spec.input("seed", valid_type=Int, default=lambda: Int(1))
-        spec.expose_inputs(
-            LammpsBaseWorkChain,
-            namespace="sampler",
-            exclude=("lammps.frames", "lammps.stages", "lammps.seeds"),
-            namespace_options={"required": False, "populate_defaults": False},
-        )
-        spec.expose_inputs(
-            StagesWorkChain,
-            namespace="stages",
-            exclude=("frames", "stages", "seeds"),
-            namespace_options={
-                "required": False,
-                "populate_defaults": False,
-                "help": "Relaxes and samples instead of `sampler`: any engine.",
-            },
         )
         spec.expose_inputs(
             LabelWorkChain,
@@ -99,17 +72,12 @@ class DatasetWorkChain(BatchedWorkChain):
         spec.output("report", valid_type=Dict, required=False, help="Of the labels.")
         spec.outline(
             if_(cls.needs_frames)(
-                cls.build,
-                if_(cls.needs_relaxation)(cls.relax),
-                cls.vary,
-                while_(cls.has_batches)(cls.submit_batches),
-                cls.gather,
+                *cls.sampling(),
                 cls.label,
                 cls.inspect_labels,
             ),
             cls.split,
         )
-        spec.exit_code(400, "ERROR_RELAXATION_FAILED", message="No structure could be relaxed.")
         spec.exit_code(401, "ERROR_LABELS_FAILED", message="The reference labelled no frame.")
         spec.exit_code(402, "ERROR_CANNOT_SPLIT", message="{reason}")
 
@@ -149,7 +117,7 @@ class DatasetWorkChain(BatchedWorkChain):
         values = load_protocol("dataset", protocol, overrides)
         builder = cls.get_builder()
         builder.element = Str(element)
-        builder.settings = Dict(values["settings"])
+        builder.settings = Dict(hopping_settings(values))
         if labelled is not None:
             builder.labelled = labelled
             return builder
@@ -167,52 +135,6 @@ class DatasetWorkChain(BatchedWorkChain):
     def needs_frames(self) -> bool:
         """Whether frames must be made, or the user brought them."""
         return "labelled" not in self.inputs
-
-    def build(self) -> None:
-        """Build the structures of the recipe."""
-        symbol = self.inputs.element.value
-        self.ctx.built = build_recipe(
-            self.inputs.recipe,
-            self.inputs.element,
-            Float(element(symbol).nearest_neighbour),
-            self.inputs.seed,
-        )
-
-    def needs_relaxation(self) -> bool:
-        """Whether the recipe wants structures relaxed."""
-        return "to_relax" in self.ctx.built
-
-    def relax(self) -> None:
-        """Relax them with what samples."""
-        process = self._submit_sampler(self.ctx.built["to_relax"], "relax_stages")
-        self.to_context(relaxation=process)
-
-    def vary(self) -> ExitCode | None:
-        """Strain and rattle, and prepare what is sampled."""
-        structures = dict(self.ctx.built)
-        if structures.pop("to_relax", None) is not None:
-            if "structures" not in self.ctx.relaxation.outputs:
-                return self.exit_codes.ERROR_RELAXATION_FAILED
-            structures["relaxed"] = self.ctx.relaxation.outputs.structures
-        self.ctx.varied = vary_structures(self.inputs.recipe, self.inputs.seed, **structures)
-        self.ctx.batches = sorted(key for key in self.ctx.varied if key.startswith("sample_"))
-        return None
-
-    def submit_batch(self, batch: str) -> ProcessNode:
-        """Sample by molecular dynamics at one temperature."""
-        temperature = int(batch.split("_")[1])
-        return self._submit_sampler(self.ctx.varied[batch], "sample_stages", temperature)
-
-    def gather(self) -> None:
-        """Join all frames and thin them out to the number asked for."""
-        parts = {"static": self.ctx.varied["static"]} if "static" in self.ctx.varied else {}
-        for name, child in zip(self.ctx.batches, self.finished_batches(), strict=True):
-            if "trajectory" in child.outputs:
-                parts[name] = child.outputs.trajectory
-            else:
-                self.report(f"{name}: {child.process_label}<{child.pk}> kept no frames")
-        total = Int(self.inputs.settings["total"])
-        self.ctx.gathered = gather_frames(total, self.inputs.seed, **parts)
 
     def label(self) -> None:
         """Label them with the reference."""
@@ -249,34 +171,11 @@ class DatasetWorkChain(BatchedWorkChain):
         self.out_many(parts)
         return None
 
-    def _submit_sampler(
-        self, frames: FramesData, stages: str, temperature: int | None = None
-    ) -> ProcessNode:
-        definitions = self.inputs.settings[stages]
-        if temperature is not None:
-            definitions = [
-                {**stage, "temperature": temperature} if stage["kind"] == "hold" else stage
-                for stage in definitions
-            ]
-        seeds = [derive_seed(self.inputs.seed.value, i) for i in range(len(frames))]
-        own = {"frames": frames, "stages": List(definitions), "seeds": List(seeds)}
-        if "stages" in self.inputs:
-            inputs = self.exposed_inputs(StagesWorkChain, namespace="stages")
-            return self.submit(StagesWorkChain, **inputs, **own)
-        inputs = self.exposed_inputs(LammpsBaseWorkChain, namespace="sampler")
-        inputs["lammps"] |= own
-        return self.submit(LammpsBaseWorkChain, **inputs)
-
-
-_SETTINGS = {"relax_stages", "sample_stages", "total", "fractions", "max_force"}
-
 
 def validate_settings(value: Dict, _) -> str | None:
     """All settings must be there, and no others."""
-    given = set(value.get_dict())
-    if given != _SETTINGS:
-        missing, unknown = sorted(_SETTINGS - given), sorted(given - _SETTINGS)
-        return f"settings: missing {missing or 'none'}, unknown {unknown or 'none'}"
+    if problem := settings_problem(value.get_dict(), _SETTINGS):
+        return problem
     if len(value["fractions"]) != 3:
         return "settings: `fractions` are three numbers, of training, validation and test"
     return None
@@ -290,4 +189,4 @@ def validate_inputs(inputs, _) -> str | None:
     missing = [name for name in needed if name not in inputs]
     if missing:
         return f"give `labelled` frames, or a recipe to make them: {', '.join(missing)} missing"
-    return None
+    return hopping_problem(inputs)

@@ -74,7 +74,6 @@ def test_selected_frames_and_why(aiida_profile):
     assert [row["energy_deviation"] for row in rows[:5]] == pytest.approx([1.0] * 5)
     assert rows[5]["max_force_deviation"] is None
     assert report["classes"] == {"good": 1, "decent": 3, "poor": 2}
-    assert report["by_size"] == {"13": report["classes"]}
     assert (report["selected"], report["checks"]) == (2, 0)
     chosen = found["frames"].frames
     assert not chosen.labelled.any()

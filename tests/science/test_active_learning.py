@@ -16,13 +16,14 @@ from aiida_nanoclusters.science.label_choice import choose
 
 
 def loop(**changes):
-    settings = {"sizes": [55, 13], "budget": 100, "low": 0.1, "high": 0.5, "per_round": 10}
+    settings = {"budget": 100, "low": 0.1, "high": 0.5, "per_round": 10}
     return ActiveLearning(**{**settings, **changes})
 
 
-def selected(count, sizes, good, doubtful):
-    classes = {str(n): {"good": good, "decent": doubtful} for n in sizes}
-    return {"selected": count, "reasons": {"good": good, "diverse": count}, "by_size": classes}
+def selected(count, good, doubtful, probes=None):
+    classes = {"good": good, "decent": doubtful}
+    reasons = {"good": good, "diverse": count}
+    return {"selected": count, "reasons": reasons, "classes": classes, "probes": probes or {}}
 
 
 def answer(task, good=50, doubtful=50):
@@ -33,7 +34,7 @@ def answer(task, good=50, doubtful=50):
         return {"frames": 100}
     if task["action"] == "select":
         count = min(doubtful, task["settings"]["budget"])
-        return selected(count, (13, 55), good, doubtful)
+        return selected(count, good, doubtful)
     return {"labelled": task["frames"], "failed": 0}
 
 
@@ -50,7 +51,6 @@ def test_a_round_has_four_tasks():
     tasks = drive(loop(max_rounds=1, checks=3))
     assert [t["action"] for t in tasks] == ["train", "explore", "select", "label", "train"]
     assert tasks[0]["members"] == 4
-    assert tasks[1]["sizes"] == [13]
     assert tasks[2]["thresholds"] == {"low": 0.1, "high": 0.5}
     assert tasks[2]["settings"] == {"budget": 10, "checks": 3}
     assert tasks[3]["frames"] == 10
@@ -72,32 +72,39 @@ def test_rounds_end_it():
     assert search.reason == "rounds: all 3 are done"
 
 
-def test_sizes_grow_once_they_are_known():
-    """Two calm rounds at 13, then two at 55; a doubtful round between begins the count anew."""
-    doubts = iter([50, 2, 50, 2, 2, 50, 2, 2])
-    explored = []
+@pytest.mark.parametrize("probed", [True, False])
+def test_two_calm_rounds_in_a_row_end_it(probed):
+    """A doubtful round between begins the count anew; of the probes the largest decides."""
+    doubts = iter([50, 2, 50, 2, 2])
 
     def answers(task):
-        if task["action"] == "explore":
-            explored.append(task["sizes"])
-        return answer(task, 100, next(doubts) if task["action"] == "select" else 0)
+        found = answer(task)
+        if task["action"] == "select":
+            doubt = next(doubts)
+            probes = {"309": {"good": 98, "decent": doubt}, "55": {"poor": 9}}
+            found = selected(10, 98, doubt)
+            if probed:
+                found = selected(10, 0, 50, probes)
+        return found
 
     search = loop()
-    drive(search, answers)
-    assert explored == [[13]] * 5 + [[13, 55]] * 3
+    tasks = drive(search, answers)
+    assert sum(t["action"] == "select" for t in tasks) == 5
     assert search.converged
-    assert search.reason.startswith("converged: 1.96 % of the frames of 55 atoms in doubt, below 5")
+    whose = "the frames of 309 atoms" if probed else "all frames"
+    assert search.reason == f"converged: 2 % of {whose} in doubt, below 5 % in 2 rounds in a row"
+    assert search.history[-1]["probe"] == (309 if probed else None)
 
 
 def test_calm_rounds_without_labels_train_no_more():
-    tasks = drive(loop(sizes=[13]), lambda task: answer(task, 100, 0))
+    tasks = drive(loop(), lambda task: answer(task, 100, 0))
     assert [t["action"] for t in tasks] == ["train", "explore", "select", "explore", "select"]
 
 
-def test_a_size_that_was_not_found_is_not_known():
+def test_where_nothing_was_found_nothing_is_known():
     def answers(task):
         if task["action"] == "select":
-            return selected(0, [], 0, 0)
+            return selected(0, 0, 0)
         return answer(task)
 
     search = loop()
@@ -159,7 +166,7 @@ def test_an_empty_selection_explores_anew_and_says_what_was_left_out():
 
     def answers(task):
         if task["action"] == "select":
-            return {"selected": 0, "reasons": {"poor": 40}, "by_size": {"13": {"poor": 40}}}
+            return {"selected": 0, "reasons": {"poor": 40}, "classes": {"poor": 40}}
         return answer(task)
 
     tasks = drive(search, answers)
@@ -173,15 +180,20 @@ def test_no_frames_from_exploring():
     assert search.reason == "exploration failed: it brought no frames; 2 times in a row"
 
 
-def test_threshold_from_the_labels_is_used_next():
+def test_threshold_from_the_checks_is_used_next():
     search = loop(max_rounds=2)
 
     def answers(task):
         found = answer(task)
-        return {**found, "low": 0.2} if task["action"] == "label" else found
+        if task["action"] == "train" and task["round"] == 2:
+            found["low"] = 0.2
+        return found
 
     tasks = [t for t in drive(search, answers) if t["action"] == "select"]
     assert [t["thresholds"]["low"] for t in tasks] == [0.1, 0.2]
+    assert search.history[0]["low"] == 0.1
+    with pytest.raises(ValueError, match="must be positive and not below `low`"):
+        loop().update({"members": 4, "low": 0.7})
 
 
 def test_resumed_anywhere_it_goes_the_same_way():
@@ -207,7 +219,7 @@ def test_a_wrong_outcome_changes_nothing():
     for task in ("train", "explore", "select"):
         if task == "select":
             with pytest.raises(ValueError, match="11 frames for 10 labels"):
-                search.update(selected(11, [13], 0, 50))
+                search.update(selected(11, 0, 50))
         search.update(answer(search.next()))
         assert search.history[-1]["action"] == task
     with pytest.raises(ValueError, match="11 and 0 of 10 frames"):
@@ -222,7 +234,6 @@ def test_a_wrong_outcome_changes_nothing():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sizes": []}, "give sizes"),
         ({"share": 0.0}, "share"),
         ({"members": 1}, "at least 2"),
         ({"budget": 0}, "at least 1"),
@@ -323,7 +334,6 @@ def learn(seed, by_chance, rounds=4, per_round=6):
     rng = np.random.default_rng(seed)
     unseen, known = label(tetramers(150, rng, 1.0)), label(tetramers(6, rng, 0.0))
     search = ActiveLearning(
-        [4],
         budget=rounds * per_round,
         low=LOW,
         high=1e6,
@@ -358,7 +368,7 @@ def learn(seed, by_chance, rounds=4, per_round=6):
                 indices = np.random.default_rng(task["seed"]).permutation(len(pool))[: len(indices)]
             chosen = pool.select(indices) if len(indices) else None
             doubtful = int((found.classes != "good").sum())
-            outcome = selected(len(indices), [4], len(pool) - doubtful, doubtful)
+            outcome = selected(len(indices), len(pool) - doubtful, doubtful)
         else:
             known = Frames.concatenate([known, label(chosen)])
             outcome = {"labelled": len(chosen), "failed": 0}

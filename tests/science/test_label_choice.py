@@ -178,3 +178,17 @@ def test_what_makes_no_sense_is_refused(pool):
         choose(frames, deviations, LIMITS, 3, checks=4)
     with pytest.raises(ValueError, match="unknown classes bad"):
         choose(frames, deviations, LIMITS, 3, wanted=["bad"])
+
+
+def test_by_chance_neither_deviation_nor_distance_enters(pool):
+    frames, deviations = pool
+    wanted = ["good", "decent", "poor"]
+
+    def draw(values, seed=1):
+        choice = choose(frames, values, LIMITS, 4, wanted=wanted, seed=seed, by_chance=True)
+        assert set(choice.reasons[choice.indices]) == {"chance"}
+        return sorted(choice.indices)
+
+    assert len(draw(deviations)) == 4
+    assert draw(deviations) == draw(deviations[::-1].copy())
+    assert len({tuple(draw(deviations, seed)) for seed in range(5)}) > 1

@@ -109,7 +109,7 @@ def test_thin_keeps_small_classes_whole() -> None:
         ([{"kind": "blob"}], "unknown kind 'blob', use atom"),
         ([{"kind": "atom", "distort": {"wobble": 1}}], "unknown ['wobble'] in distort"),
         ([{"kind": "atom", "sample": {}, "distort": {}}], None),
-        ([{"kind": "atom", "sample": {"frames": 3}}], "list of temperatures"),
+        ([{"kind": "atom", "sample": {"pressures": [1.0]}}], "list of temperatures"),
         ([{"kind": "atom"}], None),
     ],
 )

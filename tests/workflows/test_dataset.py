@@ -11,10 +11,10 @@ from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.workflows.dataset import (
     DatasetWorkChain,
     validate_inputs,
-    validate_recipe,
     validate_settings,
 )
 from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.sampling import validate_recipe
 
 RECIPE = [
     {"kind": "atom"},

@@ -1,0 +1,401 @@
+"""ActiveLearningWorkChain: a training set grown until a committee agrees on larger clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.engine import ExitCode, ProcessSpec, WorkChain, if_, while_
+from aiida.orm import Dict, Int, List, Str
+
+from aiida_nanoclusters.calculations import active_learning as steps
+from aiida_nanoclusters.calculations.frames import concatenate_frames
+from aiida_nanoclusters.calculations.select import (
+    PREDICTED,
+    assess_frames,
+    calibrate_thresholds,
+    select_to_label,
+)
+from aiida_nanoclusters.calculations.train import validate_settings as validate_training
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.active_learning import EXPLORE, LABEL, SELECT, TRAIN, ActiveLearning
+from aiida_nanoclusters.workflows.active_learning_inputs import (
+    validate_inputs,
+    validate_settings,
+)
+from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
+from aiida_nanoclusters.workflows.explore import ExploreWorkChain
+from aiida_nanoclusters.workflows.jobs import job
+from aiida_nanoclusters.workflows.label import LabelWorkChain
+from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.resources import options_at
+from aiida_nanoclusters.workflows.train import TrainWorkChain
+
+#: Sets of frames that grow.
+SETS = ("training", "validation", "checks")
+#: Inputs of a training that this work chain fills in itself.
+_OWN_TRAINING = ("training", "validation", "test", "unseen", "seeds", "settings", "start_from")
+#: Inputs of an exploration that depend on the committee of the round.
+_OWN_EXPLORATION = (
+    *("element", "seed", "stages"),
+    *("sampler.lammps.potential", "evaluate.potentials"),
+)
+
+
+class ActiveLearningWorkChain(WorkChain):
+    """Train, explore, select, label, and again: the loop decides, this work chain runs its errands.
+
+    A member, a run or a label that fails costs only itself. Every round hands on what is needed to
+    go on from there.
+    """
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare ports and outline."""
+        super().define(spec)
+        spec.input("training", valid_type=FramesData, help="Labelled frames to begin with.")
+        spec.input("validation", valid_type=FramesData, help="Labelled frames to choose epochs by.")
+        spec.input(
+            "test", valid_type=FramesData, help="Labelled frames; no label is ever added to them."
+        )
+        spec.input(
+            "unseen", valid_type=FramesData, required=False, help="Clusters of sizes not learnt."
+        )
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            validator=validate_settings,
+            help="`loop`, `choice`, `calibration` and `sets`, see protocols/active_learning.yaml.",
+        )
+        spec.input("seed", valid_type=Int, default=lambda: Int(1))
+        spec.input("element", valid_type=Str)
+        spec.input(
+            "train_settings",
+            valid_type=Dict,
+            validator=validate_training,
+            help="Of members that begin with random weights.",
+        )
+        spec.input(
+            "warm_settings",
+            valid_type=Dict,
+            required=False,
+            validator=validate_training,
+            help="Of members that begin with the weights of the round before; without it all "
+            "begin with random ones.",
+        )
+        spec.input("checks", valid_type=FramesData, required=False, help="Of the earlier run.")
+        spec.input("state", valid_type=Dict, required=False, help="Of a round of an earlier run.")
+        spec.input_namespace(
+            "start_from",
+            valid_type=PotentialData,
+            dynamic=True,
+            required=False,
+            help="Packages whose weights the first training begins with, in the order of keys.",
+        )
+        optional = {"required": False, "populate_defaults": False}
+        spec.expose_inputs(TrainWorkChain, namespace="train", exclude=_OWN_TRAINING)
+        spec.expose_inputs(ExploreWorkChain, namespace="explore", exclude=_OWN_EXPLORATION)
+        spec.expose_inputs(
+            LabelWorkChain, namespace="label", exclude=("frames",), namespace_options=optional
+        )
+        spec.inputs.validator = validate_inputs
+        for name in SETS:
+            spec.output(name, valid_type=FramesData, required=False)
+        spec.output_namespace("rounds", dynamic=True, help="What each round leaves to go on from.")
+        spec.output("history", valid_type=Dict, required=False, help="The rounds in a table.")
+        spec.expose_outputs(TrainWorkChain, namespace_options={"required": False})
+        spec.outline(
+            cls.start,
+            while_(cls.goes_on)(
+                if_(cls.is_to_train)(
+                    cls.train,
+                    cls.take_committee,
+                    if_(cls.has_checks)(cls.evaluate_checks),
+                    cls.take_training,
+                ),
+                if_(cls.is_to_explore)(cls.explore, cls.take_frames),
+                if_(cls.is_to_select)(cls.select),
+                if_(cls.is_to_label)(cls.label, cls.take_labels),
+            ),
+            cls.results,
+        )
+        spec.exit_code(400, "ERROR_GAVE_UP", message="The loop gave up: {reason}")
+        spec.exit_code(
+            401, "ERROR_OTHER_LABELS", message="New labels do not fit the old ones: {reason}"
+        )
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls,
+        lammps,
+        nequip,
+        element,
+        training,
+        validation,
+        test,
+        reference=None,
+        protocol=None,
+        overrides=None,
+        lammps_options=None,
+        nequip_options=None,
+        max_concurrent=2,
+        label=None,
+    ):
+        """Return a builder; numbers and recipe from `protocols/active_learning.yaml`.
+
+        Parameters
+        ----------
+        lammps, nequip
+            Codes: LAMMPS, and a Python with nequip.
+        element
+            Chemical symbol.
+        training, validation, test
+            Labelled FramesData, for instance of a DatasetWorkChain.
+        reference
+            PotentialData that labels, where `label` is not given.
+        protocol, overrides
+            Name of a protocol, and what to change in it.
+        lammps_options, nequip_options
+            `metadata.options` of the jobs of either code.
+        max_concurrent
+            Jobs of one part that may run at once.
+        label
+            Inputs of a LabelWorkChain, from its `engine_inputs`: a program of first principles.
+        """
+        values = load_protocol("active_learning", protocol, overrides)
+        builder = cls.get_builder()
+        builder.element = Str(element)
+        builder.training, builder.validation, builder.test = training, validation, test
+        builder.settings = Dict(values["settings"])
+        train = TrainWorkChain.get_builder_from_protocol(nequip, lammps, options=nequip_options)
+        builder.train_settings = _training(values["train"])
+        if values["warm"] is not None:
+            builder.warm_settings = _training(values["warm"])
+        for name in ("nequip_code", "lammps_code"):
+            builder.train[name] = getattr(train, name)
+        for verb in ("train", "compile"):
+            builder.train.options[verb] = train.options[verb]
+        builder.train.options.evaluate = options_at(lammps_options, "evaluate")
+        explore = ExploreWorkChain.get_builder_from_protocol(
+            lammps, element, {}, protocol, (overrides or {}).get("explore"), lammps_options
+        )
+        given = explore._inputs(prune=True)
+        builder.explore = {key: value for key, value in given.items() if key != "element"}
+        if label is None:
+            evaluate = job(lammps, lammps_options, "label")
+            label = {"potential": {"potential": reference, "evaluate": evaluate}}
+        builder.label = label
+        for part in (builder.train, builder.explore, builder.label):
+            part["max_concurrent"] = Int(max_concurrent)
+        return builder
+
+    # -- the loop --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin with the frames given, or where an earlier run has stopped."""
+        given = self.inputs
+        earlier = {"state": given.state} if "state" in given else {}
+        loop = Dict(given.settings["loop"])
+        self.ctx.state = steps.start_active_learning(loop, given.seed, **earlier)
+        self.ctx.sets = {name: given[name] for name in SETS if name in given}
+        packages = sorted(dict(given.get("start_from", {})).items())
+        self.ctx.packages = {str(k): package for k, (_, package) in enumerate(packages)}
+        self.ctx.errors = {}
+
+    def goes_on(self) -> bool:
+        """Whether there is anything left to do."""
+        return not self.ctx.state["is_finished"]
+
+    @property
+    def _task(self) -> dict[str, Any]:
+        return self.ctx.state["task"]
+
+    def is_to_train(self) -> bool:
+        """Whether the next task is a training."""
+        return self._task.get("action") == TRAIN
+
+    def is_to_explore(self) -> bool:
+        """Whether the next task is to find candidates."""
+        return self._task.get("action") == EXPLORE
+
+    def is_to_select(self) -> bool:
+        """Whether the next task is to choose among them."""
+        return self._task.get("action") == SELECT
+
+    def is_to_label(self) -> bool:
+        """Whether the next task is to label what was chosen."""
+        return self._task.get("action") == LABEL
+
+    def _tell(self, outcome: Mapping[str, Any], **found: Dict) -> None:
+        """Tell the loop what came of its task."""
+        self.ctx.state = steps.update_active_learning(self.ctx.state, Dict(dict(outcome)), **found)
+
+    # -- train -----------------------------------------------------------------------------
+
+    def _member_keys(self) -> list[str]:
+        task = self._task
+        return [f"seed_{task['seed'] + k}" for k in range(1, task["members"] + 1)]
+
+    def train(self) -> None:
+        """Train the committee on all labels, from the weights it has where no member lacks some."""
+        given, keys = self.inputs, self._member_keys()
+        inputs = self.exposed_inputs(TrainWorkChain, namespace="train")
+        inputs |= {name: self.ctx.sets[name] for name in ("training", "validation")}
+        inputs |= {name: given[name] for name in ("test", "unseen") if name in given}
+        inputs["seeds"] = List([int(key.removeprefix("seed_")) for key in keys])
+        inputs["settings"] = given.train_settings
+        if "warm_settings" in given and len(self.ctx.packages) == len(keys):
+            inputs["settings"] = given.warm_settings
+            inputs["start_from"] = {key: self.ctx.packages[str(k)] for k, key in enumerate(keys)}
+        self.to_context(training=self.submit(TrainWorkChain, **inputs, **self._link(TRAIN)))
+
+    def _link(self, action: str) -> dict[str, Any]:
+        return {"metadata": {"call_link_label": f"round_{self._task['round']:03d}_{action}"}}
+
+    @property
+    def _committee(self) -> dict[str, PotentialData]:
+        outputs = self.ctx.training.outputs
+        return dict(outputs.compiled) if "compiled" in outputs else {}
+
+    def take_committee(self) -> None:
+        """Keep weights to begin the next round with, and what the round's committee is worth."""
+        outputs, number = self.ctx.training.outputs, self._task["round"]
+        packages = dict(outputs.potentials) if "potentials" in outputs else {}
+        for k, key in enumerate(self._member_keys()):
+            if key in packages:
+                self.ctx.packages[str(k)] = packages[key]
+        if "errors" in outputs:
+            self.ctx.errors[f"round_{number:03d}"] = outputs.errors
+
+    def has_checks(self) -> bool:
+        """Whether thresholds can be calibrated: by labels that no member has learnt."""
+        wanted = self.inputs.settings["calibration"] is not None
+        return wanted and "checks" in self.ctx.sets and len(self._committee) > 1
+
+    def evaluate_checks(self) -> None:
+        """Ask the new committee about frames whose labels it does not know."""
+        inputs = self.exposed_inputs(ExploreWorkChain, namespace="explore")
+        own = {"frames": self.ctx.sets["checks"], "potentials": self._committee}
+        evaluate = {**inputs["evaluate"], **own}
+        self.to_context(run=self.submit(EvaluateBaseWorkChain, evaluate=evaluate))
+
+    def take_training(self) -> None:
+        """Say how many members there are, and from which deviation on frames are in doubt."""
+        found = {}
+        if self.has_checks() and "labelled" in self.ctx.run.outputs:
+            loop = self.inputs.settings["loop"]
+            limits = {"low": loop["low"], "high": loop["high"]}
+            found["thresholds"] = calibrate_thresholds(
+                Dict({**self.inputs.settings["calibration"], **limits}),
+                self.ctx.sets["checks"],
+                **_predictions(self.ctx.run.outputs.labelled),
+            )
+        committee, child = self._committee, self.ctx.training
+        why = f"{child.process_label}<{child.pk}>: {child.exit_message or 'see its report'}"
+        lost = [key for key in self._member_keys() if key not in committee]
+        outcome = {"members": len(committee), "failed": dict.fromkeys(lost, why)}
+        self._tell(outcome, **found)
+
+    # -- explore, select -------------------------------------------------------------------
+
+    def explore(self) -> None:
+        """Sample with one member, another one each round, and ask all about the frames."""
+        committee, task = self._committee, self._task
+        inputs = self.exposed_inputs(ExploreWorkChain, namespace="explore")
+        driver = sorted(committee)[(task["round"] - 1) % len(committee)]
+        inputs["sampler"]["lammps"]["potential"] = committee[driver]
+        inputs["evaluate"]["potentials"] = committee
+        inputs |= {"element": self.inputs.element, "seed": Int(task["seed"])}
+        self.to_context(run=self.submit(ExploreWorkChain, **inputs, **self._link(EXPLORE)))
+
+    def take_frames(self) -> None:
+        """Count the candidates that a committee could be asked about."""
+        child = self.ctx.run
+        if not child.is_finished_ok:
+            self.report(f"{child.process_label}<{child.pk}>: {child.exit_message}")
+        asked = "predicted" in child.outputs and len(dict(child.outputs.predicted)) > 1
+        self._tell({"frames": len(child.outputs.candidates) if asked else 0})
+
+    def select(self) -> None:
+        """Choose what to label, and judge the probes."""
+        outputs, task = self.ctx.run.outputs, self._task
+        thresholds, found = Dict(task["thresholds"]), {}
+        self.ctx.chosen = select_to_label(
+            outputs.candidates,
+            thresholds,
+            Dict({**self.inputs.settings["choice"], **task["settings"]}),
+            Int(task["seed"]),
+            known=concatenate_frames(**self.ctx.sets),
+            **_predictions(outputs.predicted),
+        )
+        if "probed" in outputs and len(dict(outputs.probed)) > 1:
+            found["probes"] = assess_frames(
+                outputs.probes, thresholds, **_predictions(outputs.probed)
+            )
+        self._tell({}, report=self.ctx.chosen["report"], **found)
+        self.report(self._last_words())
+
+    def _last_words(self) -> str:
+        entry = ActiveLearning.from_state(self.ctx.state.get_dict()).history[-1]
+        share = "none" if entry["share"] is None else f"{100 * entry['share']:.3g} %"
+        whose = f"of the probes of {entry['probe']} atoms" if entry["probe"] else "of the frames"
+        return f"round {entry['round']}: {share} {whose} in doubt, {entry['selected']} to label"
+
+    # -- label -----------------------------------------------------------------------------
+
+    def label(self) -> None:
+        """Ask the reference."""
+        inputs = self.exposed_inputs(LabelWorkChain, namespace="label")
+        inputs["frames"] = self.ctx.chosen["frames"]
+        self.to_context(run=self.submit(LabelWorkChain, **inputs, **self._link(LABEL)))
+
+    def take_labels(self) -> ExitCode | None:
+        """Add the labels to the sets they belong to, and hand on where the round has come to."""
+        child, chosen, number = self.ctx.run, self.ctx.chosen, self._task["round"]
+        if not child.is_finished_ok:
+            self.report(f"{child.process_label}<{child.pk}>: {child.exit_message}")
+        labelled = child.outputs.frames if "frames" in child.outputs else None
+        if labelled is not None:
+            settings = Dict(self.inputs.settings["sets"])
+            seed = self.inputs.seed
+            try:
+                self.ctx.sets = steps.take_labels(
+                    labelled, chosen["frames"], chosen["report"], settings, seed, **self.ctx.sets
+                )
+            except ValueError as error:
+                return self.exit_codes.ERROR_OTHER_LABELS.format(reason=str(error))
+        count = 0 if labelled is None else len(labelled)
+        self._tell({"labelled": count, "failed": len(chosen["frames"]) - count})
+        left = {"state": self.ctx.state, **self.ctx.sets}
+        for name, node in left.items():
+            self.out(f"rounds.round_{number:03d}.{name}", node)
+        for k, package in self.ctx.packages.items():
+            self.out(f"rounds.round_{number:03d}.potentials.member_{k}", package)
+        return None
+
+    # -- results ---------------------------------------------------------------------------
+
+    def results(self) -> ExitCode | None:
+        """Hand on the sets and the last committee; say why it ended."""
+        for name, node in self.ctx.sets.items():
+            self.out(name, node)
+        if "training" in self.ctx:
+            self.out_many(self.exposed_outputs(self.ctx.training, TrainWorkChain))
+        history = steps.summarise_rounds(self.ctx.state, **self.ctx.errors)
+        self.out("history", history)
+        self.report(history["reason"])
+        if history["gave_up"]:
+            return self.exit_codes.ERROR_GAVE_UP.format(reason=history["reason"])
+        return None
+
+
+def _training(named: Mapping[str, Any]) -> Dict:
+    """Return the settings of the training protocol that is named, with what is changed in it."""
+    changes = {key: value for key, value in named.items() if key != "protocol"}
+    values = load_protocol("train", named["protocol"], changes)
+    return Dict({key: value for key, value in values.items() if key != "seeds"})
+
+
+def _predictions(labelled: Mapping[str, FramesData]) -> dict[str, FramesData]:
+    return {f"{PREDICTED}{key}": frames for key, frames in dict(labelled).items()}

@@ -1,0 +1,67 @@
+"""What an active learning must be given, checked before anything is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.orm import Dict
+
+from aiida_nanoclusters.calculations.select import validate_calibration, validate_choice
+from aiida_nanoclusters.science.active_learning import ActiveLearning
+from aiida_nanoclusters.workflows.train import validate_inputs as validate_sets
+
+#: Parts of `settings`: when the loop ends, how frames are chosen, when a frame counts as known, and
+#: where labels go.
+SETTINGS = ("loop", "choice", "calibration", "sets")
+
+
+def validate_settings(value: Dict, _: Any) -> str | None:
+    """Every part must make sense."""
+    settings = value.get_dict()
+    if set(settings) != set(SETTINGS):
+        return f"settings must be exactly {', '.join(SETTINGS)}, got {', '.join(sorted(settings))}"
+    try:
+        loop = ActiveLearning(**settings["loop"], seed=0).state["settings"]
+    except (TypeError, ValueError) as error:
+        return f"settings: `loop`: {error}"
+    limits = {"low": loop["low"], "high": loop["high"]}
+    choice = {**settings["choice"], "budget": loop["per_round"], "checks": loop["checks"]}
+    if problem := validate_choice(Dict(choice), None):
+        return f"settings: `choice`: {problem}"
+    if settings["calibration"] is not None:
+        if problem := validate_calibration(Dict({**settings["calibration"], **limits}), None):
+            return f"settings: `calibration`: {problem}"
+    return sets_problem(settings["sets"])
+
+
+def sets_problem(sets: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the part of the settings that says where labels go."""
+    if set(sets) != {"validation", "max_force"}:
+        return "settings: `sets` needs `validation` (share) and `max_force` (eV/Å), no more"
+    if not 0 < sets["validation"] < 1 or not sets["max_force"] > 0:
+        return "settings: `sets`: `validation` lies between 0 and 1, `max_force` is positive"
+    return None
+
+
+def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """The sets must fit each other, and the potential that labels must fit them."""
+    if problem := validate_sets(inputs, None):
+        return problem
+    if not {"training", "element", "label"} <= set(inputs):
+        return None if "label" in inputs else "give what labels: the inputs of `label`"
+    training = inputs["training"]
+    if training.elements != [inputs["element"].value]:
+        return (
+            f"`training` holds {', '.join(training.elements)}, `element` is "
+            f"{inputs['element'].value}: give frames of that element alone"
+        )
+    by_potential = inputs["label"].get("potential", {}).get("potential")
+    if by_potential is not None and by_potential.level_of_theory != training.level_of_theory:
+        return (
+            f"`training` is labelled by `{training.level_of_theory}`, new frames would be by "
+            f"`{by_potential.level_of_theory}`: label all at one level"
+        )
+    if ("state" in inputs) != bool(inputs.get("start_from")):
+        return "to go on from a round give both its `state` and its potentials as `start_from`"
+    return None
