@@ -23,10 +23,9 @@ from aiida_nanoclusters.formats.lammps_input import (
     RESUME_FILE,
     STRUCTURES_FILE,
     TRAJECTORY_FILE,
-    Job,
-    Resume,
     render_stages,
 )
+from aiida_nanoclusters.formats.lammps_job import Job, Resume
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.stages import parse_stages
 
@@ -36,6 +35,7 @@ SETTINGS = {
     "vacuum": "Å between a cluster and the reflecting walls around it (15)",
     "timeout": "seconds after which LAMMPS stops by itself (from `max_wallclock_seconds`)",
     "fragment_distance": "Å; parts further away have evaporated (the potential's cutoff)",
+    "keep_failed": "true keeps frames of structures that LAMMPS gave up, up to there (false)",
     "cmdline": "further options of the LAMMPS command line, such as `-sf kk -k on g 1`",
 }
 
@@ -60,11 +60,14 @@ def validate_stages(value: List, _: Any) -> str | None:
 
 
 def validate_settings(value: Dict | None, _: Any) -> str | None:
-    """Refuse unknown settings."""
-    unknown = sorted(set(value.get_dict()) - set(SETTINGS)) if value is not None else []
+    """Refuse unknown settings, and a `keep_failed` that is neither true nor false."""
+    settings = value.get_dict() if value is not None else {}
+    unknown = sorted(set(settings) - set(SETTINGS))
     if unknown:
         known = "; ".join(f"`{k}`: {v}" for k, v in SETTINGS.items())
         return f"unknown settings {', '.join(unknown)}: choose from {known}"
+    if not isinstance(settings.get("keep_failed", False), bool):
+        return f"`keep_failed` must be true or false, not {settings['keep_failed']!r}"
     return None
 
 

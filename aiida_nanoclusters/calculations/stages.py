@@ -169,10 +169,11 @@ def _renumbered(frames: Frames, index: int) -> Frames:
 
 def _once(frames: Frames) -> Frames:
     """Return each moment once: two jobs may both hold the one at which they meet."""
-    moments: dict[tuple[int, float], int] = {}
+    moments: dict[tuple[int, float, int], int] = {}
     for place, text in enumerate(frames.info):
         info = json.loads(str(text))
-        moments.setdefault((info["stage"], info["time"]), place)
+        # Minimisations take no time.
+        moments.setdefault((info["stage"], info["time"], info.get("step", 0)), place)
     return frames.select([moments[key] for key in sorted(moments)])
 
 

@@ -126,7 +126,7 @@ def gather_vasp_stages(
         entry["force_evaluations"] += len(run.run.steps)
         entry["unconverged"] += sum(step.problem is not None for step in run.run.steps)
         if job["segment"] == last and entry["state"] == "finished" and not run.problem:
-            ends[index] = end = run.sample(plan, index, run.reached)
+            ends[index] = end = run.sample(index, run.reached)
             entry.update(energy=end.energy, max_force=largest_force(end.forces))
             entry["converged"] = is_converged(plan[-1], entry["max_force"])
     level = level_of_theory(settings.get_dict())
@@ -134,7 +134,7 @@ def gather_vasp_stages(
     made: dict[str, Any] = {"report": Dict({"structures": list(entries.values())})}
     for name, found in (
         ("structures", end_points(bare, [ends[i] for i in sorted(ends)], level)),
-        ("trajectory", sampled_frames(bare, samples, seeds.get_list(), level)),
+        ("trajectory", sampled_frames(bare, samples, seeds.get_list(), plan, level)),
     ):
         if found is not None:
             made[name] = FramesData(found)

@@ -1,26 +1,18 @@
 """LAMMPS input: stages of dynamics and minimisation, run on many structures.
 
-Every structure, stage and step has one time step number (:class:`Plan`), so that a dumped frame or
+Every structure, stage and step has one time step number (:class:`.Plan`), so that a dumped frame or
 a row of the log says by itself where it belongs.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from ase.data import atomic_masses, atomic_numbers
 
 from aiida_nanoclusters.formats.lammps import Box
-from aiida_nanoclusters.science.interactions import Interaction
-from aiida_nanoclusters.science.stages import (
-    FLOAT32_FORCE_TOLERANCE,
-    Stage,
-    count_steps,
-    derive_seed,
-)
+from aiida_nanoclusters.formats.lammps_job import STEEP_STEPS, Job, Plan, Resume
+from aiida_nanoclusters.science.stages import count_steps, derive_seed
 
 INPUT_FILE = "input.lammps"
 LOG_FILE = "log.lammps"
@@ -46,124 +38,6 @@ GPA_IN_BAR = 1e4
 SKIN = 1.0
 _COLUMNS = "id xu yu zu f_pure[1] f_pure[2] f_pure[3]"
 _OUT_OF_TIME = 'if "$(timeremain:%.0f) <= 0" then "jump SELF end"'
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Where the first structure of a job goes on: `step` of `stage`, from a restart file.
-
-    `timestep` is the number LAMMPS gave that step, by which the file is recognised: a LAMMPS that
-    outlived its job may have gone on to overwrite it.
-    """
-
-    stage: int
-    step: int
-    timestep: int
-
-    @classmethod
-    def of(cls, point: Mapping[str, Any]) -> Resume:
-        """Make one of `resume` in a report.
-
-        Raises
-        ------
-        ValueError
-            If something is missing.
-        """
-        try:
-            return cls(*(int(point[key]) for key in ("stage", "step", "timestep")))
-        except KeyError as error:
-            raise ValueError(f"`resume` has no {error}: give that of a report unchanged") from error
-
-
-@dataclass(frozen=True)
-class Job:
-    """A batch of structures and what is done to each of them.
-
-    Attributes
-    ----------
-    stages
-        The same for all structures.
-    boxes, sizes
-        Of each structure.
-    seeds
-        Of velocities and random forces, one per structure.
-    factors
-        By which each structure's time step is multiplied.
-    interaction
-        The potential.
-    symbols
-        Elements in the order of the atom types.
-    resume
-        For the first structure, None where it starts anew.
-    timeout
-        Seconds after which LAMMPS stops by itself, None for no limit.
-    """
-
-    stages: Sequence[Stage]
-    boxes: Sequence[Box]
-    sizes: Sequence[int]
-    seeds: Sequence[int]
-    factors: Sequence[float]
-    interaction: Interaction
-    symbols: Sequence[str]
-    resume: Resume | None = None
-    timeout: int | None = None
-
-    @property
-    def plan(self) -> Plan:
-        """How this job numbers its steps."""
-        return Plan.of(self.stages, self.factors)
-
-    def tolerance(self, stage: Stage) -> float:
-        """Force tolerance of a minimisation in eV/Å, as tight as the potential's precision allows.
-
-        Compiled Allegro models compute in single precision, as a rule.
-        """
-        floor = FLOAT32_FORCE_TOLERANCE if self.interaction.kind == "allegro-compiled" else 0.0
-        return max(stage.force_tolerance, floor)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Numbering: step ``n`` of stage ``s`` of structure ``k`` is ``(k * stages + s) * block + n``.
-
-    `block` is a multiple of every output interval, so that output falls on multiples counted
-    from the start of each stage.
-    """
-
-    n_stages: int
-    block: int
-
-    @classmethod
-    def of(cls, stages: Sequence[Stage], factors: Sequence[float]) -> Plan:
-        """Make the numbering for `stages` run on one structure per factor.
-
-        Raises
-        ------
-        ValueError
-            If the numbers would become too large to be exact.
-        """
-        steps = [count_steps(s, f) for s in stages if s.is_dynamic for f in set(factors)]
-        intervals = {s.thermo for s in steps} | {s.restart for s in steps}
-        longest = max([s.total for s in steps] + [4 * s.max_steps for s in stages])
-        common = math.lcm(*intervals) if intervals else 1
-        block = common * (longest // common + 1)
-        if block * len(stages) * (len(factors) + 1) > 2**53:
-            raise ValueError(
-                "the output intervals of the stages have no small common multiple: use round "
-                "values of `sample_every` and `duration`, or fewer structures in one job"
-            )
-        return cls(len(stages), block)
-
-    def start(self, structure: int, stage: int) -> int:
-        """Return the step number at which a stage of a structure begins."""
-        return (structure * self.n_stages + stage) * self.block
-
-    def locate(self, step: int) -> tuple[int, int, int]:
-        """Return structure, stage and step within the stage."""
-        place, local = divmod(step, self.block)
-        structure, stage = divmod(place, self.n_stages)
-        return structure, stage, local
 
 
 def render_stages(job: Job) -> str:
@@ -299,7 +173,7 @@ def _stage_lines(job: Job, plan: Plan, k: int, s: int, resumed: int | None) -> l
     if stage.is_dynamic and job.sizes[k] > 1:
         lines += _dynamic_lines(job, plan, k, s, resumed)
     elif not stage.is_dynamic:
-        lines += _minimise_lines(job, k, s)
+        lines += _minimise_lines(job, k, s, resumed or 0)
     else:  # one atom stands still
         lines.append("run 0 post no")
     lines.append(
@@ -328,10 +202,7 @@ def _dynamic_lines(job: Job, plan: Plan, k: int, s: int, resumed: int | None) ->
     names = [fix.split()[1] for fix in fixes]
     lines += fixes
     if steps.sample:
-        lines += [
-            f"dump frames all custom {steps.sample} {TRAJECTORY_FILE} {_COLUMNS}",
-            "dump_modify frames append yes sort id format float %.12g",
-        ]
+        lines += _dump_lines(steps.sample)
     lines += [
         f"restart {steps.restart} {' '.join(RUN_FILES)}",
         f"run {start + steps.total} upto start {start} stop {start + steps.total}",
@@ -348,6 +219,13 @@ def _dynamic_lines(job: Job, plan: Plan, k: int, s: int, resumed: int | None) ->
         lines.append("undump frames")
     lines.append(f'if "${{failed}} > 0" then "jump SELF next_{k}"')
     return lines
+
+
+def _dump_lines(every: int) -> list[str]:
+    return [
+        f"dump frames all custom {every} {TRAJECTORY_FILE} {_COLUMNS}",
+        "dump_modify frames append yes sort id format float %.12g",
+    ]
 
 
 def _stop_line(k: int, s: int, condition: str) -> str:
@@ -386,34 +264,43 @@ def _thermostat_fixes(job: Job, k: int, s: int, step: int) -> list[str]:
     return fixes
 
 
-def _minimise_lines(job: Job, k: int, s: int) -> list[str]:
+def _minimise_lines(job: Job, k: int, s: int, done: int) -> list[str]:
     """Minimise; conjugate gradients that give up too early are followed by FIRE."""
     stage = job.stages[s]
     tolerance = job.tolerance(stage)
-    minimize = f"minimize 0 {tolerance!r} {stage.max_steps} {10 * stage.max_steps}"
+    # All runs of a stage count on, over all jobs it takes, and must not count without end.
+    most = min(stage.max_steps, max(1, 4 * stage.max_steps - done))
+    minimize = f"minimize 0 {tolerance!r} {most} {10 * most}"
     unconverged = f"$(c_fmax:%.17g) > {tolerance!r}"
+    end = ["undump frames"] if stage.sample_steps else []
     lines = [
-        f"thermo {max(1, stage.max_steps // 100)}",
+        f"thermo {stage.sample_steps or max(1, stage.max_steps // 100)}",
         f"timestep {stage.timestep * job.factors[k]!r}",
         "min_style cg",
         "min_modify norm max dmax 0.1",
         "velocity all set 0 0 0",
     ]
+    if stage.sample_steps:
+        lines += _dump_lines(stage.sample_steps)
     if stage.algorithm == "fire":  # its first step is unbounded: mind atoms that almost overlap
-        lines += [f"minimize 0 {STEEP} 200 2000", "min_style fire"]
+        lines += [f"minimize 0 {STEEP} {STEEP_STEPS} {10 * STEEP_STEPS}", "min_style fire"]
     if stage.cell != "fixed" and job.boxes[k].is_periodic:
         bar = (stage.pressure or 0.0) * GPA_IN_BAR
         for _ in range(3):  # each round measures strain from the cell where the last one ended
             lines += [f"fix cell all box/relax {stage.cell} {bar!r}", minimize, "unfix cell"]
     else:
         lines.append(minimize)
+    failed = [
+        f"print '{MARK} structure {k} stage {s} failed unstable with $(count(all)) atoms'",
+        *end,
+        f"jump SELF next_{k}",
+    ]
     lines += [
         'variable failed equal "(v_astray > 0) || (v_broken > 0)"',
-        f'if "${{failed}} > 0" then &\n  "print \'{MARK} structure {k} stage {s} failed '
-        f'unstable with $(count(all)) atoms\'" &\n  "jump SELF next_{k}"',
+        'if "${failed} > 0" then &\n  ' + " &\n  ".join(f'"{command}"' for command in failed),
     ]
     if stage.algorithm == "cg":
         lines.append(f'if "{unconverged}" then "min_style fire" "{minimize}"')
     if job.timeout is not None:
         lines.append(_stop_line(k, s, f"($(timeremain:%.0f) <= 0) && ({unconverged})"))
-    return lines
+    return [*lines, *end]

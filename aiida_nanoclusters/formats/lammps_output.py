@@ -19,9 +19,8 @@ from aiida_nanoclusters.formats.lammps_input import (
     RUN_FILES,
     STAGE_FILES,
     STOP_FILE,
-    Job,
-    Plan,
 )
+from aiida_nanoclusters.formats.lammps_job import Job, Plan
 from aiida_nanoclusters.science.stages import STALL_FACTOR, count_steps
 
 Floats = NDArray[np.float64]

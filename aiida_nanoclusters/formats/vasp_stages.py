@@ -20,8 +20,8 @@ from aiida_nanoclusters.formats.vasp import VaspRun, read_vasp
 from aiida_nanoclusters.formats.vasp_input import VaspInput, make_input
 from aiida_nanoclusters.science.boxes import outgrown
 from aiida_nanoclusters.science.labels import label_problem
-from aiida_nanoclusters.science.segments import Sample, Segment, seed_of, time_of
-from aiida_nanoclusters.science.stages import Stage, count_steps
+from aiida_nanoclusters.science.segments import Sample, Segment, is_sampled, seed_of
+from aiida_nanoclusters.science.stages import Stage
 
 Floats = NDArray[np.float64]
 
@@ -187,23 +187,20 @@ class StageRun:
         move = (self.positions[self.reached] - self.positions[self.reached - 1]) / time
         return np.asarray(move + 0.5 * time * kick)
 
-    def sample(self, stages: list[Stage], structure: int, number: int) -> Sample:
+    def sample(self, structure: int, number: int) -> Sample:
         """Return a step as a sample, its atoms where the structure's own axes have them."""
         step, made = self.run.steps[number], self.made
         moved = made.in_frame_order(self.positions[number] - made.atoms.positions)
         results = step.atoms.calc.results
-        stage = self.segment.stage
-        place = self.segment.first + self.done + number if self.segment.dynamic else 0
         stress = results.get("stress") if self.atoms.pbc.all() else None
         return Sample(
             structure=structure,
-            stage=stage,
-            step=place,
+            stage=self.segment.stage,
+            step=self.segment.first + self.done + number,
             positions=self.atoms.positions + moved,
             forces=made.in_frame_order(np.asarray(results["forces"], dtype=np.float64)),
             energy=float(results["energy"]),
             temperature=self._temperature(number),
-            time=time_of(stages, stage, place),
             stress=None if stress is None else np.asarray(stress, dtype=np.float64),
         )
 
@@ -220,12 +217,8 @@ class StageRun:
 
     def samples(self, stages: list[Stage], structure: int) -> list[Sample]:
         """Return the steps that are to be kept and are labels."""
-        every = count_steps(stages[self.segment.stage]).sample if self.segment.dynamic else 0
-        if not every:
-            return []
         return [
-            self.sample(stages, structure, number)
+            self.sample(structure, number)
             for number in range(1, self.reached + 1)
-            if (self.segment.first + self.done + number) % every == 0
-            and self.trouble(number) is None
+            if is_sampled(stages, self.segment, self.done + number) and self.trouble(number) is None
         ]

@@ -36,11 +36,10 @@ from aiida_nanoclusters.science.segments import (
     Segment,
     end_points,
     is_converged,
+    is_sampled,
     largest_force,
     sampled_frames,
-    time_of,
 )
-from aiida_nanoclusters.science.stages import count_steps
 
 
 @dataclass
@@ -77,7 +76,8 @@ class Cp2kStagesParser(Parser):
         if ends is not None:
             self.out("structures", FramesData(ends))
         samples = [sample for course in courses for sample in course.samples]
-        sampled = sampled_frames(frames, samples, inputs["seeds"].get_list(), level)
+        seeds = inputs["seeds"].get_list()
+        sampled = sampled_frames(frames, samples, seeds, self.stages, level)
         if sampled is not None:
             self.out("trajectory", FramesData(sampled))
         self._hand_on_restarts(courses)
@@ -169,10 +169,7 @@ class Cp2kStagesParser(Parser):
         The first frame of a run is the last of the one before; but where a job was killed in
         between, that may not have been written.
         """
-        if not segment.dynamic or (number == 0 and not done):
-            return False
-        every = count_steps(self.stages[segment.stage]).sample
-        if not every or (segment.first + done + number) % every:
+        if (number == 0 and not done) or not is_sampled(self.stages, segment, done + number):
             return False
         return self._problem(boxed, step) is None
 
@@ -185,17 +182,15 @@ class Cp2kStagesParser(Parser):
         run: SegmentRun,
         shift: np.ndarray,
     ) -> Sample:
-        place = segment.first + done + step.number
         results = step.atoms.calc.results
         return Sample(
             structure=structure,
             stage=segment.stage,
-            step=place,
+            step=segment.first + done + step.number,
             positions=step.atoms.positions - shift,
             forces=results["forces"],
             energy=results["energy"],
             temperature=run.temperatures.get(step.number) if segment.dynamic else None,
-            time=time_of(self.stages, segment.stage, place if segment.dynamic else 0),
         )
 
     def _hand_on_restarts(self, courses: list[_Course]) -> None:

@@ -19,7 +19,14 @@ from aiida_nanoclusters.calculations.lammps import make_job
 from aiida_nanoclusters.calculations.lammps_batches import thermo_node
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.lammps import Snapshot, read_dump
-from aiida_nanoclusters.formats.lammps_input import FINAL_FILE, LOG_FILE, TRAJECTORY_FILE, Job
+from aiida_nanoclusters.formats.lammps_input import (
+    FINAL_FILE,
+    HOT,
+    HUGE,
+    LOG_FILE,
+    TRAJECTORY_FILE,
+)
+from aiida_nanoclusters.formats.lammps_job import Job
 from aiida_nanoclusters.formats.lammps_output import (
     THERMO_COLUMNS,
     Outcome,
@@ -32,7 +39,7 @@ from aiida_nanoclusters.formats.lammps_output import (
 )
 from aiida_nanoclusters.parsers.faults import fault_of, give_up_for_memory
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.stages import count_fragments
+from aiida_nanoclusters.science.stages import count_fragments, sample_info, sample_interval
 
 
 class LammpsParser(Parser):
@@ -75,7 +82,9 @@ class LammpsParser(Parser):
         if fault is not None and fault.status == OUT_OF_MEMORY and not _has_moved(log, resume, job):
             give_up_for_memory(entries, job.sizes)
             resume = None
-        sampled = _trajectory(frames, job, log, _snapshots(folder / TRAJECTORY_FILE), resume)
+        snapshots = _snapshots(folder / TRAJECTORY_FILE)
+        keep_failed = settings.get("keep_failed", False)
+        sampled = _trajectory(frames, job, log, snapshots, resume, keep_failed)
         if sampled is not None:
             self.out("trajectory", FramesData(replace(sampled, **labels)))
         if len(log.thermo):
@@ -239,27 +248,28 @@ def _trajectory(
     log: StagesLog,
     snapshots: Iterator[Snapshot],
     resume: dict[str, Any] | None,
+    keep_failed: bool,
 ) -> Frames | None:
     """Return the sampled frames, without those a later job will make again."""
-    rows = {(int(r[0]), int(r[1]), int(r[2])): (r[3], r[4]) for r in log.thermo}
+    rows = {(int(r[0]), int(r[1]), int(r[2])): (r[3], r[4], r[8]) for r in log.thermo}
     hashes = frames.content_hashes()
     picked: list[tuple[int, float, np.ndarray, np.ndarray, np.ndarray, str]] = []
+    broken: set[int] = set()
     for snapshot in snapshots:
         place = job.plan.locate(snapshot.step)
-        if place not in rows or not _is_new(place, job, log, resume):
-            continue
         index, stage, step = place
-        temperature, energy = rows[place]
+        if place not in rows or index in broken or not _is_wanted(place, job, log, resume):
+            continue
+        if log.outcomes[index].state == "failed":
+            if not keep_failed or _is_broken(snapshot, rows[place], job.sizes[index]):
+                broken.add(index)
+                continue
+        temperature, energy, _ = rows[place]
         positions, forces, cell = _placed(frames, job, index, snapshot)
         if not (np.isfinite(forces).all() and np.isfinite(energy)):
             continue
-        info = {
-            "structure": index,
-            "stage": stage,
-            "temperature": round(float(temperature), 3),
-            "time": round(_time(job, index, stage, step), 9),
-        }
-        picked.append((index, energy, positions, forces, cell, json.dumps(info, sort_keys=True)))
+        told = sample_info(job.stages, index, stage, step, temperature, job.factors[index])
+        picked.append((index, energy, positions, forces, cell, json.dumps(told, sort_keys=True)))
     if not picked:
         return None
     owners = np.array([p[0] for p in picked])
@@ -278,12 +288,14 @@ def _trajectory(
     )
 
 
-def _is_new(
+def _is_wanted(
     place: tuple[int, int, int], job: Job, log: StagesLog, resume: dict[str, Any] | None
 ) -> bool:
+    """Tell whether a step is one to keep, and neither an earlier nor a later job has it as well."""
     index, stage, step = place
     outcome = log.outcomes.get(index)
-    if outcome is None or outcome.state == "failed":
+    # LAMMPS writes where a minimisation ends, whatever the interval.
+    if outcome is None or step % sample_interval(job.stages[stage], job.factors[index]):
         return False
     resumed = job.resume if index == 0 else None
     # The first frame of a stage is the last of the one before, or of the job before.
@@ -296,7 +308,8 @@ def _is_new(
     return True
 
 
-def _time(job: Job, index: int, stage: int, step: int) -> float:
-    """Return ps since the first stage began."""
-    before = sum(s.duration for s in job.stages[:stage] if s.is_dynamic)
-    return before + step * job.stages[stage].timestep * job.factors[index]
+def _is_broken(snapshot: Snapshot, row: tuple[float, float, float], atoms: int) -> bool:
+    """Tell whether a structure is past saving, as LAMMPS itself does every so many steps."""
+    temperature, energy, max_force = row
+    sane = temperature < HOT and energy < HUGE and max_force < HUGE
+    return len(snapshot.values) != atoms or not sane or not np.isfinite(snapshot.values).all()

@@ -10,7 +10,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.stages import Stage, count_steps, derive_seed
+from aiida_nanoclusters.science.stages import (
+    Stage,
+    count_steps,
+    derive_seed,
+    sample_interval,
+    sample_info,
+)
 
 #: A ramp is climbed in so many even treads, where a program holds one temperature at a time,
 #: and each of so many steps at least.
@@ -150,9 +156,9 @@ class Sample:
     positions, forces, energy
         (N, 3) in Å and eV/Å, eV; as the frame has its atoms.
     temperature
-        K, of the atoms' motion at this step; None after a minimisation.
-    time
-        ps since the first stage began.
+        K, of the atoms' motion at this step; None in a minimisation.
+    stress
+        (6,) in eV/Å³, of a crystal.
     """
 
     structure: int
@@ -162,22 +168,25 @@ class Sample:
     forces: NDArray[np.float64]
     energy: float
     temperature: float | None = None
-    time: float = 0.0
     stress: NDArray[np.float64] | None = None
 
 
-def time_of(stages: Sequence[Stage], stage: int, step: int) -> float:
-    """Return ps since the first stage began."""
-    before = sum(s.duration for s in stages[:stage] if s.is_dynamic)
-    return round(before + step * stages[stage].timestep, 9)
+def is_sampled(stages: Sequence[Stage], segment: Segment, step: int) -> bool:
+    """Tell whether a step of a segment, counted from its beginning, is a frame to be kept."""
+    every = sample_interval(stages[segment.stage])
+    return every > 0 and (segment.first + step) % every == 0
 
 
 def sampled_frames(
-    frames: Frames, samples: Iterable[Sample], seeds: Sequence[int], level: str
+    frames: Frames,
+    samples: Iterable[Sample],
+    seeds: Sequence[int],
+    stages: Sequence[Stage],
+    level: str,
 ) -> Frames | None:
     """Return labelled frames of the samples, told where they come from; None where there are none.
 
-    ``info`` of each holds ``structure``, ``stage``, ``temperature`` (K) and ``time`` (ps).
+    ``info`` of each holds what :func:`.sample_info` tells.
     """
     hashes = frames.content_hashes()
     images = []
@@ -186,10 +195,7 @@ def sampled_frames(
         atoms = placed(frames[index], sample.positions)
         parent = str(frames.parents[index]) or f"structure-{hashes[index][:12]}"
         atoms.info.update(
-            structure=index,
-            stage=sample.stage,
-            temperature=None if sample.temperature is None else round(sample.temperature, 3),
-            time=sample.time,
+            sample_info(stages, index, sample.stage, sample.step, sample.temperature),
             parent=parent,
             seed=seeds[index],
         )

@@ -37,7 +37,15 @@ _DYNAMIC_KEYS = (
     "pressure",
     "pressure_damping",
 )
-_MINIMISING_KEYS = ("algorithm", "force_tolerance", "max_steps", "cell", "pressure", "timestep")
+_MINIMISING_KEYS = (
+    "algorithm",
+    "force_tolerance",
+    "max_steps",
+    "sample_steps",
+    "cell",
+    "pressure",
+    "timestep",
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,8 @@ class Stage:
         Time constant of the barostat, ps.
     algorithm, force_tolerance, max_steps
         Of a minimisation; the tolerance is on the largest norm of a force, eV/Å.
+    sample_steps
+        Keep a frame every so many steps of a minimisation; 0 keeps none.
     cell
         What `relax` may change of a fully periodic structure's cell: one of :data:`CELLS`.
     """
@@ -79,6 +89,7 @@ class Stage:
     algorithm: str = "cg"
     force_tolerance: float = 1e-3
     max_steps: int = 10000
+    sample_steps: int = 0
     cell: str = "fixed"
 
     @property
@@ -177,6 +188,49 @@ def count_steps(stage: Stage, factor: float = 1.0) -> Steps:
     return Steps(timestep, total, sample, thermo, thermo * max(1, math.ceil(5000 / thermo)))
 
 
+def sample_interval(stage: Stage, factor: float = 1.0) -> int:
+    """Return the steps from one frame that is kept to the next; 0 where none are.
+
+    Frames are those of whole multiples, counted from the stage's beginning, which is none of them:
+    it is the end of the stage before. The end is one where it is such a multiple.
+    """
+    return count_steps(stage, factor).sample if stage.is_dynamic else stage.sample_steps
+
+
+def time_of(stages: Sequence[Stage], stage: int, step: int, factor: float = 1.0) -> float:
+    """Return ps since the first stage began; minimisations take none.
+
+    Parameters
+    ----------
+    stages, stage, step
+        All stages, and a step of one of them.
+    factor
+        By which time steps are multiplied.
+    """
+    before = sum(s.duration for s in stages[:stage] if s.is_dynamic)
+    own = step * stages[stage].timestep * factor if stages[stage].is_dynamic else 0.0
+    return round(before + own, 9)
+
+
+def sample_info(
+    stages: Sequence[Stage],
+    structure: int,
+    stage: int,
+    step: int,
+    temperature: float | None,
+    factor: float = 1.0,
+) -> dict[str, Any]:
+    """Return what a sampled frame tells of itself, whichever program made it.
+
+    ``structure``, ``stage``, ``temperature`` (K) and ``time`` (ps); frames of a minimisation, which
+    has neither motion nor time, have no temperature and tell their ``step``.
+    """
+    told = {"structure": structure, "stage": stage, "time": time_of(stages, stage, step, factor)}
+    if not stages[stage].is_dynamic:
+        return {**told, "temperature": None, "step": step}
+    return {**told, "temperature": None if temperature is None else round(float(temperature), 3)}
+
+
 def count_evaluations(stages: Sequence[Stage]) -> int:
     """Return the force evaluations that stages take: time steps, and a guess at minimisations."""
     return sum(count_steps(s).total if s.is_dynamic else TYPICAL_EVALUATIONS for s in stages)
@@ -243,10 +297,12 @@ def _check(stage: Stage) -> None:
                 f"stage `{kind}`: unknown {key} {getattr(stage, key)!r}: "
                 f"choose one of {', '.join(choices)}"
             )
-    if isinstance(stage.max_steps, bool) or not isinstance(stage.max_steps, int):
-        raise ValueError(f"stage `{kind}`: `max_steps` must be a whole number")
-    if stage.max_steps < 1:
-        raise ValueError(f"stage `{kind}`: `max_steps` must be at least 1")
+    for key, least in (("max_steps", 1), ("sample_steps", 0)):
+        value = getattr(stage, key)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"stage `{kind}`: `{key}` must be a whole number")
+        if value < least:
+            raise ValueError(f"stage `{kind}`: `{key}` must be at least {least}")
     if stage.timestep > 0.02:
         raise ValueError(
             f"stage `{kind}`: a time step of {stage.timestep} ps is too long: times are in ps, "

@@ -98,10 +98,20 @@ def test_mixed_batch(lmp_code, eam_potential):
     assert thermo.base.attributes.get("units")["temperature"] == "K"
 
 
-def test_trajectory_labels_are_the_potentials(lmp_code, eam_potential, eam_file):
+def check_labels(frames, eam_file):
     """Sampled frames, evaluated again by ASE."""
     from ase.calculators.eam import EAM
 
+    for frame in frames:
+        again = frame.copy()
+        if not again.pbc.any():
+            again.center(vacuum=15)
+        again.calc = EAM(potential=str(eam_file))
+        assert frame.get_potential_energy() == pytest.approx(again.get_potential_energy(), abs=1e-7)
+        assert np.allclose(frame.get_forces(), again.get_forces(), atol=1e-6)
+
+
+def test_trajectory_labels_are_the_potentials(lmp_code, eam_potential, eam_file):
     cell = bulk("Cu", a=3.62) * (2, 2, 2)  # triclinic, smaller than the cutoff
     cell.rotate(40, [1, 1, 0], rotate_cell=True)
     stages = [{**ANNEAL[0], "duration": 0.2, "pressure": 0.0}]
@@ -111,14 +121,90 @@ def test_trajectory_labels_are_the_potentials(lmp_code, eam_potential, eam_file)
     assert node.is_finished_ok, node.exit_message
     frames = outputs["trajectory"].frames
     assert len(frames) == 4
-    for frame in frames:
-        again = frame.copy()
-        if not again.pbc.any():
-            again.center(vacuum=15)
-        again.calc = EAM(potential=str(eam_file))
-        assert frame.get_potential_energy() == pytest.approx(again.get_potential_energy(), abs=1e-7)
-        assert np.allclose(frame.get_forces(), again.get_forces(), atol=1e-6)
+    check_labels(frames, eam_file)
     assert abs(frames[2].get_volume() - cell.get_volume()) > 1e-3  # the barostat acts
+
+
+def test_relaxations_are_sampled(lmp_code, eam_potential, eam_file):
+    """Several runs of the minimiser in a stage count on; dynamics goes on where time stood still."""
+    sheared = bulk("Cu", a=3.7) * (2, 2, 2)
+    sheared.set_cell(sheared.cell.array @ [[1, 0.03, 0], [0, 1, 0.02], [0, 0, 0.97]], True)
+    cluster = icosahedron(3)
+    for atoms in (sheared, cluster):
+        atoms.rattle(0.1, seed=2)
+    stages = [
+        {"kind": "quench", "force_tolerance": 0.3, "sample_steps": 5},
+        {**ANNEAL[0], "duration": 0.02, "sample_every": 0.01, "temperature": 100},
+        {"kind": "relax", "cell": "tri", "force_tolerance": 1e-3, "sample_steps": 2},
+    ]
+    outputs, node = run_stages(
+        lmp_code, [cluster, sheared], eam_potential, stages, seeds=List([1, 2])
+    )
+    assert node.is_finished_ok, node.exit_message
+    frames = outputs["trajectory"].frames
+    check_labels(frames, eam_file)
+    told = [frame.info for frame in frames]
+    for index in (0, 1):
+        own = [i for i in told if i["structure"] == index]
+        assert {i["stage"] for i in own} == {0, 1, 2}
+        for stage, every, time in ((0, 5, 0.0), (2, 2, 0.02)):
+            steps = [i["step"] for i in own if i["stage"] == stage]
+            assert len(steps) > 2 and steps == [every * k for k in range(1, len(steps) + 1)]
+            still = [i for i in own if i["stage"] == stage]
+            assert all(i["time"] == time and i["temperature"] is None for i in still)
+        lasts = [max(i["step"] for i in own if i["stage"] == stage) for stage in (0, 2)]
+        left = outputs["report"]["structures"][index]["steps"] - sum(lasts) - 10
+        assert 0 <= left < 5 + 2  # fewer than up to the next frame of each stage
+        moving = [i for i in own if i["stage"] == 1]
+        assert [i["time"] for i in moving] == [0.01, 0.02]
+        assert all(i["temperature"] > 0 and "step" not in i for i in moving)
+    relaxed = [f for f in frames if f.info["structure"] == 1 and f.info["stage"] == 2]
+    assert relaxed[0].get_potential_energy() > relaxed[-1].get_potential_energy()
+    assert np.abs(relaxed[0].cell.array - relaxed[-1].cell.array).max() > 1e-2
+
+
+def test_nothing_is_sampled_unasked(lmp_code, eam_potential):
+    stages = [{"kind": "quench"}, {"kind": "relax", "sample_steps": 0}]
+    outputs, node = run_stages(lmp_code, [icosahedron(2)], eam_potential, stages)
+    assert node.is_finished_ok and "trajectory" not in outputs
+
+
+#: 40 fs: copper gains energy from nothing and flies apart.
+RUNAWAY = [
+    {"kind": "hold", "temperature": 1500, "duration": 4, "timestep": 0.02, "sample_every": 0.02}
+]
+
+
+def test_frames_before_a_failure(lmp_code, eam_potential, eam_file):
+    """Only where they are asked for; the batch mate's are always there."""
+
+    def run(**settings):
+        return run_stages(
+            lmp_code,
+            [icosahedron(3), Atoms("Cu"), icosahedron(2)],
+            eam_potential,
+            RUNAWAY,
+            seeds=List([1, 2, 3]),
+            timestep_factors=List([2.0, 1.0, 0.1]),
+            settings=Dict(settings),
+        )
+
+    outputs, node = run()
+    assert node.exit_status == EXIT.ERROR_UNSTABLE.status
+    rows = outputs["report"]["structures"]
+    assert [row["state"] for row in rows] == ["failed", "finished", "finished"]
+    assert rows[0]["reason"] == "unstable"
+    assert {f.info["structure"] for f in outputs["trajectory"].frames} == {2}
+    kept, node = run(keep_failed=True)
+    assert node.exit_status == EXIT.ERROR_UNSTABLE.status
+    frames = kept["trajectory"].frames
+    own = frames.select([i for i, f in enumerate(frames) if f.info["structure"] == 0])
+    assert len(own) > 0 and (own.sizes == 55).all()
+    check_labels(own, eam_file)
+    times = [f.info["time"] for f in own]
+    assert np.allclose(times, 0.04 * np.arange(1, len(own) + 1))
+    assert max(times) < 4 and all(f.info["temperature"] < 20000 for f in own)
+    assert len(frames) == len(own) + len(outputs["trajectory"])
 
 
 def test_seeds_reproduce(lmp_code, eam_potential):
@@ -213,6 +299,8 @@ def test_relaxes_by_allegro(lmp_code, allegro_plugin, allegro_compiled):
 def test_validators(aiida_profile, eam_potential):
     assert "unknown kind" in validate_stages(List([{"kind": "melt"}]), None)
     assert "unknown settings speed" in validate_settings(Dict({"speed": 1}), None)
+    assert "true or false" in validate_settings(Dict({"keep_failed": "yes"}), None)
+    assert validate_settings(Dict({"keep_failed": True}), None) is None
     package = PotentialData()
     package._describe("allegro", ["Cu"], 5.0, "PBE", None)
     assert "compile it first" in validate_potential(package, None)

@@ -20,11 +20,9 @@ from aiida_nanoclusters.formats.lammps_input import (
     LOG_FILE,
     STRUCTURES_FILE,
     TRAJECTORY_FILE,
-    Job,
-    Plan,
-    Resume,
     render_stages,
 )
+from aiida_nanoclusters.formats.lammps_job import Job, Plan, Resume
 from aiida_nanoclusters.formats.lammps_output import (
     Outcome,
     explain_error,

@@ -3,8 +3,8 @@ import pytest
 from ase import Atoms
 
 from aiida_nanoclusters.science.boxes import in_box, outgrown
-from aiida_nanoclusters.science.segments import cut_stages, seed_of, seeds_problem, time_of
-from aiida_nanoclusters.science.stages import parse_stages
+from aiida_nanoclusters.science.segments import cut_stages, seed_of, seeds_problem
+from aiida_nanoclusters.science.stages import parse_stages, time_of
 
 STAGES = parse_stages(
     [

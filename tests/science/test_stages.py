@@ -7,6 +7,8 @@ from aiida_nanoclusters.science.stages import (
     derive_seed,
     parse_stage,
     parse_stages,
+    sample_info,
+    sample_interval,
 )
 
 
@@ -16,7 +18,7 @@ def test_round_trip():
         {"kind": "hold", "temperature": 900, "duration": 5, "pressure": 0, "timestep": "2e-3"},
         {"kind": "anneal", "temperature": (900, 100), "duration": 20, "thermostat": "nose-hoover"},
         {"kind": "quench"},
-        {"kind": "relax", "force_tolerance": 1e-4, "cell": "tri"},
+        {"kind": "relax", "force_tolerance": 1e-4, "cell": "tri", "sample_steps": 5},
     ]
     stages = parse_stages(definitions)
     assert parse_stages([s.as_dict() for s in stages]) == stages
@@ -51,6 +53,11 @@ HOLD = {"kind": "hold", "temperature": 300, "duration": 1}
         ({"kind": "relax", "algorithm": "bfgs"}, "choose one of fire, cg"),
         ({"kind": "relax", "max_steps": 1.5}, "whole number"),
         ({"kind": "relax", "max_steps": 0}, "at least 1"),
+        ({"kind": "relax", "sample_steps": -1}, "`sample_steps` must be at least 0"),
+        ({"kind": "relax", "sample_steps": 0.5}, "`sample_steps` must be a whole number"),
+        ({"kind": "quench", "sample_steps": True}, "`sample_steps` must be a whole number"),
+        ({"kind": "relax", "sample_every": 1}, "it takes algorithm.*sample_steps"),
+        ({**HOLD, "sample_steps": 1}, "does not know sample_steps"),
         ({"kind": "relax", "cell": "iso", "algorithm": "fire"}, "`algorithm: cg` only"),
         ({"kind": "quench", "cell": "iso"}, "use `relax`"),
     ],
@@ -77,6 +84,19 @@ def test_count_steps():
     assert whole.restart % whole.thermo == 0 and whole.restart >= 5000
     silent = count_steps(parse_stage(HOLD))
     assert silent.sample == 0 and silent.thermo == 10
+
+
+def test_what_a_sample_tells():
+    """Time stands still in minimisations, which tell their step."""
+    stages = parse_stages([HOLD, {"kind": "relax", "sample_steps": 5}, {**HOLD, "timestep": 0.002}])
+    assert [sample_interval(s) for s in stages] == [0, 5, 0]
+    assert stages[1].as_dict()["sample_steps"] == 5
+    assert sample_info(stages, 4, 1, 10, None) == {
+        **{"structure": 4, "stage": 1, "time": 1.0, "temperature": None, "step": 10}
+    }
+    assert sample_info(stages, 4, 2, 10, 300.0004, factor=0.5) == {
+        **{"structure": 4, "stage": 2, "time": 1.01, "temperature": 300.0}
+    }
 
 
 def test_seeds():

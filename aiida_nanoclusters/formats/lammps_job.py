@@ -1,0 +1,138 @@
+"""A job of LAMMPS that leads structures through stages, and how its steps are numbered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiida_nanoclusters.formats.lammps import Box
+from aiida_nanoclusters.science.interactions import Interaction
+from aiida_nanoclusters.science.stages import FLOAT32_FORCE_TOLERANCE, Stage, count_steps
+
+#: Steps of conjugate gradients that may go before FIRE.
+STEEP_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where the first structure of a job goes on: `step` of `stage`, from a restart file.
+
+    `timestep` is the number LAMMPS gave that step, by which the file is recognised: a LAMMPS that
+    outlived its job may have gone on to overwrite it.
+    """
+
+    stage: int
+    step: int
+    timestep: int
+
+    @classmethod
+    def of(cls, point: Mapping[str, Any]) -> Resume:
+        """Make one of `resume` in a report.
+
+        Raises
+        ------
+        ValueError
+            If something is missing.
+        """
+        try:
+            return cls(*(int(point[key]) for key in ("stage", "step", "timestep")))
+        except KeyError as error:
+            raise ValueError(f"`resume` has no {error}: give that of a report unchanged") from error
+
+
+@dataclass(frozen=True)
+class Job:
+    """A batch of structures and what is done to each of them.
+
+    Attributes
+    ----------
+    stages
+        The same for all structures.
+    boxes, sizes
+        Of each structure.
+    seeds
+        Of velocities and random forces, one per structure.
+    factors
+        By which each structure's time step is multiplied.
+    interaction
+        The potential.
+    symbols
+        Elements in the order of the atom types.
+    resume
+        For the first structure, None where it starts anew.
+    timeout
+        Seconds after which LAMMPS stops by itself, None for no limit.
+    """
+
+    stages: Sequence[Stage]
+    boxes: Sequence[Box]
+    sizes: Sequence[int]
+    seeds: Sequence[int]
+    factors: Sequence[float]
+    interaction: Interaction
+    symbols: Sequence[str]
+    resume: Resume | None = None
+    timeout: int | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """How this job numbers its steps."""
+        return Plan.of(self.stages, self.factors)
+
+    def tolerance(self, stage: Stage) -> float:
+        """Force tolerance of a minimisation in eV/Å, as tight as the potential's precision allows.
+
+        Compiled Allegro models compute in single precision, as a rule.
+        """
+        floor = FLOAT32_FORCE_TOLERANCE if self.interaction.kind == "allegro-compiled" else 0.0
+        return max(stage.force_tolerance, floor)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Numbering: step ``n`` of stage ``s`` of structure ``k`` is ``(k * stages + s) * block + n``.
+
+    `block` is a multiple of every output interval, so that output falls on multiples counted
+    from the start of each stage.
+    """
+
+    n_stages: int
+    block: int
+
+    @classmethod
+    def of(cls, stages: Sequence[Stage], factors: Sequence[float]) -> Plan:
+        """Make the numbering for `stages` run on one structure per factor.
+
+        Raises
+        ------
+        ValueError
+            If the numbers would become too large to be exact.
+        """
+        steps = [count_steps(s, f) for s in stages if s.is_dynamic for f in set(factors)]
+        still = [s for s in stages if not s.is_dynamic]
+        intervals = {s.thermo for s in steps} | {s.restart for s in steps}
+        intervals |= {s.sample_steps for s in still if s.sample_steps}
+        # A minimisation has up to four runs, and may be resumed in the last.
+        runs = [8 * s.max_steps + 10 * STEEP_STEPS for s in still]
+        longest = max([s.total for s in steps] + runs)
+        common = math.lcm(*intervals) if intervals else 1
+        block = common * (longest // common + 1)
+        if block * len(stages) * (len(factors) + 1) > 2**53:
+            raise ValueError(
+                "the output intervals of the stages have no small common multiple: use round "
+                "values of `sample_every`, `sample_steps` and `duration`, or fewer structures in "
+                "one job"
+            )
+        return cls(len(stages), block)
+
+    def start(self, structure: int, stage: int) -> int:
+        """Return the step number at which a stage of a structure begins."""
+        return (structure * self.n_stages + stage) * self.block
+
+    def locate(self, step: int) -> tuple[int, int, int]:
+        """Return structure, stage and step within the stage."""
+        place, local = divmod(step, self.block)
+        structure, stage = divmod(place, self.n_stages)
+        return structure, stage, local
