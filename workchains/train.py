@@ -2,6 +2,7 @@
 
 verdi run workchains/train.py --dataset UUID --protocol tutorial
 verdi run workchains/train.py --training UUID --validation UUID --test UUID --seeds 1-4
+verdi run workchains/train.py --dataset UUID --start-from UUID --protocol tutorial_warm
 """
 
 import click
@@ -24,7 +25,13 @@ SETS = ("training", "validation", "test")
     help="FramesData: relaxed icosahedra and truncated octahedra, labelled by the reference.",
 )
 @click.option("--seeds", default="1-4", show_default=True, help="One for each member.")
+@click.option(
+    "--start-from",
+    metavar="UUID",
+    help="A TrainWorkChain: members of equal seeds begin from its potentials.",
+)
 @click.option("--epochs", type=int, help="Instead of the protocol's.")
+@click.option("--learning-rate", type=float, help="At the beginning; instead of the protocol's.")
 @cli.protocol_option("moderate")
 @cli.nequip_option
 @cli.lammps_option
@@ -32,8 +39,8 @@ SETS = ("training", "validation", "test")
 @click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
 @cli.options_option
 @cli.here_option
-def main(dataset, unseen, motifs, seeds, epochs, protocol, nequip, lammps, device, jobs,
-         options, here, **sets):  # fmt: skip
+def main(dataset, unseen, motifs, seeds, start_from, epochs, learning_rate, protocol, nequip,
+         lammps, device, jobs, options, here, **sets):  # fmt: skip
     """Train, package, compile and compare with labels that were not learnt."""
     from aiida.orm import Int, Str
 
@@ -41,15 +48,19 @@ def main(dataset, unseen, motifs, seeds, epochs, protocol, nequip, lammps, devic
     from aiida_nanoclusters.workflows.train import TrainWorkChain
 
     nequip_code, lammps_code = cli.get_code(nequip), cli.get_code(lammps)
+    asked = {"epochs": epochs, "learning_rate": learning_rate}
+    changes = {key: value for key, value in asked.items() if value is not None}
     with cli.fixable():
         builder = TrainWorkChain.get_builder_from_protocol(
             nequip_code,
             lammps_code,
             protocol=protocol,
-            overrides={"training": {"epochs": epochs}} if epochs else None,
+            overrides={"training": changes},
             options=cli.options_of(nequip_code, options),
             seeds=cli.parse_sizes(seeds),
         )
+    if start_from:
+        builder.start_from = _starts(start_from, builder.seeds)
     builder.options.evaluate = cli.options_of(lammps_code, options).at("evaluate")
     builder.max_concurrent, builder.device = Int(jobs), Str(device)
     for name, frames in {**_from_dataset(dataset), **_given(sets)}.items():
@@ -76,6 +87,25 @@ def _from_dataset(uuid):
     if absent:
         raise Fixable(f"{uuid} has no output {', '.join(absent)}: give a finished data set")
     return {name: outputs[name] for name in SETS}
+
+
+def _starts(uuid, seeds):
+    """Return what members begin from, by key; say who begins from random weights."""
+    from aiida.orm import WorkChainNode
+
+    from aiida_nanoclusters.workflows.train import member_keys
+
+    outputs = cli.get_node(uuid, WorkChainNode).outputs
+    outputs = outputs.train if "train" in outputs else outputs  # a study's
+    known = dict(outputs.potentials) if "potentials" in outputs else {}
+    members = member_keys(seeds)
+    starts = {key: known[key] for key in members if key in known}
+    if not starts:
+        there = f"it has {', '.join(sorted(known))}" if known else "give a finished training"
+        raise Fixable(f"{uuid} has no potential of {', '.join(members)}: {there}")
+    if absent := [key for key in members if key not in starts]:
+        click.echo(f"  {', '.join(absent)} begin from random weights: {uuid} has none of them")
+    return starts
 
 
 def _given(sets):

@@ -17,6 +17,7 @@ from aiida.orm import ArrayData, Dict, FolderData, Int, RemoteData
 
 from aiida_nanoclusters.calculations.faults import new_job
 from aiida_nanoclusters.calculations.job_options import set_job_options
+from aiida_nanoclusters.calculations.warm_start import package_model, start_problem
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.data.trust import may_run
@@ -36,6 +37,8 @@ from aiida_nanoclusters.formats.nequip_alignment import (
     ALIGNMENT_SCRIPT,
     render_alignment,
 )
+from aiida_nanoclusters.formats.nequip_warm import START_PACKAGE, START_SCRIPT, start_from
+from aiida_nanoclusters.science.interactions import FILENAMES
 
 CONFIG_FILE = "config.yaml"
 #: Key of a port -> key of the split in nequip's configuration.
@@ -124,7 +127,7 @@ def validate_seed(value: Int, _: Any) -> str | None:
 
 
 def frames_problem(inputs: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the sets of frames among `inputs`, or None."""
+    """Return what is wrong with frames, and with the model to begin from, or None."""
     for name in SPLITS:
         if name in inputs:
             problem = labels_problem(inputs[name], name)
@@ -132,6 +135,8 @@ def frames_problem(inputs: Mapping[str, Any]) -> str | None:
                 problem = compatibility_problem(inputs["training"], inputs[name], name)
             if problem:
                 return problem
+    if "start_from" in inputs and "settings" in inputs:
+        return start_problem(inputs["start_from"], inputs["training"], inputs["settings"])
     return None
 
 
@@ -198,6 +203,12 @@ class TrainCalculation(CalcJob):
         )
         spec.input("seed", valid_type=Int, validator=validate_seed, help="Of weights and batches.")
         spec.input(
+            "start_from",
+            valid_type=PotentialData,
+            required=False,
+            help="Package of the same model: begin from its weights instead of random ones.",
+        )
+        spec.input(
             "restart_from",
             valid_type=RemoteData,
             required=False,
@@ -248,25 +259,15 @@ class TrainCalculation(CalcJob):
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write frames and configuration; train, align where asked to, then package."""
         inputs, names = self.inputs, {}
-        settings, walltime = (
-            inputs.settings.get_dict(),
-            self.node.get_option("max_wallclock_seconds"),
-        )
+        settings = inputs.settings.get_dict()
+        walltime = self.node.get_option("max_wallclock_seconds")
         aligned = settings.get("alignment") is not None
         for port, split in SPLITS.items():
             if port in inputs:
                 names[split] = f"{port}.extxyz"
                 write_extxyz(inputs[port].frames, str(folder.get_abs_path(names[split])))
-        config = render_config(
-            settings,
-            symbols=inputs.training.elements,
-            atom_energies=inputs.training.atom_energies,
-            files=names,
-            seed=inputs.seed.value,
-            max_time=max_time(walltime, aligned),
-        )
         with folder.open(CONFIG_FILE, "w", encoding="utf-8") as handle:
-            handle.write(config_yaml(config))
+            handle.write(config_yaml(self._config(names, max_time(walltime, aligned))))
 
         info = new_job()
         train = ["-m", "nequip.scripts.train", "-cn", CONFIG_FILE]
@@ -286,12 +287,27 @@ class TrainCalculation(CalcJob):
                 (remote.computer.uuid, f"{path}/{LAST_CHECKPOINT}", PREVIOUS_CHECKPOINT),
                 (remote.computer.uuid, f"{path}/{BEST_CHECKPOINT}", BEST_CHECKPOINT),
             ]
+        elif "start_from" in inputs:
+            _carry(folder, "aiida_nanoclusters.formats", START_SCRIPT)
+            uuid = inputs.start_from.uuid
+            info.local_copy_list = [(uuid, FILENAMES["allegro"], START_PACKAGE)]
         info.codes_info = [_step(inputs.code.uuid, log, params) for log, params in steps]
         info.codes_run_mode = CodeRunMode.SERIAL
         logs = [f"{log}.{end}" for log, _ in steps for end in ("out", "err")]
         info.retrieve_list = [METRICS_FILE, *logs, *([ALIGNMENT_REPORT] if aligned else [])]
         info.retrieve_temporary_list = [PACKAGE_FILE, LAST_CHECKPOINT]
         return info
+
+    def _config(self, names: dict[str, str], limit: str | None) -> dict[str, Any]:
+        """Return nequip's configuration; one that goes on takes all from its checkpoint."""
+        inputs = self.inputs
+        known = inputs.get("start_from", inputs.training)
+        zero, settings = known.atom_energies, inputs.settings.get_dict()
+        common = {"files": names, "seed": inputs.seed.value, "max_time": limit}
+        config = render_config(settings, symbols=known.elements, atom_energies=zero, **common)
+        if "start_from" not in inputs or "restart_from" in inputs:
+            return config
+        return start_from(config, package_model(inputs.start_from))
 
 
 def _carry(folder: Folder, package: str, name: str) -> None:

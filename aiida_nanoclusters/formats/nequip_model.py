@@ -10,7 +10,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -50,6 +50,29 @@ def read_package_metadata(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} holds metadata of an unknown form: no {error}") from error
 
 
+def read_package_model(package: str | Path | IO[bytes]) -> dict[str, Any]:
+    """Return the settings of a packaged model, in nequip's own words; no code in it is run.
+
+    Returns
+    -------
+    dict
+        The section ``training_module.model`` of the configuration it was trained with, what was
+        taken from the training frames (neighbours, scales) filled in.
+
+    Raises
+    ------
+    ValueError
+        If the file was not made by ``nequip-package build``, or tells no settings.
+    """
+    texts = _archive_texts(package, ("/model/config.yaml",))
+    if not texts:
+        raise ValueError("it is no packaged model: make one with nequip-package build")
+    try:
+        return dict(yaml.safe_load(texts[0])["training_module"]["model"])
+    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"the package holds settings of an unknown form: no {error}") from error
+
+
 def read_compiled_metadata(path: str | Path) -> dict[str, Any]:
     """Return what a compiled model (``.nequip.pt2``) says about itself; no code in it is run.
 
@@ -84,7 +107,7 @@ def read_compiled_metadata(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} holds metadata of an unknown form: no {error}") from error
 
 
-def _archive_texts(path: str | Path, endings: Sequence[str]) -> list[str]:
+def _archive_texts(path: str | Path | IO[bytes], endings: Sequence[str]) -> list[str]:
     """Return the text of the first member with each ending; the archive's folder bears its name."""
     try:
         with zipfile.ZipFile(path) as archive:

@@ -119,11 +119,12 @@ class TrainParser(Parser):
 
     def _potential(self, package: Path) -> PotentialData:
         training = self.node.inputs.training
+        start = self.node.inputs.start_from if "start_from" in self.node.inputs else training
         return PotentialData.from_file(
             package,
             "allegro",
             level_of_theory=training.level_of_theory,
-            atom_energies=training.atom_energies,
+            atom_energies={**start.atom_energies, **training.atom_energies},
             training_set=training.uuid,
         )
 

@@ -53,7 +53,7 @@ class StudyWorkChain(WorkChain):
         spec.expose_inputs(
             TrainWorkChain,
             namespace="train",
-            exclude=("training", "validation", "test", "unseen", "motifs"),
+            exclude=("training", "validation", "test", "unseen", "motifs", "start_from"),
         )
         spec.expose_inputs(
             SizeScanWorkChain,

@@ -18,6 +18,7 @@ from aiida_nanoclusters.calculations.train import (
     labels_problem,
     validate_settings,
 )
+from aiida_nanoclusters.calculations.warm_start import start_problem
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain
@@ -45,7 +46,7 @@ def validate_seeds(value: List, _: Any) -> str | None:
 
 
 def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
-    """Refuse frames without labels, or with labels that must not be compared."""
+    """Refuse frames without labels, labels that must not be compared, and models to begin from."""
     if "training" not in value:
         return None  # the port says so itself
     for name in ("training", "validation", *COMPARED):
@@ -55,7 +56,28 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
                 problem = compatibility_problem(value["training"], value[name], name)
             if problem:
                 return problem
+    return starts_problem(value)
+
+
+def starts_problem(value: Mapping[str, Any]) -> str | None:
+    """Return why the members must not begin from the potentials given, or None."""
+    starts = value.get("start_from") or {}
+    if not starts or not {"seeds", "settings"} <= set(value):
+        return None
+    members = member_keys(value["seeds"])
+    for key in sorted(starts):
+        if key not in members:
+            return f"`start_from.{key}` is no member: name it as one of {', '.join(members)}"
+        name = f"start_from.{key}"
+        problem = start_problem(starts[key], value["training"], value["settings"], name)
+        if problem:
+            return problem
     return None
+
+
+def member_keys(seeds: List) -> list[str]:
+    """Return by which keys the members of a committee are known."""
+    return [f"seed_{seed}" for seed in seeds.get_list()]
 
 
 class TrainWorkChain(BatchedWorkChain):
@@ -84,6 +106,14 @@ class TrainWorkChain(BatchedWorkChain):
         )
         spec.input("seeds", valid_type=List, validator=validate_seeds, help="One for each member.")
         spec.input("settings", valid_type=Dict, validator=validate_settings)
+        spec.input_namespace(
+            "start_from",
+            valid_type=PotentialData,
+            dynamic=True,
+            required=False,
+            help="Packages by member (`seed_1`), such as `potentials` of an earlier training: "
+            "these members begin from their weights, the others from random ones.",
+        )
         spec.input("nequip_code", valid_type=AbstractCode, help="A Python with nequip.")
         spec.input("lammps_code", valid_type=AbstractCode, help="LAMMPS with `pair_style allegro`.")
         spec.input(
@@ -139,6 +169,7 @@ class TrainWorkChain(BatchedWorkChain):
         overrides=None,
         options=None,
         seeds=None,
+        start_from=None,
     ):
         """Return a builder; the numbers are those of `protocols/train.yaml`.
 
@@ -154,6 +185,9 @@ class TrainWorkChain(BatchedWorkChain):
             `metadata.options` of all jobs; `builder.options` has them by verb.
         seeds
             One for each member; the protocol's, or 1 to 4.
+        start_from
+            Member -> package it begins from, for instance `outputs.potentials` of a
+            TrainWorkChain; `protocol` is then a warm one, such as `tutorial_warm`.
         """
         settings = load_protocol("train", protocol, overrides)
         own = settings.pop("seeds", DEFAULT_SEEDS)
@@ -164,6 +198,8 @@ class TrainWorkChain(BatchedWorkChain):
         for name, frames in (("training", training), ("validation", validation), ("test", test)):
             if frames is not None:
                 setattr(builder, name, frames)
+        if start_from:
+            builder.start_from = dict(start_from)
         for verb in VERBS:
             builder.options[verb] = options_at(options, verb)
         return builder
@@ -178,7 +214,7 @@ class TrainWorkChain(BatchedWorkChain):
     def plan_training(self) -> None:
         """Plan one training per seed."""
         self.ctx.failures = []
-        self._plan("train", [f"seed_{seed}" for seed in self.inputs.seeds.get_list()])
+        self._plan("train", member_keys(self.inputs.seeds))
 
     def _train(self, key: str) -> ProcessNode:
         inputs = {
@@ -188,6 +224,8 @@ class TrainWorkChain(BatchedWorkChain):
             "settings": self.inputs.settings,
             "seed": Int(int(key.removeprefix("seed_"))),
         }
+        if key in self.inputs.get("start_from", {}):
+            inputs["start_from"] = self.inputs.start_from[key]
         return self.submit(TrainBaseWorkChain, train=inputs, metadata={"call_link_label": key})
 
     def gather_members(self) -> ExitCode | None:
