@@ -248,7 +248,7 @@ class ActiveLearningWorkChain(WorkChain):
         if "warm_settings" in given and len(self.ctx.packages) == len(keys):
             inputs["settings"] = given.warm_settings
             inputs["start_from"] = {key: self.ctx.packages[str(k)] for k, key in enumerate(keys)}
-        self.to_context(training=self.submit(TrainWorkChain, **inputs, **self._link(TRAIN)))
+        self.to_context(training=self.submit(TrainWorkChain, **inputs | self._link(TRAIN)))
 
     def _link(self, action: str) -> dict[str, Any]:
         return {"metadata": {"call_link_label": f"round_{self._task['round']:03d}_{action}"}}
@@ -307,7 +307,7 @@ class ActiveLearningWorkChain(WorkChain):
         inputs["sampler"]["lammps"]["potential"] = committee[driver]
         inputs["evaluate"]["potentials"] = committee
         inputs |= {"element": self.inputs.element, "seed": Int(task["seed"])}
-        self.to_context(run=self.submit(ExploreWorkChain, **inputs, **self._link(EXPLORE)))
+        self.to_context(run=self.submit(ExploreWorkChain, **inputs | self._link(EXPLORE)))
 
     def take_frames(self) -> None:
         """Count the candidates that a committee could be asked about."""
@@ -348,7 +348,7 @@ class ActiveLearningWorkChain(WorkChain):
         """Ask the reference."""
         inputs = self.exposed_inputs(LabelWorkChain, namespace="label")
         inputs["frames"] = self.ctx.chosen["frames"]
-        self.to_context(run=self.submit(LabelWorkChain, **inputs, **self._link(LABEL)))
+        self.to_context(run=self.submit(LabelWorkChain, **inputs | self._link(LABEL)))
 
     def take_labels(self) -> ExitCode | None:
         """Add the labels to the sets they belong to, and hand on where the round has come to."""

@@ -1,0 +1,216 @@
+"""Labels chosen by active learning against as many drawn by chance, round by round.
+
+verdi run benchmarks/active_learning.py --element Cu --potential-file Cu_mishin1.eam.alloy \
+    --seeds 1-3 --picture active_learning.png
+
+Both begin with the same 200 frames of small clusters and crystals and the same committee, explore
+the same recipe, and differ in nothing but the choice. The errors are those on clusters of 55, 147
+and 309 atoms from molecular dynamics by the reference, none of which is ever learnt. The profile's
+caching spares the second arm what it has in common with the first.
+"""
+
+import time
+
+import click
+from aiida.engine import run_get_node, submit
+from aiida.orm import Int, load_node
+
+from aiida_nanoclusters.cli import launch as cli
+from aiida_nanoclusters.cli.job_options import options_of
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science.elements import element as element_data
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.starts import starting_clusters
+from aiida_nanoclusters.workflows.active_learning import ActiveLearningWorkChain
+from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
+from aiida_nanoclusters.workflows.stages import StagesWorkChain
+
+START = [
+    {"kind": "atom"},
+    {"kind": "dimer", "nearest": 0.65, "farthest": 1.6, "count": 10},
+    {"kind": "cluster", "sizes": [8, 10, 13], "structures": 6, "sample": {"temperatures": [300]}},
+    {"kind": "bulk", "lattices": ["fcc"], "repeat": 1,
+     "distort": {"strains": [-0.08, -0.04, 0.04], "rattles": [0.05], "copies": 4}},
+]  # fmt: skip
+EXPLORED = [
+    {"kind": "minima", "sizes": [10, 13, 19], "structures": 3,
+     "sample": {"temperatures": [300, 800, 1300]}},
+    {"kind": "cluster", "sizes": [26, 38], "structures": 3,
+     "sample": {"temperatures": [300, 800, 1300]}},
+    {"kind": "bulk", "lattices": ["fcc"], "repeat": 2,
+     "sample": {"temperatures": [600, 1500], "pressures": [0, 5]}},
+    {"kind": "slab", "facets": [111, 100, 110], "layers": 4, "repeat": 2, "vacuum": 12.0,
+     "sample": {"temperatures": [300, 1000]}},
+    {"kind": "motif", "motif": "icosahedron", "sizes": [147], "probe": True,
+     "sample": {"temperatures": [300, 1300]}},
+]  # fmt: skip
+UNSEEN = (55, 147, 309)
+HOLD = {"kind": "hold", "timestep": 0.004}
+#: A model of a quarter of the tutorial's features learns in minutes.
+MODEL = {"num_scalar_features": 16, "num_tensor_features": 4, "two_body_mlp_width": 16,
+         "allegro_mlp_width": 16}  # fmt: skip
+ARMS = {"chosen": {}, "by chance": {"by_chance": True, "wanted": ["good", "decent"]}}
+
+
+def first_labels(code, element, reference, options):
+    """Some 200 frames of what is small, split into training, validation and test."""
+    stages = [{**HOLD, "temperature": 300, "duration": 2.0, "sample_every": 0.2}]
+    overrides = {
+        "recipe": START,
+        "settings": {"total": 250, "max_force": 40.0, "sample_stages": stages},
+    }
+    node = run_get_node(
+        DatasetWorkChain.get_builder_from_protocol(
+            code, element, reference, protocol="trial", overrides=overrides, options=options
+        )
+    )[1]
+    return {name: node.outputs[name] for name in ("training", "validation", "test")}
+
+
+def unseen_clusters(code, element, reference, options):
+    """Frames of large clusters, solid and molten, labelled by the reference."""
+    distance = element_data(element).nearest_neighbour
+    starts = [a for n in UNSEEN for a in starting_clusters(element, n, distance, n, 2)]
+    stages = [
+        {**HOLD, "temperature": t, "duration": 2.0, "sample_every": 1.0} for t in (300, 800, 1300)
+    ]
+    node = run_get_node(
+        StagesWorkChain.get_builder_for_potential(
+            code, FramesData(Frames.from_atoms(starts)), stages, reference, options
+        )
+    )[1]
+    return node.outputs.trajectory
+
+
+@click.command()
+@cli.element_option
+@cli.potential_options
+@click.option("--seeds", default="1-3", show_default=True)
+@click.option("--rounds", default=4, show_default=True)
+@click.option("--per-round", default=40, show_default=True, help="Labels a round.")
+@click.option("--members", default=4, show_default=True)
+@click.option("--epochs", default=40, show_default=True, help="Of the first committee.")
+@click.option("--warm-epochs", default=15, show_default=True, help="Of every later one.")
+@click.option("--at-once", default=2, show_default=True, help="Loops that run at once.")
+@click.option("--picture", default="active_learning.png", show_default=True)
+@cli.lammps_option
+@cli.nequip_option
+def main(element, potentials, potential_file, kind, level, seeds, rounds, per_round, members,
+         epochs, warm_epochs, at_once, picture, lammps, nequip):  # fmt: skip
+    (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+    lammps, nequip = cli.get_code(lammps), cli.get_code(nequip)
+    options = options_of(lammps)
+    sets = first_labels(lammps, element, reference, options)
+    unseen = unseen_clusters(lammps, element, reference, options)
+    print({name: len(frames) for name, frames in {**sets, "unseen": unseen}.items()}, flush=True)
+
+    def build(seed, arm):
+        loop = {
+            **{"budget": rounds * per_round, "per_round": per_round, "max_rounds": rounds},
+            **{"members": members, "low": 0.05, "high": 3.0},
+        }
+        sampling = [{**HOLD, "temperature": 300, "duration": 2.0, "sample_every": 0.2}]
+        builder = ActiveLearningWorkChain.get_builder_from_protocol(
+            lammps,
+            nequip,
+            element,
+            **sets,
+            reference=reference,
+            protocol="tutorial",
+            overrides={
+                "train": {"model": MODEL, "training": {"epochs": epochs}},
+                "warm": {"protocol": "tutorial_warm", "model": MODEL,
+                         "training": {"epochs": warm_epochs}},
+                "settings": {"loop": loop, "choice": ARMS[arm]},
+                "explore": {"recipe": EXPLORED,
+                            "settings": {"total": 800, "sample_stages": sampling}},
+            },
+            lammps_options=options,
+            nequip_options=options_of(nequip),
+            max_concurrent=max(1, 2 // at_once),
+        )  # fmt: skip
+        builder.seed, builder.unseen = Int(seed), unseen
+        return builder
+
+    waiting = [(arm, seed) for arm in ARMS for seed in cli.parse_sizes(seeds)]
+    running, done, start = {}, {}, time.monotonic()
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            arm, seed = waiting.pop(0)
+            running[arm, seed] = submit(build(seed, arm)).pk
+        time.sleep(5)
+        for key, pk in list(running.items()):
+            node = load_node(pk)
+            if node.is_terminated:
+                done[key] = node
+                del running[key]
+                minutes = (time.monotonic() - start) / 60
+                print(f"{minutes:6.1f} min", *key, node.uuid, node.exit_status, flush=True)
+                if "history" in node.outputs:
+                    show(*key, node.outputs.history)
+    compare(done)
+    draw(done, picture)
+
+
+def curve(history, size=None, quantity="forces_rmse"):
+    """Labels and error on unseen clusters after each round."""
+    rows = [row for row in history["rows"] if "errors" in row]
+    found = [row["errors"]["unseen"] for row in rows]
+    values = [f["overall"] if size is None else f["by_size"][str(size)] for f in found]
+    return [row["labels"] for row in rows], [value[quantity] for value in values]
+
+
+def show(arm, seed, history):
+    labels, forces = curve(history)
+    energies = curve(history, quantity="energy_rmse")[1]
+    for n, e, f in zip(labels, energies, forces, strict=True):
+        print(f"  {arm:9} seed {seed}: {n:4} labels {e:7.2f} meV/atom {f:7.1f} meV/Å", flush=True)
+    print(f"  {history['reason']}", flush=True)
+
+
+def compare(done):
+    import numpy as np
+
+    for quantity, unit in (("energy_rmse", "meV/atom"), ("forces_rmse", "meV/Å")):
+        for size in (None, *UNSEEN):
+            last = {
+                arm: [curve(n.outputs.history, size, quantity)[1][-1] for (a, _), n in done.items()
+                      if a == arm and "history" in n.outputs]
+                for arm in ARMS
+            }  # fmt: skip
+            means = {arm: np.mean(values) for arm, values in last.items()}
+            ratio = means["by chance"] / means["chosen"]
+            text = ", ".join(f"{arm} {mean:.2f}" for arm, mean in means.items())
+            name = "all" if size is None else size
+            print(f"{name:>5} {unit}: {text}; by chance / chosen {ratio:.2f}")
+
+
+def draw(done, picture):
+    import matplotlib
+    import numpy as np
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, len(UNSEEN), figsize=(10, 3.4), sharey=True)
+    colours = dict(zip(ARMS, ("#1f6fb4", "#c1443c"), strict=True))
+    for axis, size in zip(axes, UNSEEN, strict=True):
+        for arm, colour in colours.items():
+            curves = [curve(n.outputs.history, size) for (a, _), n in done.items() if a == arm]
+            for labels, errors in curves:
+                axis.plot(labels, errors, color=colour, alpha=0.35, lw=1)
+            length = min(len(labels) for labels, _ in curves)
+            mean = np.mean([errors[:length] for _, errors in curves], axis=0)
+            axis.plot(curves[0][0][:length], mean, "o-", color=colour, lw=2, label=arm)
+        axis.set_title(f"{size} atoms")
+        axis.set_xlabel("labels added")
+    axes[0].set_ylabel("force error, unseen clusters (meV/Å)")
+    axes[0].set_ylim(bottom=0)
+    axes[-1].legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(picture, dpi=130)
+    print(picture)
+
+
+if __name__ == "__main__":
+    main()

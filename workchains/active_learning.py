@@ -1,0 +1,192 @@
+"""Grow a training set until a committee of potentials agrees on clusters larger than any it learnt.
+
+verdi run workchains/active_learning.py --dataset UUID --potential-file Cu_mishin1.eam.alloy \
+    --protocol tutorial
+verdi run workchains/active_learning.py --dataset UUID --engine cp2k --label-protocol gfn1-xtb
+verdi run workchains/active_learning.py --continue UUID --round 3 --potential-file ... --labels 500
+"""
+
+from pathlib import Path
+
+import click
+import yaml
+
+from aiida_nanoclusters.cli import launch as cli
+from aiida_nanoclusters.cli import launch_engine as engines
+from aiida_nanoclusters.cli.terminal import Fixable, make_console
+
+SETS = ("training", "validation", "test")
+
+
+@click.command()
+@cli.element_option
+@click.option("--dataset", metavar="UUID", help="A DatasetWorkChain: the labels to begin with.")
+@click.option(
+    "--continue",
+    "earlier",
+    metavar="UUID",
+    help="An ActiveLearningWorkChain to go on from, instead of --dataset.",
+)
+@click.option("--round", "number", type=int, help="Round to go on from; the last by default.")
+@click.option("--unseen", metavar="UUID", help="Labelled FramesData of sizes not learnt.")
+@cli.potential_options
+@engines.engine_options("label-")
+@cli.protocol_option("moderate")
+@click.option("--recipe", metavar="FILE", help="YAML list of what is explored, instead.")
+@click.option("--labels", type=int, help="In all, instead of the protocol's budget.")
+@click.option("--labels-per-round", type=int, help="Instead of the protocol's.")
+@click.option("--by-chance", is_flag=True, help="Draw labels by chance, to compare with.")
+@click.option("--seed", default=1, show_default=True)
+@cli.lammps_option
+@cli.nequip_option
+@cli.device_option
+@click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
+@cli.options_option
+@cli.here_option
+def main(
+    element,
+    dataset,
+    earlier,
+    number,
+    unseen,
+    potentials,
+    potential_file,
+    kind,
+    level,
+    engine,
+    label_protocol,
+    label_code,
+    protocol,
+    recipe,
+    labels,
+    labels_per_round,
+    by_chance,
+    seed,
+    lammps,
+    nequip,
+    device,
+    jobs,
+    options,
+    here,
+):
+    """Train, explore, select, label, and again."""
+    from aiida.orm import Int, Str
+
+    from aiida_nanoclusters.data.frames import FramesData
+    from aiida_nanoclusters.workflows.active_learning import ActiveLearningWorkChain
+
+    if bool(dataset) == bool(earlier):
+        raise Fixable("give either --dataset UUID to begin, or --continue UUID to go on")
+    begun = _begin(dataset) if dataset else _go_on(earlier, number)
+    reference = label = None
+    if engine == "potential":
+        (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+    else:
+        label = engines.engine_inputs(engine, label_protocol, label_code, options)
+    loop = {"budget": labels, "per_round": labels_per_round}
+    overrides = {"settings": {"loop": {k: v for k, v in loop.items() if v is not None}}}
+    if by_chance:
+        overrides["settings"]["choice"] = {"by_chance": True, "wanted": ["good", "decent"]}
+    if recipe:
+        overrides["explore"] = {"recipe": _read_recipe(recipe)}
+    lammps_code, nequip_code = cli.get_code(lammps), cli.get_code(nequip)
+    with cli.fixable():
+        builder = ActiveLearningWorkChain.get_builder_from_protocol(
+            lammps_code,
+            nequip_code,
+            element,
+            *(begun.pop(name) for name in SETS),
+            reference=reference,
+            protocol=protocol,
+            overrides=overrides,
+            lammps_options=cli.options_of(lammps_code, options),
+            nequip_options=cli.options_of(nequip_code, options),
+            max_concurrent=jobs,
+            label=label,
+        )
+        builder.seed, builder.train.device = Int(seed), Str(device)
+        for name, value in begun.items():
+            builder[name] = value
+        if unseen:
+            builder.unseen = cli.get_node(unseen, FramesData)
+    node = cli.launch(builder, here=here)
+    _print_rounds(node)
+    cli.finish(node, [f"aiida-nanoclusters report {node.uuid}", f"verdi node show {node.uuid}"])
+
+
+def _begin(uuid):
+    from aiida.orm import WorkChainNode
+
+    outputs = cli.get_node(uuid, WorkChainNode).outputs
+    outputs = outputs.dataset if "dataset" in outputs else outputs  # a study's
+    absent = [name for name in SETS if name not in outputs]
+    if absent:
+        raise Fixable(f"{uuid} has no output {', '.join(absent)}: give a finished data set")
+    return {name: outputs[name] for name in SETS}
+
+
+def _go_on(uuid, number):
+    """Return what a round of an earlier run has left."""
+    from aiida.orm import WorkChainNode
+
+    node = cli.get_node(uuid, WorkChainNode)
+    rounds = dict(node.outputs.rounds) if "rounds" in node.outputs else {}
+    name = f"round_{number:03d}" if number is not None else max(rounds, default=None)
+    if name not in rounds:
+        known = ", ".join(sorted(rounds)) or "none"
+        raise Fixable(f"{uuid} has labelled nothing in {name or 'any round'}; there are: {known}")
+    left = dict(rounds[name])
+    start_from = dict(left.pop("potentials", {}))
+    sets = {"test": node.inputs.test}
+    if "unseen" in node.inputs:
+        sets["unseen"] = node.inputs.unseen
+    return {**sets, **left, "start_from": start_from}
+
+
+def _read_recipe(path):
+    try:
+        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise Fixable(f"cannot read a recipe from {path}: {error}") from error
+    if not isinstance(recipe, list):
+        raise Fixable(f"{path} holds no list: write `- {{kind: cluster, ...}}`, one entry a line")
+    return recipe
+
+
+def _print_rounds(node):
+    from rich.table import Table
+
+    if "history" not in node.outputs:
+        return
+    console, history = make_console(), node.outputs.history
+    grid = Table(box=None, pad_edge=False)
+    sets = sorted({name for row in history["rows"] for name in row.get("errors", {})})
+    for name in ("round", "labels", "members", "in doubt", *(f"{s} meV/atom, meV/Å" for s in sets)):
+        grid.add_column(name, justify="right")
+    for row in history["rows"]:
+        errors = [row.get("errors", {}).get(name, {}).get("overall", {}) for name in sets]
+        grid.add_row(
+            str(row["round"]),
+            str(row["labels"]),
+            str(row.get("members", "")),
+            "" if row.get("doubtful") is None else f"{100 * row['doubtful']:.3g} %",
+            *(f"{_two(e, 'energy_rmse')}, {_two(e, 'forces_rmse')}" if e else "" for e in errors),
+        )
+    console.print(grid)
+    console.print(history["reason"], markup=False)
+    console.print(f"  history {history.uuid}", markup=False)
+    for name in ("training", "validation", "checks"):
+        if name in node.outputs:
+            frames = node.outputs[name]
+            console.print(f"  {name:10} {len(frames):6} frames  {frames.uuid}", markup=False)
+    if "potentials" in node.outputs:
+        for key, potential in sorted(dict(node.outputs.potentials).items()):
+            console.print(f"  {key:12} {potential.uuid}", markup=False)
+
+
+def _two(row, name):
+    return "-" if row[name] is None else f"{row[name]:.1f}"
+
+
+if __name__ == "__main__":
+    main()
