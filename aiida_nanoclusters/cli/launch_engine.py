@@ -84,8 +84,9 @@ def stage_options(command: launch.Command) -> launch.Command:
         if stage_file:
             stages = _read_stages(stage_file)
         else:
-            still = {"sample_steps": sample_steps} if sample_steps else {}
-            still = {"kind": "relax", "force_tolerance": force_tolerance, **still}
+            still: dict[str, Any] = {"kind": "relax", "force_tolerance": force_tolerance}
+            if sample_steps:
+                still["sample_steps"] = sample_steps
             stages = [still] if relax else []
             motion = {"duration": duration, "timestep": timestep, "sample_every": sample_every}
             stages += [{"kind": "hold", "temperature": t, **motion} for t in temperatures]
