@@ -84,6 +84,9 @@ def main(
                     f"{row['hits']} hits, {row['minima']} minima, {row['relaxations']} relaxations"
                 )
         click.echo(f"  minima {node.outputs.minima.uuid}")
+    if "trajectory" in node.outputs:
+        frames = node.outputs.trajectory
+        click.echo(f"  trajectory {frames.uuid} ({len(frames)} frames)")
     cli.finish(node, [f"verdi node show {node.uuid}"])
 
 

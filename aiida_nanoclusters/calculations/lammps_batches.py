@@ -18,6 +18,8 @@ from aiida_nanoclusters.science.frames import Frames
 #: Failures that a shorter time step may mend, and those after which the same may be done anew.
 MENDABLE = ("unstable", "evaporated")
 REPEATABLE = ("stale",)
+#: Failures that LAMMPS met itself: their frames are kept where `keep_failed` asks for them.
+GIVEN_UP = ("unstable", "overlap", "error", "stale")
 _SUMS = ("steps", "force_evaluations", "wall_time")
 
 
@@ -79,13 +81,17 @@ def continue_batch(
 
 
 @calcfunction
-def merge_batches(frames: FramesData, max_halvings: Int, **nodes: Data) -> dict[str, Data]:
+def merge_batches(
+    frames: FramesData, max_halvings: Int, settings: Dict | None = None, **nodes: Data
+) -> dict[str, Data]:
     """Join the outputs of consecutive jobs, in the order of the first one's input.
 
     Parameters
     ----------
     frames
         The input of the first job.
+    settings
+        Of the jobs.
     nodes
         Of job ``i``: ``report_i``, and where there are any ``structures_i``, ``trajectory_i``,
         ``thermo_i``, and ``factors_i`` of its input.
@@ -107,6 +113,8 @@ def merge_batches(frames: FramesData, max_halvings: Int, **nodes: Data) -> dict[
         merged.resumed = origin[pending[0].index] if pending and pending[0].resumed else None
         origin = [origin[p.index] for p in pending]
         message = report.get("message", "")
+    if settings is None or not settings.get("keep_failed", False):
+        merged.drop_failed()
     return merged.outputs(message)
 
 
@@ -165,6 +173,12 @@ class _Merged:
                 part = rows[rows[:, 0] == place]
                 part[:, 0] = origin[place]
                 self.thermo[origin[place]].append(part)
+
+    def drop_failed(self) -> None:
+        """Forget frames of structures that failed in a later job than made them."""
+        for index, entry in enumerate(self.entries):
+            if entry["state"] == "failed" and entry["reason"] in GIVEN_UP:
+                self.trajectory[index] = []
 
     def outputs(self, message: str) -> dict[str, Data]:
         """Return the nodes of all jobs together."""

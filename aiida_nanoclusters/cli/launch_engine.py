@@ -74,6 +74,7 @@ def stage_options(command: launch.Command) -> launch.Command:
         stage_file: str | None,
         relax: bool,
         force_tolerance: float,
+        sample_steps: int,
         temperatures: tuple[float, ...],
         duration: float,
         timestep: float,
@@ -83,7 +84,10 @@ def stage_options(command: launch.Command) -> launch.Command:
         if stage_file:
             stages = _read_stages(stage_file)
         else:
-            stages = [{"kind": "relax", "force_tolerance": force_tolerance}] if relax else []
+            still: dict[str, Any] = {"kind": "relax", "force_tolerance": force_tolerance}
+            if sample_steps:
+                still["sample_steps"] = sample_steps
+            stages = [still] if relax else []
             motion = {"duration": duration, "timestep": timestep, "sample_every": sample_every}
             stages += [{"kind": "hold", "temperature": t, **motion} for t in temperatures]
         if not stages:
@@ -102,6 +106,13 @@ def stage_options(command: launch.Command) -> launch.Command:
             help="K; several are held one after another.",
         ),
         click.option("--force-tolerance", default=0.02, show_default=True, help="eV/Å, --relax."),
+        click.option(
+            "--sample-steps",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Steps of --relax between frames that are kept; 0 keeps none.",
+        ),
         click.option("--relax", is_flag=True, help="Relax, before any dynamics."),
         click.option(
             "--stages",

@@ -65,6 +65,8 @@ def write_extxyz(frames: Frames, path: str | Path) -> None:
         for atoms in frames:
             if frames.level_of_theory:
                 atoms.info["level_of_theory"] = frames.level_of_theory
+            # A key without a value would be read as true.
+            atoms.info = {key: value for key, value in atoms.info.items() if value is not None}
             handle.write(_exact(atoms))
 
 

@@ -50,7 +50,7 @@ class BasinHoppingWorkChain(WorkChain):
             "trajectory",
             valid_type=FramesData,
             required=False,
-            help="Labelled frames on the way, where the engine and the stages give any.",
+            help="Labelled frames on the way, where the stages have `sample_steps`.",
         )
         spec.output("table", valid_type=Dict, required=False, help="What came of each size.")
         spec.outline(

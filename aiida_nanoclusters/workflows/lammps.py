@@ -117,6 +117,8 @@ class LammpsBaseWorkChain(JobRestartWorkChain):
             outputs = {key: done[0].outputs[key] for key in OUTPUTS if key in done[0].outputs}
         else:
             nodes = {"max_halvings": self.inputs.max_halvings}
+            if "settings" in self.inputs.lammps:
+                nodes["settings"] = self.inputs.lammps.settings
             for number, child in enumerate(done):
                 if "timestep_factors" in child.inputs:
                     nodes[f"factors_{number:03d}"] = child.inputs.timestep_factors

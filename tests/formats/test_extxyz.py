@@ -30,6 +30,14 @@ def test_round_trip(tmp_path) -> None:
     assert back.content_hashes() == frames.content_hashes()
 
 
+def test_what_is_not_known_is_not_written(tmp_path) -> None:
+    """A sample of a relaxation has no temperature; ASE would read a bare key as true."""
+    atoms = Atoms("Cu", info={"temperature": None, "step": 5})
+    write_extxyz(Frames.from_atoms([atoms]), tmp_path / "f.xyz")
+    (again,) = read_extxyz(tmp_path / "f.xyz")
+    assert again.info["step"] == 5 and "temperature" not in again.info
+
+
 def test_labels_under_other_names(tmp_path) -> None:
     atoms = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.3]])
     atoms.info["REF_energy"] = -3.5

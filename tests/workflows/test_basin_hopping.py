@@ -75,6 +75,35 @@ def test_sutton_chen_as_a_table_of_lammps(lmp_code, tmp_path) -> None:
     assert lowest == pytest.approx({n: SC_MINIMA[n] for n in (8, 13)}, abs=1e-3)
 
 
+def test_relaxations_are_a_first_training_set(lmp_code, eam_potential) -> None:
+    """Every so many steps of all relaxations, labelled; forces fall on the way."""
+    settings = {"steps": 2, "walkers": 2, "relax_stages": [{"kind": "relax", "sample_steps": 5}]}
+    builder = BasinHoppingWorkChain.get_builder_from_protocol(
+        lmp_code, eam_potential, "Cu", [8, 13], "trial", {"settings": settings}
+    )
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    frames = node.outputs.trajectory.frames
+    assert frames.labelled.all() and set(frames.sizes) == {8, 13}
+    assert frames.level_of_theory == node.outputs.minima.frames.level_of_theory
+    runs: list[list] = []
+    for atoms in frames:
+        if atoms.info["step"] == 5:
+            runs.append([])
+        runs[-1].append(atoms)
+    assert len(runs) == 2 * 2 * 2  # rounds, sizes, walkers
+    for images in runs:
+        assert len({(atoms.info["parent"], atoms.info["structure"]) for atoms in images}) == 1
+        steps = [atoms.info["step"] for atoms in images]
+        assert steps == list(range(5, 5 * len(steps) + 1, 5))
+    longer = [images for images in runs if len(images) > 2]
+    assert longer
+    for images in longer:
+        largest = [np.linalg.norm(atoms.get_forces(), axis=1).max() for atoms in images]
+        assert largest[-1] < 0.5 * largest[0]
+        assert images[-1].get_potential_energy() < images[0].get_potential_energy()
+
+
 @pytest.mark.skipif("cp2k" not in ENGINES, reason="pip install aiida-nanoclusters[cp2k]")
 def test_by_cp2k(cp2k_code) -> None:
     inputs = LabelWorkChain.engine_inputs("cp2k", cp2k_code, "gfn1-xtb")

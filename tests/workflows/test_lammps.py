@@ -1,5 +1,7 @@
 """Faults of LAMMPS jobs, each met and each mended."""
 
+import json
+
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
@@ -7,7 +9,7 @@ from aiida.orm import Dict, Int, List
 from ase import Atoms
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.calculations.lammps_batches import pending_structures
+from aiida_nanoclusters.calculations.lammps_batches import _SUMS, merge_batches, pending_structures
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 
@@ -72,18 +74,95 @@ def test_continues_after_walltime(lmp_code, eam_potential):
     assert steps.min() == 0 and steps.max() == 50000
 
 
+def test_a_relaxation_stopped_again_and_again_is_sampled_once(lmp_code, eam_potential):
+    """Steps count on from job to job; none is missing, none is there twice."""
+    images = clusters(7, 6)
+    for atoms in images:
+        atoms.rattle(0.1, seed=3)
+    relax = {"kind": "relax", "algorithm": "fire", "force_tolerance": 1e-7, "sample_steps": 10}
+    stages = [{"kind": "quench", "sample_steps": 5}, relax]
+    outputs, node = run_base(lmp_code, images, eam_potential, stages, settings={"timeout": 1})
+    assert node.is_finished_ok, node.exit_message
+    assert len([c for c in node.called if "CalcJob" in c.node_type]) > 2
+    entries = outputs["report"]["structures"]
+    assert max(e["attempts"] for e in entries) > 2
+    frames = outputs["trajectory"].frames
+    for index in (0, 1):
+        told = [f.info for f in frames if f.info["structure"] == index]
+        for stage, every in ((0, 5), (1, 10)):
+            steps = [i["step"] for i in told if i["stage"] == stage]
+            assert steps == [every * k for k in range(1, len(steps) + 1)]
+            assert len(steps) > 3
+        assert told == sorted(told, key=lambda i: (i["stage"], i["step"]))
+        own = frames.energies[[i["structure"] == index for i in map(json.loads, frames.info)]]
+        assert own[0] > own[-1]
+        assert own[-1] == pytest.approx(outputs["structures"].frames.energies[index], abs=1e-3)
+
+
+def test_what_was_sampled_before_a_later_job_failed(eam_potential, aiida_profile):
+    """It goes the way of all frames of structures that failed."""
+    atoms = clusters(2)[0]
+    atoms.info.update(structure=0, stage=0, time=0.1, temperature=300.0)
+    resume = {"structure": 0, "stage": 0, "step": 100, "timestep": 100, "file": "run.stop"}
+    entry = {"index": 0, "reason": "", **dict.fromkeys(_SUMS, 1)}
+    first = {"structures": [{**entry, "state": "unfinished"}], "resume": resume}
+    failed = {**entry, "state": "failed", "reason": "unstable"}
+    nodes = {
+        "trajectory_000": FramesData([atoms]),
+        "report_000": Dict(first),
+        "report_001": Dict({"structures": [failed], "resume": None}),
+    }
+    frames = FramesData(clusters(2))
+    assert "trajectory" not in merge_batches(frames, Int(0), **nodes)
+    kept = merge_batches(frames, Int(0), settings=Dict({"keep_failed": True}), **nodes)
+    assert len(kept["trajectory"]) == 1
+
+
 def test_halves_the_time_step_of_unstable_structures(lmp_code, eam_potential):
-    """A step of 64 fs is too long for copper; the atom at rest never minds."""
+    """A step of 64 fs is too long for copper; the atom at rest never minds.
+
+    What was kept of the attempts that failed gives way to the one that did not.
+    """
     frames = [*clusters(3), Atoms("Cu")]
     factors = [32.0, 1.0]
     outputs, node = run_base(
-        lmp_code, frames, eam_potential, [hold(300, 1)], factors=factors, max_halvings=Int(1)
+        lmp_code,
+        frames,
+        eam_potential,
+        [hold(300, 1)],
+        factors=factors,
+        max_halvings=Int(1),
+        settings={"keep_failed": True},
     )
     assert node.is_finished_ok, node.exit_message
     entries = outputs["report"]["structures"]
     assert entries[0]["timestep_factor"] <= 16 and entries[0]["attempts"] > 1
     assert entries[1]["attempts"] == 1
     assert list(outputs["structures"].frames.sizes) == [55, 1]
+    assert [f.info["time"] for f in outputs["trajectory"].frames] == pytest.approx(
+        [0.1 * k for k in range(1, 11)], abs=0.05
+    )
+
+
+def test_frames_before_the_last_failure(lmp_code, eam_potential):
+    """A structure that no time step mends leaves what its last attempt came to, if asked."""
+    stages = [{**hold(1500, 4, timestep=0.02), "sample_every": 0.02}]
+    found = {}
+    for keep in (False, True):
+        outputs, node = run_base(
+            lmp_code,
+            clusters(3),
+            eam_potential,
+            stages,
+            factors=[1.99],
+            max_halvings=Int(0),
+            settings={"keep_failed": keep},
+        )
+        assert node.exit_status == EXIT.ERROR_STRUCTURES_FAILED.status
+        found[keep] = outputs
+    assert "trajectory" not in found[False]
+    times = [f.info["time"] for f in found[True]["trajectory"].frames]
+    assert times and times == sorted(set(times)) and max(times) < 4
 
 
 def test_gives_up_broken_structures_alone(lmp_code, eam_potential):

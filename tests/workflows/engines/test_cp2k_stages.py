@@ -81,6 +81,44 @@ def test_relaxed_to_the_minimum(cp2k_code):
     assert middle < min(low, high)
 
 
+def test_a_relaxation_is_sampled(cp2k_code):
+    """Every so many steps of the optimiser, each of them a single point; not its beginning."""
+    stages = [{**RELAX, "sample_steps": 2}, hold(duration=0.008, every=0.004)]
+    outputs, node = run_stages(cp2k_code, [rhombus(), dimer(2.1)], stages)
+    assert node.is_finished_ok, node.exit_message
+    frames = outputs["trajectory"].frames
+    told = infos(frames)
+    for k in (0, 1):
+        own = [info for info in told if info["structure"] == k]
+        steps = [info["step"] for info in own if info["stage"] == 0]
+        assert steps and steps == list(range(2, 2 * len(steps) + 1, 2))
+        assert all(i["time"] == 0 and i["temperature"] is None for i in own if i["stage"] == 0)
+        assert [i["time"] for i in own if i["stage"] == 1] == [0.004, 0.008]
+    again = label(cp2k_code, outputs["trajectory"])
+    assert np.abs(again.energies - frames.energies).max() < 1e-4
+    assert np.abs(again.forces - frames.forces).max() < 5e-3
+    relaxed = [e for e, i in zip(frames.energies, told, strict=True) if i["structure"] == 0]
+    assert relaxed[0] > relaxed[1]
+
+
+def test_a_relaxation_that_is_killed_is_sampled_once(cp2k_code, code_on, tmp_path):
+    stages = [{**RELAX, "force_tolerance": 1e-3, "sample_steps": 1}]
+    enough = "[ $(cat s00000-000-frc-1.xyz 2>/dev/null | wc -l) -ge 24 ]"  # 4 steps
+    code = killed_once(code_on, cp2k_code, tmp_path, enough)
+    outputs, node = run_stages(code, [rhombus()], stages)
+    assert node.is_finished_ok, node.exit_message
+    first, _second = jobs_of(node)
+    done = first.outputs.report["structures"][0]["point"]["step"]
+    assert done >= 3
+    frames = outputs["trajectory"].frames
+    steps = [info["step"] for info in infos(frames)]
+    assert steps == list(range(1, len(steps) + 1)) and len(steps) > done
+    seam = np.abs(frames[done].positions - frames[done - 1].positions).max()
+    assert 1e-5 < seam < 0.1  # the next step, not the same one again
+    again = label(cp2k_code, outputs["trajectory"])
+    assert np.abs(again.energies - frames.energies).max() < 1e-4
+
+
 def test_stages_follow_each_other(cp2k_code):
     """From the minimum, heated, then held: velocities go on, and every sample is a label."""
     stages = [
@@ -134,7 +172,7 @@ def test_killed_in_the_middle(cp2k_code, code_on, tmp_path):
     assert node.is_finished_ok, node.exit_message
     first, second = jobs_of(node)
     row = first.outputs.report["structures"][0]
-    assert row["state"] == "advanced" and 29 <= row["point"]["step"] < 100
+    assert row["state"] == "advanced" and 28 <= row["point"]["step"] < 100
     assert len(second.inputs.frames) == 1
     ours, theirs = outputs["trajectory"].frames, whole["trajectory"].frames
     assert [i["time"] for i in infos(ours)] == [i["time"] for i in infos(theirs)]

@@ -114,6 +114,30 @@ def test_killed_job_goes_on_from_its_last_step(family, vasp, tmp_path) -> None:
     assert outputs["report"]["structures"][0]["attempts"] == []
 
 
+def test_a_relaxation_is_sampled(family, vasp, tmp_path) -> None:
+    """Also where its job was killed in the middle: each step once, and its beginning not at all."""
+    stages = [{**RELAX, "sample_steps": 2}, {**HOLD, "sample_every": 0.01}]
+    whole, _ = run_stages(vasp(), [alloy(), dimer()], stages)
+    code = vasp(STAND_IN_VASP="killed", STAND_IN_ONCE=tmp_path / "once")
+    killed, node = run_stages(code, [alloy()], stages)
+    assert node.is_finished_ok, node.exit_message
+    assert len(jobs_of(node)) == 3
+    for outputs, count in ((whole, 2), (killed, 1)):
+        frames = outputs["trajectory"].frames
+        check_labels(frames)
+        assert len(set(frames.content_hashes())) == len(frames)
+        told = [json.loads(str(text)) for text in frames.info]
+        for k in range(count):
+            own = [info for info in told if info["structure"] == k]
+            still = [info for info in own if info["stage"] == 0]
+            steps = [info["step"] for info in still]
+            assert len(steps) > 1 and steps == list(range(2, 2 * len(steps) + 1, 2))
+            assert all(i["time"] == 0 and i["temperature"] is None for i in still)
+            assert [i["time"] for i in own if i["stage"] == 1] == [0.01, 0.02]
+    forces = [np.linalg.norm(atoms.get_forces(), axis=1).max() for atoms in frames]
+    assert forces[0] > forces[len(steps) - 1]
+
+
 def test_steps_that_did_not_converge_are_no_labels(family, vasp) -> None:
     stages = [{**HOLD, "sample_every": 0.002, "duration": 0.024}]  # 13 steps: the last is sound
     outputs, node = run_stages(vasp(STAND_IN_VASP="rough"), [dimer()], stages)
