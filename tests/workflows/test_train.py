@@ -9,6 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cluster import Icosahedron, Octahedron
 
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.queries import explain, find_potentials
 from aiida_nanoclusters.science.errors import parity_name
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.workflows.train import TrainWorkChain, validate_inputs, validate_seeds
@@ -93,6 +94,40 @@ def test_lost_member_costs_only_itself(stand_in, lmp_code, allegro_plugin, alleg
     assert "compile_seed_2" not in labels
     again = node.get_builder_restart()
     assert again.options["train"]["max_wallclock_seconds"] == 600
+
+
+def test_members_begin_from_their_own(
+    stand_in, lmp_code, allegro_plugin, allegro_compiled, tiny_potential
+):
+    """One of two begins from a package; the graph tells which, to `explain` as well."""
+    code = stand_in(COMPILED=allegro_compiled)
+    starts = {"seed_2": tiny_potential}
+    outputs, node = run_get_node(builder_for(code, lmp_code, [1, 2], start_from=starts))
+    assert node.is_finished_ok, node.exit_message
+    called = {link.link_label: link.node for link in node.base.links.get_outgoing().all()}
+    assert called["seed_2"].inputs.train.start_from.uuid == tiny_potential.uuid
+    assert "start_from" not in called["seed_1"].inputs.train
+    sources = [row.uuid for row in explain(outputs["potentials"]["seed_2"]).sources]
+    assert tiny_potential.uuid in sources
+    found = {row.uuid for row in find_potentials(kind="allegro")}
+    assert {tiny_potential.uuid, outputs["potentials"]["seed_2"].uuid} <= found
+    again = node.get_builder_restart()
+    assert again.start_from["seed_2"].uuid == tiny_potential.uuid
+
+
+def test_starts_are_checked(tiny_potential, eam_potential):
+    """Members are named; what does not fit is, too."""
+    inputs = {name: labelled([0]) for name in ("training", "validation", "test")}
+    inputs |= {"seeds": List([1, 2]), "settings": tiny()}
+    assert validate_inputs({**inputs, "start_from": {"seed_1": tiny_potential}}, None) is None
+    wrong = validate_inputs({**inputs, "start_from": {"seed_3": tiny_potential}}, None)
+    assert wrong == "`start_from.seed_3` is no member: name it as one of seed_1, seed_2"
+    wrong = validate_inputs({**inputs, "start_from": {"seed_2": eam_potential}}, None)
+    assert wrong.startswith("`start_from.seed_2` is a potential of kind `eam/alloy`")
+    inputs["settings"] = tiny()
+    inputs["settings"]["model"] = {**inputs["settings"]["model"], "num_layers": 2}
+    wrong = validate_inputs({**inputs, "start_from": {"seed_2": tiny_potential}}, None)
+    assert "model.num_layers is 2 in the settings and 1 in the package" in wrong
 
 
 def test_nothing_is_left(stand_in, lmp_code):

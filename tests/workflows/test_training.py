@@ -12,8 +12,10 @@ from tests.calculations.test_train import labelled, tiny
 EXIT = TrainBaseWorkChain.exit_codes
 
 
-def run_training(code, seed: int = 3, **training):
+def run_training(code, seed: int = 3, start_from=None, **training):
+    start = {} if start_from is None else {"start_from": start_from}
     inputs = {
+        **start,
         **job(code),
         "training": labelled([0, 1]),
         "validation": labelled([2]),
@@ -61,6 +63,19 @@ def test_nan_loss_halves_the_learning_rate(stand_in):
     assert outputs["report"]["jobs"] == 1  # what diverged is no part of the curve
 
 
+def test_a_warm_training_goes_on_and_begins_anew(stand_in, tiny_potential):
+    """All jobs tell where it began; cut short it goes on, diverged it begins there again."""
+    code = stand_in(EPOCHS_PER_JOB=2, NAN_ABOVE=0.005)
+    outputs, node = run_training(code, start_from=tiny_potential, epochs=4, learning_rate=0.008)
+    assert node.is_finished_ok, node.exit_message
+    assert [child.exit_status for child in jobs(node)] == [410, 400, 0]
+    assert {child.inputs.start_from.uuid for child in jobs(node)} == {tiny_potential.uuid}
+    configs = [child.base.repository.get_object_content("config.yaml") for child in jobs(node)]
+    assert ["StartFromPackage" in text for text in configs] == [True, True, False]
+    assert ["restart_from" in child.inputs for child in jobs(node)] == [False, False, True]
+    assert outputs["learning_curve"].get_array("epoch").tolist() == [0, 1, 2, 3]
+
+
 def test_nan_loss_is_given_up(stand_in):
     _, node = run_training(stand_in(NAN_ABOVE=0), epochs=2)
     assert node.exit_status == EXIT.ERROR_TRAINING_FAILED.status
@@ -90,6 +105,13 @@ def test_inputs_are_checked(aiida_profile):
     assert validate_inputs(good, None) is None
     other = {"train": {"training": frames, "validation": labelled([1], level="PBE")}}
     assert "`validation` is labelled by `PBE`" in validate_inputs(other, None)
+
+
+def test_a_start_is_checked(aiida_profile, eam_potential):
+    frames = labelled([0])
+    inputs = {"training": frames, "validation": frames, "settings": tiny()}
+    problem = validate_inputs({"train": {**inputs, "start_from": eam_potential}}, None)
+    assert "`start_from` is a potential of kind `eam/alloy`" in problem
 
 
 def test_a_training_comes_from_the_cache(stand_in):
