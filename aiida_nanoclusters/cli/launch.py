@@ -119,16 +119,10 @@ def get_node(identifier: str, kind: type) -> Any:
     Fixable
         If there is none, or it is of another kind.
     """
-    from aiida.common.exceptions import MultipleObjectsError, NotExistent
-    from aiida.orm import load_node
+    from aiida_nanoclusters.queries import find_node
 
-    try:
-        node = load_node(identifier)
-    except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise Fixable(f"no node `{identifier}`: give a UUID or PK this profile has") from error
-    if not isinstance(node, kind):
-        raise Fixable(f"{identifier} is a {type(node).__name__}, wanted a {kind.__name__}")
-    return node
+    with fixable():
+        return find_node(identifier, [kind], kind.__name__)
 
 
 def get_potential(path: str, kind: str, level: str | None) -> PotentialData:

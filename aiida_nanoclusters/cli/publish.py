@@ -75,9 +75,13 @@ def publish(
     `aiida-nanoclusters import DIR` reads it back.
     """
     open_profile(profile_name)
+    from aiida.orm import Node
+
+    from aiida_nanoclusters.cli.launch import get_node
+
     console = make_console()
     publication = publish_nodes(
-        [_load(uuid) for uuid in dict.fromkeys(uuids)],
+        [get_node(uuid, Node) for uuid in dict.fromkeys(uuids)],
         out,
         title=title,
         authors=authors or _own_name(),
@@ -182,16 +186,6 @@ def _check_ended(pks: Iterable[int]) -> None:
             f"{label} {uuid} has not ended: wait for it, or `verdi process kill {uuid}` it, and "
             "publish then"
         )
-
-
-def _load(identifier: str) -> Node:
-    from aiida.common.exceptions import MultipleObjectsError, NotExistent
-    from aiida.orm import load_node
-
-    try:
-        return load_node(identifier)
-    except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise Fixable(f"no node `{identifier}`: give a UUID or PK this profile has") from error
 
 
 def _own_name() -> tuple[str, ...]:
