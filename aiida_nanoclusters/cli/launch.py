@@ -121,8 +121,10 @@ def get_node(identifier: str, kind: type) -> Any:
     """
     from aiida_nanoclusters.queries import find_node
 
-    with fixable():
+    try:
         return find_node(identifier, [kind], kind.__name__)
+    except ValueError as error:
+        raise Fixable(str(error)) from error
 
 
 def get_potential(path: str, kind: str, level: str | None) -> PotentialData:
@@ -179,6 +181,22 @@ def get_potentials(
     if path:
         return {"potential": get_potential(path, kind, level)}
     return {f"member_{i}": get_node(uuid, PotentialData) for i, uuid in enumerate(uuids)}
+
+
+def get_one_potential(
+    uuids: tuple[str, ...], path: str | None, kind: str, level: str | None
+) -> PotentialData:
+    """Return the potential that the options of :func:`potential_options` describe.
+
+    Raises
+    ------
+    Fixable
+        If they describe none or several, or a node is of another kind.
+    """
+    if len(uuids) > 1:
+        raise Fixable(f"{len(uuids)} times --potential: give one, this takes no committee")
+    (potential,) = get_potentials(uuids, path, kind, level).values()
+    return potential
 
 
 def find_potential(source: str, kind: str) -> PotentialData:

@@ -11,7 +11,7 @@ import pytest
 from aiida import orm
 from rich.console import Console
 
-from aiida_nanoclusters.cli.code_checks import check_model
+from aiida_nanoclusters.cli.code_checks import check_model, program_of
 from aiida_nanoclusters.cli.launch_checks import check_launch
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.potential import PotentialData
@@ -53,6 +53,24 @@ def test_the_pair_style_matters_where_a_model_is_learnt(
     assert "allegro" not in console.file.getvalue()
     with pytest.raises(Fixable, match="pair_style allegro: ERROR: Unrecognized pair style"):
         check_launch(inputs | {"train": {"code": nequip_code}}, console)
+
+
+@pytest.mark.parametrize(
+    ("label", "plugin", "program"),
+    [
+        ("lammps-gpu", None, "lammps"),
+        ("lmp", "nanoclusters.lammps", "lammps"),
+        ("python", "nanoclusters.train", "nequip"),
+        ("vasp6", None, "vasp"),
+        ("lammps", "nanoclusters.cp2k", "cp2k"),
+        ("lammps", "core.arithmetic.add", "lammps"),
+        ("relax", None, ""),
+    ],
+)
+def test_what_a_code_is_for(localhost, label, plugin, program):
+    code = orm.InstalledCode(label=label, computer=localhost, filepath_executable="/bin/true")
+    code.default_calc_job_plugin = plugin
+    assert program_of(code) == program
 
 
 def compiled(folder, device, isa):
