@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from rich.markup import escape
 
 from aiida_nanoclusters.cli.job_options import options_of as options_of  # for the scripts
 from aiida_nanoclusters.cli.job_options import options_option as options_option
@@ -293,7 +294,8 @@ def finish(node: ProcessNode, next_steps: list[str]) -> NoReturn:
     if node.is_finished_ok:
         console.print("[green]finished[/green]")
     else:
-        console.print(f"[red]failed[/red]: {node.exit_message or node.process_state}")
+        reason = escape(str(node.exit_message or node.process_state))
+        console.print(f"[red]failed[/red]: {reason}")
         console.print(f"  verdi process report {node.pk}", markup=False)
     for step in next_steps:
         console.print(f"  {step}", markup=False)

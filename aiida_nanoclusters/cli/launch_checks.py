@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from aiida_nanoclusters.cli.checks import check_computer
 from aiida_nanoclusters.cli.code_checks import (
@@ -98,4 +99,6 @@ def _judge(checks: Iterator[Check], console: Console) -> None:
         if check.verdict == "error":
             raise Fixable(f"{check.item}: {check.text}. {check.fix}")
         if check.verdict == "warning":
-            console.print(f"[yellow]{check.item}[/yellow]: {check.text}. {check.fix}")
+            console.print(
+                f"[yellow]{check.item}[/yellow]: {escape(check.text)}. {escape(check.fix)}"
+            )

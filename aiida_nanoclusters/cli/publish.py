@@ -203,6 +203,7 @@ def _umask() -> int:
 
 
 def _tell(console: Console, publication: Publication, out: Path) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -211,7 +212,7 @@ def _tell(console: Console, publication: Publication, out: Path) -> None:
     table.add_column("what", overflow="fold")
     for file in publication.files:
         size = (out / file.path).stat().st_size
-        table.add_row(file.path, f"{size / 1000:.0f}", file.what)
+        table.add_row(escape(file.path), f"{size / 1000:.0f}", escape(file.what))
     console.print(table)
     if publication.withheld:
         console.print(f"[yellow]{len(publication.withheld)} files were left out[/yellow]")
@@ -224,4 +225,5 @@ def _tell(console: Console, publication: Publication, out: Path) -> None:
     for text in publication.told:
         console.print(text, markup=False, soft_wrap=True)
     total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    console.print(f"{out}: {total / 1e6:.2f} MB; read README.md before you give it on")
+    line = f"{out}: {total / 1e6:.2f} MB; read README.md before you give it on"
+    console.print(line, markup=False)

@@ -12,6 +12,7 @@ from aiida import orm
 from rich.console import Console
 
 from aiida_nanoclusters.cli.code_checks import check_model, program_of
+from aiida_nanoclusters.cli.launch import finish
 from aiida_nanoclusters.cli.launch_checks import check_launch
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.potential import PotentialData
@@ -131,3 +132,15 @@ def test_a_computer_out_of_reach_only_warns(aiida_profile, tmp_path, console):
     check_launch({"code": code}, console)
     said = console.file.getvalue()
     assert "cannot be reached now" in said and "verdi computer test away" in said
+
+
+def test_what_programs_say_is_printed_as_it_is(aiida_profile, capsys):
+    """Words in brackets are no markup of the terminal."""
+    node = orm.WorkChainNode()
+    node.set_process_state("finished")
+    node.set_exit_status(400)
+    node.set_exit_message("LAMMPS stopped: [/opt/x] and [red] things")
+    with pytest.raises(SystemExit) as ended:
+        finish(node.store(), [])
+    assert ended.value.code == 1
+    assert "LAMMPS stopped: [/opt/x] and [red] things" in capsys.readouterr().out
