@@ -98,11 +98,6 @@ class MotifDifference:
         """Mean over the members, meV/atom."""
         return float(np.mean(list(self.members.values())))
 
-    @property
-    def root_mean_square(self) -> float:
-        """What enters the interval as a systematic error, meV/atom."""
-        return float(np.sqrt(np.mean(np.square(list(self.members.values())))))
-
 
 @dataclass(frozen=True)
 class Potential:

@@ -189,7 +189,10 @@ class SamplingWorkChain(BatchedWorkChain):
         if not parts:
             return self.exit_codes.ERROR_NO_FRAMES.format(reason="no run kept a frame.")
         total = Int(self.inputs.settings["total"])
-        self.ctx.gathered = gather_frames(total, self.inputs.seed, **parts)
+        try:
+            self.ctx.gathered = gather_frames(total, self.inputs.seed, **parts)
+        except ValueError as error:  # not one of them is whole
+            return self.exit_codes.ERROR_NO_FRAMES.format(reason=str(error))
         return None
 
     def _submit_sampler(

@@ -102,33 +102,29 @@ def test_a_model_must_fit_the_processor(localhost, tmp_path):
     assert list(check_model(compiled(tmp_path, "cpu", "INVALID_VEC_ISA"), localhost)) == []
 
 
-def test_a_computer_without_configuration(aiida_profile, eam_potential, tmp_path, console):
+def lammps_on(label, hostname) -> orm.InstalledCode:
+    """A code on a computer of another place that nobody has configured."""
     computer = orm.Computer(
-        label="unset",
-        hostname="localhost",
+        label=label,
+        hostname=hostname,
         transport_type="core.ssh_async",
         scheduler_type="core.slurm",
-        workdir=str(tmp_path),
+        workdir="/scratch",
     ).store()
-    code = orm.InstalledCode(
+    return orm.InstalledCode(
         label="lammps", computer=computer, filepath_executable="/usr/bin/lmp"
     ).store()
+
+
+def test_a_computer_without_configuration(aiida_profile, console):
+    code = lammps_on("unset", "localhost")
     with pytest.raises(Fixable, match=r"verdi computer configure core\.ssh_async unset"):
         check_launch({"code": code}, console)
 
 
-def test_a_computer_out_of_reach_only_warns(aiida_profile, tmp_path, console):
-    computer = orm.Computer(
-        label="away",
-        hostname="host.invalid",
-        transport_type="core.ssh_async",
-        scheduler_type="core.slurm",
-        workdir=str(tmp_path),
-    ).store()
-    computer.configure()
-    code = orm.InstalledCode(
-        label="lammps", computer=computer, filepath_executable="/usr/bin/lmp"
-    ).store()
+def test_a_computer_out_of_reach_only_warns(aiida_profile, console):
+    code = lammps_on("away", "host.invalid")
+    code.computer.configure()
     check_launch({"code": code}, console)
     said = console.file.getvalue()
     assert "cannot be reached now" in said and "verdi computer test away" in said
