@@ -173,7 +173,7 @@ class CrossoverWorkChain(WorkChain):
         first = self._members()[0]
         if first in relaxed:
             self.ctx.rounds[f"round_{len(self.ctx.rounds):03d}"] = relaxed[first]
-        self.ctx.state = steps.update_search(self.ctx.state, **relaxed)
+        self.ctx.state = steps.update_search(self.ctx.state, List(self._members()), **relaxed)
 
     # -- the two modes at equal size -------------------------------------------------------
 
