@@ -14,8 +14,8 @@ from aiida_nanoclusters.science.stages import (
     Stage,
     count_steps,
     derive_seed,
-    sample_interval,
     sample_info,
+    sample_interval,
 )
 
 #: A ramp is climbed in so many even treads, where a program holds one temperature at a time,

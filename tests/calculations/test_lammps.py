@@ -126,7 +126,7 @@ def test_trajectory_labels_are_the_potentials(lmp_code, eam_potential, eam_file)
 
 
 def test_relaxations_are_sampled(lmp_code, eam_potential, eam_file):
-    """Several runs of the minimiser in a stage count on; dynamics goes on where time stood still."""
+    """Several runs of the minimiser in a stage count on; dynamics goes on where time stood."""
     sheared = bulk("Cu", a=3.7) * (2, 2, 2)
     sheared.set_cell(sheared.cell.array @ [[1, 0.03, 0], [0, 1, 0.02], [0, 0, 0.97]], True)
     cluster = icosahedron(3)
