@@ -25,12 +25,12 @@ def main(
 
     from aiida_nanoclusters.workflows.anneal import AnnealWorkChain
 
-    committee = cli.get_potentials(potentials, potential_file, kind, level)
+    potential = cli.get_one_potential(potentials, potential_file, kind, level)
     code = cli.get_code(lammps)
     with cli.fixable():
         builder = AnnealWorkChain.get_builder_from_protocol(
             code,
-            committee[min(committee)],
+            potential,
             element,
             cli.parse_sizes(sizes),
             protocol,

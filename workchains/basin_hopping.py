@@ -54,12 +54,12 @@ def main(
     own = {"walkers": walkers, "steps": steps, "temperature": temperature}
     overrides = {"settings": {key: value for key, value in own.items() if value is not None}}
     if engine == "potential":
-        committee = cli.get_potentials(potentials, potential_file, kind, level)
+        potential = cli.get_one_potential(potentials, potential_file, kind, level)
         code = cli.get_code(lammps)
         with cli.fixable():
             builder = BasinHoppingWorkChain.get_builder_from_protocol(
                 code,
-                committee[min(committee)],
+                potential,
                 element,
                 numbers,
                 protocol,
@@ -72,9 +72,8 @@ def main(
             builder = BasinHoppingWorkChain.get_builder_for_engine(
                 inputs, element, numbers, protocol, overrides
             )
-    builder.seed, builder.max_concurrent = Int(seed), Int(jobs)
-    if engine == "vasp":  # each structure is a job of its own, inside a batch
-        builder.vasp.max_concurrent, builder.max_concurrent = Int(jobs), Int(1)
+    builder.seed = Int(seed)
+    engines.set_jobs(builder, engine, jobs)
     node = cli.launch(builder, here=here)
     if "table" in node.outputs:
         for row in node.outputs.table["rows"]:

@@ -49,7 +49,7 @@ def main(
         label = engines.engine_inputs(engine, label_protocol, label_code, options)
     stages = engines.sampler(sample_by, label)
     if labelled is None and stages is None:
-        (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+        reference = cli.get_one_potential(potentials, potential_file, kind, level)
     code = cli.get_code(lammps)
     with cli.fixable():
         builder = DatasetWorkChain.get_builder_from_protocol(

@@ -43,7 +43,7 @@ def main(
 
     given = cli.get_frames(frames, "")
     if engine == "potential":
-        (potential,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+        potential = cli.get_one_potential(potentials, potential_file, kind, level)
         program = cli.get_code(lammps)
         with cli.fixable():
             builder = LabelWorkChain.get_builder_for_potential(
@@ -53,10 +53,8 @@ def main(
         inputs = engines.engine_inputs(engine, protocol, code, options, max(given.sizes))
         with cli.fixable():
             builder = LabelWorkChain.get_builder_for_engine(given, inputs)
-    builder.batch_size, builder.max_concurrent = Int(batch_size), Int(jobs)
-    if engine == "vasp":  # each frame is a job of its own, inside a batch
-        builder.vasp.max_concurrent, builder.max_concurrent = Int(jobs), Int(1)
-    builder.reuse = Bool(not anew)
+    builder.batch_size, builder.reuse = Int(batch_size), Bool(not anew)
+    engines.set_jobs(builder, engine, jobs)
     node = cli.launch(builder, here=here)
     engines.print_labels(node)
     cli.finish(node, [f"verdi node show {node.uuid}"])

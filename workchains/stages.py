@@ -38,13 +38,13 @@ def main(
     here,
 ):
     """Lead FRAMES, a file that ASE reads or the UUID of FramesData, through stages."""
-    from aiida.orm import Int, List
+    from aiida.orm import List
 
     from aiida_nanoclusters.workflows.stages import StagesWorkChain
 
     given = cli.get_frames(frames, "")
     if engine == "potential":
-        (potential,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+        potential = cli.get_one_potential(potentials, potential_file, kind, level)
         program = cli.get_code(lammps)
         with cli.fixable():
             builder = StagesWorkChain.get_builder_for_potential(
@@ -54,9 +54,8 @@ def main(
         inputs = engines.engine_inputs(engine, protocol, code, options, max(given.sizes))
         with cli.fixable():
             builder = StagesWorkChain.get_builder_for_engine(given, stages, inputs)
-    builder.seeds, builder.max_concurrent = List([seed + i for i in range(len(given))]), Int(jobs)
-    if engine == "vasp":  # each stage of a structure is a job of its own, inside a batch
-        builder.vasp.max_concurrent, builder.max_concurrent = Int(jobs), Int(1)
+    builder.seeds = List([seed + i for i in range(len(given))])
+    engines.set_jobs(builder, engine, jobs)
     node = cli.launch(builder, here=here)
     engines.print_stages(node)
     cli.finish(node, [f"verdi node show {node.uuid}"])

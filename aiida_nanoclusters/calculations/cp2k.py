@@ -9,7 +9,7 @@ from aiida.common import CalcInfo, CodeInfo
 from aiida.common.datastructures import CodeRunMode
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec
-from aiida.orm import Dict, Int
+from aiida.orm import AbstractCode, Dict, Int
 from aiida_cp2k.utils import Cp2kInput
 
 from aiida_nanoclusters.calculations.faults import new_job
@@ -37,9 +37,15 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     if not {"frames", "settings", "rung"} <= set(value):
         return None  # the ports say so themselves, or an engine gives them
     settings = value["settings"].get_dict()
-    if not 0 <= value["rung"].value < len(settings["ladder"]):
-        return f"rung {value['rung'].value}: the ladder has {len(settings['ladder'])}, from 0"
-    return frames_problem(value["frames"], settings)
+    return rung_problem(value, settings) or frames_problem(value["frames"], settings)
+
+
+def rung_problem(value: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    """Return why there is no such rung, or None."""
+    count = len(settings["ladder"])
+    if "rung" in value and not 0 <= value["rung"].value < count:
+        return f"rung {value['rung'].value}: the ladder has {count}, from 0"
+    return None
 
 
 def frames_problem(frames: FramesData, settings: Mapping[str, Any]) -> str | None:
@@ -65,6 +71,40 @@ def output_file(name: str) -> str:
 def forces_file(name: str) -> str:
     """Return the file CP2K writes a run's forces to."""
     return f"{name}-frc-1.xyz"
+
+
+def new_serial_job() -> CalcInfo:
+    """Return a job without runs, which will follow each other."""
+    info = new_job()
+    info.codes_info, info.retrieve_list, info.retrieve_temporary_list = [], [], []
+    info.codes_run_mode = CodeRunMode.SERIAL
+    return info
+
+
+def one_run(code: AbstractCode, name: str) -> CodeInfo:
+    """Return a run of CP2K by its project name."""
+    run = CodeInfo()
+    run.code_uuid = code.uuid
+    run.cmdline_params = ["-i", f"{name}.inp"]
+    run.stdout_name = output_file(name)
+    run.join_files = True
+    return run
+
+
+def set_settings(spec: CalcJobProcessSpec) -> None:
+    """Declare how CP2K is to compute."""
+    spec.input(
+        "settings",
+        valid_type=Dict,
+        validator=validate_settings,
+        help="A protocol of `protocols/cp2k.yaml`.",
+    )
+    spec.input(
+        "rung",
+        valid_type=Int,
+        default=lambda: Int(0),
+        help="Which changes of the settings' `ladder` to make.",
+    )
 
 
 def set_exit_codes(spec: CalcJobProcessSpec) -> None:
@@ -101,18 +141,7 @@ class Cp2kCalculation(CalcJob):
         """Declare ports and exit codes."""
         super().define(spec)
         spec.input("frames", valid_type=FramesData, help="Of any sizes, cells and periodicity.")
-        spec.input(
-            "settings",
-            valid_type=Dict,
-            validator=validate_settings,
-            help="A protocol of `protocols/cp2k.yaml`.",
-        )
-        spec.input(
-            "rung",
-            valid_type=Int,
-            default=lambda: Int(0),
-            help="Which changes of the settings' `ladder` to make.",
-        )
+        set_settings(spec)
         spec.inputs.validator = validate_inputs
         set_job_options(spec, "nanoclusters.cp2k")
 
@@ -133,9 +162,7 @@ class Cp2kCalculation(CalcJob):
         walltime = self.inputs.metadata.options.get("max_wallclock_seconds")
         seconds = int(CLOCK * walltime) if walltime else None
         images = [prepare(atoms, settings)[0] for atoms in self.inputs.frames.frames]
-        info = new_job()
-        info.codes_info, info.retrieve_list, info.retrieve_temporary_list = [], [], []
-        info.codes_run_mode = CodeRunMode.SERIAL
+        info = new_serial_job()
         for number, members in enumerate(deal_runs(images)):
             name = run_name(number)
             content = run_input(name, images[members[0]], len(members), settings, rung, seconds)
@@ -144,12 +171,7 @@ class Cp2kCalculation(CalcJob):
             for filename, text in files.items():
                 with folder.open(filename, "w", encoding="utf-8") as handle:
                     handle.write(text)
-            code = CodeInfo()
-            code.code_uuid = self.inputs.code.uuid
-            code.cmdline_params = ["-i", f"{name}.inp"]
-            code.stdout_name = output_file(name)
-            code.join_files = True
-            info.codes_info.append(code)
+            info.codes_info.append(one_run(self.inputs.code, name))
             info.retrieve_list.append(output_file(name))
             info.retrieve_temporary_list.append(forces_file(name))
         return info

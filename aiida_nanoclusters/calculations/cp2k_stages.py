@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.common import CalcInfo, CodeInfo
-from aiida.common.datastructures import CodeRunMode
+from aiida.common import CalcInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec
-from aiida.orm import Dict, FolderData, Int, List
+from aiida.orm import Dict, FolderData, List
 from aiida_cp2k.utils import Cp2kInput
 
-from aiida_nanoclusters.calculations.cp2k import CLOCK, set_exit_codes, validate_settings
-from aiida_nanoclusters.calculations.faults import new_job
+from aiida_nanoclusters.calculations.cp2k import (
+    CLOCK,
+    new_serial_job,
+    one_run,
+    rung_problem,
+    set_exit_codes,
+    set_settings,
+)
 from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.calculations.lammps import validate_stages
 from aiida_nanoclusters.data.frames import FramesData
@@ -50,14 +55,12 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
         problem = frame_problem(atoms, settings)
         if problem:
             return f"frame {i}: {problem}"
-    if "rung" in value and not 0 <= value["rung"].value < len(settings["ladder"]):
-        return f"rung {value['rung'].value}: the ladder has {len(settings['ladder'])}, from 0"
-    if "points" in value:
-        return _points_problem(value)
-    return None
+    return rung_problem(value, settings) or _points_problem(value)
 
 
 def _points_problem(value: Mapping[str, Any]) -> str | None:
+    if "points" not in value:
+        return None
     points = value["points"].get_list()
     if len(points) != len(value["frames"]):
         return f"{len(points)} points for {len(value['frames'])} structures: give one each"
@@ -93,13 +96,7 @@ class Cp2kStagesCalculation(CalcJob):
             help="What is done to each structure, one mapping a stage; `science/stages.py`.",
         )
         spec.input("seeds", valid_type=List, help="One integer per structure.")
-        spec.input(
-            "settings",
-            valid_type=Dict,
-            validator=validate_settings,
-            help="A protocol of `protocols/cp2k.yaml`.",
-        )
-        spec.input("rung", valid_type=Int, default=lambda: Int(0), help="Of the ladder.")
+        set_settings(spec)
         spec.input(
             "points",
             valid_type=List,
@@ -136,9 +133,7 @@ class Cp2kStagesCalculation(CalcJob):
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the inputs of all runs."""
-        info = new_job()
-        info.codes_info, info.retrieve_list, info.retrieve_temporary_list = [], [], []
-        info.codes_run_mode = CodeRunMode.SERIAL
+        info = new_serial_job()
         settings = self.inputs.settings.get_dict()
         if "restarts" in self.inputs:
             for name in self.inputs.restarts.list_object_names():
@@ -152,7 +147,7 @@ class Cp2kStagesCalculation(CalcJob):
                 for filename, text in files.items():
                     with folder.open(filename, "w", encoding="utf-8") as handle:
                         handle.write(text)
-                info.codes_info.append(self._code(name))
+                info.codes_info.append(one_run(self.inputs.code, name))
                 info.retrieve_temporary_list += segment_files(name)
         return info
 
@@ -183,11 +178,3 @@ class Cp2kStagesCalculation(CalcJob):
                 ),
             )
             file = f"{segment_name(structure, segment.number)}-1.restart"
-
-    def _code(self, name: str) -> CodeInfo:
-        code = CodeInfo()
-        code.code_uuid = self.inputs.code.uuid
-        code.cmdline_params = ["-i", f"{name}.inp"]
-        code.stdout_name = f"{name}.out"
-        code.join_files = True
-        return code

@@ -119,13 +119,23 @@ def build_clusters(element: Str, settings: Dict, bulk: Dict, state: Dict) -> Fra
 
 
 @calcfunction
-def update_search(state: Dict, **members: FramesData) -> Dict:
+def update_search(state: Dict, committee: List | None = None, **members: FramesData) -> Dict:
     """Tell the search the relaxed energies, one set of structures from each committee member.
 
     A cluster that any member failed to relax is told as failed, and the search proposes another.
+
+    Parameters
+    ----------
+    state
+        Of the search.
+    committee
+        Names of all members; those in `members` where not given, as by earlier versions.
+    members
+        By name, what it relaxed; a member that relaxed nothing is missing.
     """
     search = _search(state)
-    tables = [_energies(members[key].frames) for key in sorted(members)]
+    names = sorted(members) if committee is None else committee.get_list()
+    tables = [_energies(members[name].frames) if name in members else {} for name in names]
     search.update(
         {
             cluster: np.array([table.get(cluster, np.nan) for table in tables])

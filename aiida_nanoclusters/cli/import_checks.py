@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiida_nanoclusters.cli.archive_log import quiet_archives
 from aiida_nanoclusters.cli.publish_archive import flat_files
 from aiida_nanoclusters.cli.terminal import Fixable
+from aiida_nanoclusters.queries.nodes import chunks
 
 #: What AiiDA and its database raise on an archive that is not what it seems.
 _BROKEN = (
@@ -37,7 +38,6 @@ _BROKEN = (
     ValueError,
     OSError,
 )
-_CHUNK = 5000
 
 
 @contextmanager
@@ -151,11 +151,10 @@ def _leads_out(path: str) -> bool:
 def _known(name: str, theirs: Mapping[str, tuple[str, Any, Any]]) -> set[str]:
     """UUIDs that this profile has; each must be the same node in both."""
     known: set[str] = set()
-    uuids = sorted(theirs)
-    for start in range(0, len(uuids), _CHUNK):
+    for chunk in chunks(theirs):
         query = QueryBuilder().append(
             Node,
-            filters={"uuid": {"in": uuids[start : start + _CHUNK]}},
+            filters={"uuid": {"in": chunk}},
             project=["uuid", "node_type", "attributes", "repository_metadata"],
         )
         for uuid, node_type, attributes, metadata in query.iterall():

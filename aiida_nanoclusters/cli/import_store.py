@@ -27,6 +27,7 @@ from aiida_nanoclusters.formats.archive_file import archive_kind, check_archive
 from aiida_nanoclusters.formats.checksums import SUMS_FILE, check_checksums
 from aiida_nanoclusters.formats.extxyz import read_extxyz
 from aiida_nanoclusters.formats.publication import ARCHIVE_FILE
+from aiida_nanoclusters.queries.nodes import chunks
 from aiida_nanoclusters.science.checks import check_frames
 from aiida_nanoclusters.science.frames import Frames
 
@@ -35,7 +36,6 @@ _CLASSICAL = {".eam.alloy": "eam/alloy", ".eam.fs": "eam/fs", ".eam": "eam"}
 _FRAMES = (".extxyz", ".xyz")
 #: Beginnings of the extras by which AiiDA and this package find results to use again.
 _PRIVATE = ("nanoclusters_", "_aiida_")
-_CHUNK = 5000
 
 
 def prepare(
@@ -246,10 +246,8 @@ def _taken(label: str) -> bool:
 
 
 def _nodes(uuids: Iterable[str]) -> Iterable[Node]:
-    chosen = sorted(uuids)
-    for start in range(0, len(chosen), _CHUNK):
-        filters = {"uuid": {"in": chosen[start : start + _CHUNK]}}
-        yield from QueryBuilder().append(Node, filters=filters).all(flat=True)
+    for chunk in chunks(uuids):
+        yield from QueryBuilder().append(Node, filters={"uuid": {"in": chunk}}).all(flat=True)
 
 
 def _potentials(uuids: Iterable[str]) -> list[PotentialData]:

@@ -21,6 +21,7 @@ from packaging.version import Version
 from aiida_nanoclusters.calculations.reproduce import compare_output, content_hash
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.queries.nodes import chunks
 from aiida_nanoclusters.workflows.reproduce import outputs_of
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
@@ -43,8 +44,10 @@ def provenance_of(node: ProcessNode) -> list[Node]:
     """Return a process with all it came from, all it called, and all that made."""
     assert node.pk is not None
     found = traverse_graph([node.pk], links_forward=_FORWARD, links_backward=_BACKWARD)
-    query = QueryBuilder().append(Node, filters={"id": {"in": list(found["nodes"])}})
-    return sorted(query.all(flat=True), key=lambda one: one.pk or 0)
+    nodes: list[Node] = []
+    for chunk in chunks(found["nodes"]):
+        nodes += QueryBuilder().append(Node, filters={"id": {"in": chunk}}).all(flat=True)
+    return sorted(nodes, key=lambda one: one.pk or 0)
 
 
 def check_stored(

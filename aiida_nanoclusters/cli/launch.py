@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from rich.markup import escape
 
 from aiida_nanoclusters.cli.job_options import options_of as options_of  # for the scripts
 from aiida_nanoclusters.cli.job_options import options_option as options_option
@@ -119,16 +120,12 @@ def get_node(identifier: str, kind: type) -> Any:
     Fixable
         If there is none, or it is of another kind.
     """
-    from aiida.common.exceptions import MultipleObjectsError, NotExistent
-    from aiida.orm import load_node
+    from aiida_nanoclusters.queries import find_node
 
     try:
-        node = load_node(identifier)
-    except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise Fixable(f"no node `{identifier}`: give a UUID or PK this profile has") from error
-    if not isinstance(node, kind):
-        raise Fixable(f"{identifier} is a {type(node).__name__}, wanted a {kind.__name__}")
-    return node
+        return find_node(identifier, [kind], kind.__name__)
+    except ValueError as error:
+        raise Fixable(str(error)) from error
 
 
 def get_potential(path: str, kind: str, level: str | None) -> PotentialData:
@@ -185,6 +182,22 @@ def get_potentials(
     if path:
         return {"potential": get_potential(path, kind, level)}
     return {f"member_{i}": get_node(uuid, PotentialData) for i, uuid in enumerate(uuids)}
+
+
+def get_one_potential(
+    uuids: tuple[str, ...], path: str | None, kind: str, level: str | None
+) -> PotentialData:
+    """Return the potential that the options of :func:`potential_options` describe.
+
+    Raises
+    ------
+    Fixable
+        If they describe none or several, or a node is of another kind.
+    """
+    if len(uuids) > 1:
+        raise Fixable(f"{len(uuids)} times --potential: give one, this takes no committee")
+    (potential,) = get_potentials(uuids, path, kind, level).values()
+    return potential
 
 
 def find_potential(source: str, kind: str) -> PotentialData:
@@ -281,7 +294,8 @@ def finish(node: ProcessNode, next_steps: list[str]) -> NoReturn:
     if node.is_finished_ok:
         console.print("[green]finished[/green]")
     else:
-        console.print(f"[red]failed[/red]: {node.exit_message or node.process_state}")
+        reason = escape(str(node.exit_message or node.process_state))
+        console.print(f"[red]failed[/red]: {reason}")
         console.print(f"  verdi process report {node.pk}", markup=False)
     for step in next_steps:
         console.print(f"  {step}", markup=False)

@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from aiida_nanoclusters.cli.checks import check_computer
-from aiida_nanoclusters.cli.code_checks import PAIR_STYLE, Check, check_code, check_model
+from aiida_nanoclusters.cli.code_checks import (
+    PAIR_STYLE,
+    Check,
+    check_code,
+    check_model,
+    program_of,
+)
 from aiida_nanoclusters.cli.terminal import Fixable
 
 if TYPE_CHECKING:
@@ -41,7 +48,7 @@ def check_launch(inputs: Mapping[str, Any], console: Console) -> None:
     values = list(_values(inputs))
     codes = {value.uuid: value for value in values if isinstance(value, InstalledCode)}
     potentials = {value.uuid: value for value in values if isinstance(value, PotentialData)}
-    learns = any(code.label.startswith("nequip") for code in codes.values())
+    learns = any(program_of(code) == "nequip" for code in codes.values())
     allegro = learns or any("allegro" in potential.kind for potential in potentials.values())
     unneeded = set() if allegro else {PAIR_STYLE}
     reached: dict[str, bool] = {}
@@ -54,7 +61,7 @@ def check_launch(inputs: Mapping[str, Any], console: Console) -> None:
         if reached[computer.label]:
             checks = check_code(f"code {code.full_label}", code, computer, Path("PROFILE_FOLDER"))
             _judge((check for check in checks if check.item not in unneeded), console)
-            if code.label.startswith("lammps"):
+            if program_of(code) == "lammps":
                 for potential in potentials.values():
                     _judge(check_model(potential, computer), console)
 
@@ -92,4 +99,6 @@ def _judge(checks: Iterator[Check], console: Console) -> None:
         if check.verdict == "error":
             raise Fixable(f"{check.item}: {check.text}. {check.fix}")
         if check.verdict == "warning":
-            console.print(f"[yellow]{check.item}[/yellow]: {check.text}. {check.fix}")
+            console.print(
+                f"[yellow]{check.item}[/yellow]: {escape(check.text)}. {escape(check.fix)}"
+            )

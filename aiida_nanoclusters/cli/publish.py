@@ -75,9 +75,13 @@ def publish(
     `aiida-nanoclusters import DIR` reads it back.
     """
     open_profile(profile_name)
+    from aiida.orm import Node
+
+    from aiida_nanoclusters.cli.launch import get_node
+
     console = make_console()
     publication = publish_nodes(
-        [_load(uuid) for uuid in dict.fromkeys(uuids)],
+        [get_node(uuid, Node) for uuid in dict.fromkeys(uuids)],
         out,
         title=title,
         authors=authors or _own_name(),
@@ -184,16 +188,6 @@ def _check_ended(pks: Iterable[int]) -> None:
         )
 
 
-def _load(identifier: str) -> Node:
-    from aiida.common.exceptions import MultipleObjectsError, NotExistent
-    from aiida.orm import load_node
-
-    try:
-        return load_node(identifier)
-    except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise Fixable(f"no node `{identifier}`: give a UUID or PK this profile has") from error
-
-
 def _own_name() -> tuple[str, ...]:
     from aiida.orm import User
 
@@ -209,6 +203,7 @@ def _umask() -> int:
 
 
 def _tell(console: Console, publication: Publication, out: Path) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -217,7 +212,7 @@ def _tell(console: Console, publication: Publication, out: Path) -> None:
     table.add_column("what", overflow="fold")
     for file in publication.files:
         size = (out / file.path).stat().st_size
-        table.add_row(file.path, f"{size / 1000:.0f}", file.what)
+        table.add_row(escape(file.path), f"{size / 1000:.0f}", escape(file.what))
     console.print(table)
     if publication.withheld:
         console.print(f"[yellow]{len(publication.withheld)} files were left out[/yellow]")
@@ -230,4 +225,5 @@ def _tell(console: Console, publication: Publication, out: Path) -> None:
     for text in publication.told:
         console.print(text, markup=False, soft_wrap=True)
     total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    console.print(f"{out}: {total / 1e6:.2f} MB; read README.md before you give it on")
+    line = f"{out}: {total / 1e6:.2f} MB; read README.md before you give it on"
+    console.print(line, markup=False)

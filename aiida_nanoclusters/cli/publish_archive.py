@@ -17,14 +17,13 @@ from aiida.tools.archive.implementations.sqlite_zip.writer import ArchiveWriterS
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.data.trust import TRUSTED
 from aiida_nanoclusters.formats.publication import Withheld
+from aiida_nanoclusters.queries.nodes import chunks
 
 _POTCAR_NAME = re.compile(r"potcar(?!\.spec)([._-].*)?", re.IGNORECASE)
 #: A line near the head of every POTCAR, which no output of VASP repeats.
 _POTCAR_LINE, _HEAD = b"parameters from PSCTR are", 16_384
 _POTCAR_NODE = "data.vasp.potcar_file."
 _LICENCE = "VASP's licence"
-#: Identifiers in one database query: SQLite takes no more than some 30,000 variables.
-_CHUNK = 5000
 
 
 def find_withheld(pks: Collection[int]) -> dict[Withheld, str]:
@@ -72,15 +71,12 @@ def find_compiled(pks: Collection[int]) -> dict[Withheld, str]:
     }
 
 
-def repository_files(
-    pks: Collection[int], backend: Any = None
-) -> Iterator[tuple[str, str, dict[str, str]]]:
+def repository_files(pks: Collection[int]) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield UUID, type and files (path -> key of the content) of nodes."""
-    chosen = sorted(pks)
-    for start in range(0, len(chosen), _CHUNK):
-        query = QueryBuilder(backend=backend).append(
+    for chunk in chunks(pks):
+        query = QueryBuilder().append(
             Node,
-            filters={"id": {"in": chosen[start : start + _CHUNK]}},
+            filters={"id": {"in": chunk}},
             project=["uuid", "node_type", "repository_metadata"],
         )
         for uuid, node_type, metadata in query.iterall():

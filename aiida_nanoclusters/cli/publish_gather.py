@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from aiida.common.links import LinkType
@@ -19,18 +18,17 @@ from aiida.orm import (
     ProcessNode,
     QueryBuilder,
     User,
-    WorkflowNode,
 )
 from aiida.tools.graph.graph_traversers import get_nodes_export
 
-from aiida_nanoclusters.cli.report_provenance import PACKAGES, collect_versions
-from aiida_nanoclusters.cli.stages import read_progress
+from aiida_nanoclusters.cli.report_provenance import installed_versions
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.queries.nodes import chunks, class_name
+from aiida_nanoclusters.queries.programs import versions_of
 
 #: What a training takes its frames by.
 _TRAINING_SETS = ("training", "validation", "test")
-_CHUNK = 5000
 
 
 @dataclass
@@ -93,9 +91,9 @@ def describe(node: Node) -> str:
 def count_nodes(pks: set[int]) -> dict[str, int]:
     """Return how many nodes of each kind there are, the most frequent first."""
     kinds: Counter[str] = Counter()
-    for chunk in _chunks(pks):
+    for chunk in chunks(pks):
         query = QueryBuilder().append(Node, filters={"id": {"in": chunk}}, project="node_type")
-        kinds.update(str(kind).rstrip(".").rsplit(".", 1)[-1] for (kind,) in query.iterall())
+        kinds.update(class_name(node_type) for node_type in query.all(flat=True))
     return dict(sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -103,7 +101,7 @@ def whom_it_names(pks: set[int]) -> tuple[str, ...]:
     """Return the users and computers that the archive of these nodes tells of."""
     users: set[str] = set()
     computers: set[str] = set()
-    for chunk in _chunks(pks):
+    for chunk in chunks(pks):
         query = QueryBuilder().append(Node, filters={"id": {"in": chunk}}, tag="node")
         users.update(query.append(User, with_node="node", project="email").all(flat=True))
         query = QueryBuilder().append(Node, filters={"id": {"in": chunk}}, tag="node")
@@ -118,22 +116,11 @@ def whom_it_names(pks: set[int]) -> tuple[str, ...]:
 
 def versions(pks: set[int]) -> tuple[tuple[str, str], ...]:
     """Return programs and versions: those the processes recorded, then what is installed here."""
-    rows: dict[tuple[str, str], None] = {}
-    processes: list[Any] = list(_of_type(ProcessNode, pks))
-    called = {child.pk for process in processes for child in process.called}
-    for process in processes:
-        if process.pk not in called and isinstance(process, CalcJobNode | WorkflowNode):
-            assert process.pk is not None
-            for row in collect_versions(read_progress(process.pk)):
-                if row.source.startswith("recorded"):
-                    rows[(row.package, row.version)] = None
+    rows = {(found.package, found.version) for found in versions_of(pks)}
     recorded = {name for name, _ in rows}
-    for name in PACKAGES:
+    for name, number in installed_versions().items():
         if name not in recorded:
-            try:
-                rows[(name, f"{version(name)} (where this was written)")] = None
-            except PackageNotFoundError:
-                continue  # not every machine that publishes a study can run one
+            rows.add((name, f"{number} (where this was written)"))
     return tuple(sorted(rows))
 
 
@@ -151,14 +138,9 @@ def _label(node: Node) -> str:
 
 
 def _of_type(kind: type, pks: set[int]) -> Iterator[Any]:
-    for chunk in _chunks(pks):
+    for chunk in chunks(pks):
         query = QueryBuilder().append(kind, filters={"id": {"in": chunk}})
         yield from query.order_by({kind: ["ctime", "uuid"]}).all(flat=True)
-
-
-def _chunks(pks: set[int]) -> Iterator[list[int]]:
-    chosen = sorted(pks)
-    return (chosen[start : start + _CHUNK] for start in range(0, len(chosen), _CHUNK))
 
 
 def dict_tables(

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.science.crossing import Crossing
+
+if TYPE_CHECKING:
+    from aiida_nanoclusters.queries.programs import Code, Version
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -94,11 +97,6 @@ class MotifDifference:
     def mean(self) -> float:
         """Mean over the members, meV/atom."""
         return float(np.mean(list(self.members.values())))
-
-    @property
-    def root_mean_square(self) -> float:
-        """What enters the interval as a systematic error, meV/atom."""
-        return float(np.sqrt(np.mean(np.square(list(self.members.values())))))
 
 
 @dataclass(frozen=True)
@@ -292,26 +290,6 @@ class StageRow:
 
 
 @dataclass(frozen=True)
-class CodeRow:
-    """A program that was run, and where."""
-
-    label: str
-    computer: str
-    executable: str
-    jobs: int
-    uuid: str
-
-
-@dataclass(frozen=True)
-class VersionRow:
-    """Version of a package, and who says so."""
-
-    package: str
-    version: str
-    source: str
-
-
-@dataclass(frozen=True)
 class StudyReport:
     """A study, or one part of it, as far as it came; its pictures of provenance are SVG."""
 
@@ -331,8 +309,8 @@ class StudyReport:
     crossover: CrossoverPart | None = None
     reference: CrossoverPart | None = None
     stages: tuple[StageRow, ...] = ()
-    codes: tuple[CodeRow, ...] = ()
-    versions: tuple[VersionRow, ...] = ()
+    codes: tuple[Code, ...] = ()
+    versions: tuple[Version, ...] = ()
     stage_picture: str = ""
     full_picture: str = ""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import PackageNotFoundError, version
 
-from aiida_nanoclusters.cli.report_data import CodeRow, ProcessRow, StageRow, VersionRow
+from aiida_nanoclusters.cli.report_data import ProcessRow, StageRow
 from aiida_nanoclusters.cli.stages import Process, Progress, Stage
-from aiida_nanoclusters.queries.programs import codes_of, versions_of
+from aiida_nanoclusters.queries.programs import Code, Version, codes_of, versions_of
 
-#: Packages a study rests on, as installed where the report is written.
+#: Packages a study rests on.
 PACKAGES = (
     "aiida-nanoclusters",
     "aiida-core",
@@ -61,20 +61,24 @@ def _jobs(progress: Progress) -> list[int]:
     return sorted({p.pk for p in (progress.root, *processes)})
 
 
-def collect_codes(progress: Progress) -> tuple[CodeRow, ...]:
+def collect_codes(progress: Progress) -> tuple[Code, ...]:
     """Every code that ran a job of the study, and its computer."""
-    return tuple(
-        CodeRow(code.label, code.computer, code.executable, code.jobs, code.uuid)
-        for code in codes_of(_jobs(progress))
-    )
+    return tuple(codes_of(_jobs(progress)))
 
 
-def collect_versions(progress: Progress) -> tuple[VersionRow, ...]:
+def collect_versions(progress: Progress) -> tuple[Version, ...]:
     """Versions the jobs recorded, then those installed where the report is written."""
-    rows = [VersionRow(v.package, v.version, v.source) for v in versions_of(_jobs(progress))]
+    here = "installed where this report was written"
+    installed = [Version(name, number, here) for name, number in installed_versions().items()]
+    return (*versions_of(_jobs(progress)), *installed)
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of those of :data:`PACKAGES` that are installed."""
+    found = {}
     for name in PACKAGES:
         try:
-            rows.append(VersionRow(name, version(name), "installed where this report was written"))
+            found[name] = version(name)
         except PackageNotFoundError:
             continue  # not every machine that reads a study can run one
-    return tuple(rows)
+    return found

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from aiida.manage.caching import disable_caching, enable_caching
 from aiida.orm import AbstractCode, ProcessNode
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from aiida_nanoclusters.cli.integrity import BAD, GOOD, UNKNOWN, Check, check_stored
@@ -88,7 +89,7 @@ def run(
 def _tell(again: ProcessNode) -> NoReturn:
     """Print the verdict and exit by it."""
     if "verdict" not in again.outputs:
-        make_console().print(f"[red]failed[/red]: {again.exit_message}")
+        make_console().print(f"[red]failed[/red]: {escape(str(again.exit_message))}")
         sys.exit(1)
     verdict = again.outputs.verdict
     print_verdict(verdict.get_dict())
@@ -145,7 +146,7 @@ def _check(
     for name in ("check", "state", "what"):
         table.add_column(name, no_wrap=name != "what")
     for check in checks:
-        table.add_row(check.name, _coloured(check.state), check.note)
+        table.add_row(check.name, _coloured(check.state), escape(check.note))
     _console().print(table)
     sys.exit(1 if any(check.state == BAD for check in checks) else 0)
 
@@ -165,7 +166,9 @@ def print_verdict(verdict: Mapping[str, Any]) -> None:
             difference = "" if row["difference"] is None else f"{row['difference']:.1e}"
             measured = row["quantity"] if row["difference"] is not None else ""
             what = "; ".join(row["notes"][:3]) or row["note"] or measured
-            table.add_row(row["output"], _coloured(row["verdict"]), difference, allowed, what)
+            table.add_row(
+                row["output"], _coloured(row["verdict"]), difference, allowed, escape(what)
+            )
         console.print(table)
     for row in verdict["left_out"]:
         console.print(f"not run: {row['process']} {row['uuid']}\n  {row['reason']}", markup=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Progress:
 
 
 def read_progress(pk: int) -> Progress:
-    """Read the processes below a study, one query for each level of the call tree.
+    """Read the processes below a study, level by level of the call tree.
 
     Raises
     ------
@@ -130,6 +130,8 @@ def read_progress(pk: int) -> Progress:
         If there is no process with this pk.
     """
     from aiida.orm import ProcessNode, QueryBuilder
+
+    from aiida_nanoclusters.queries.nodes import chunks
 
     query = QueryBuilder().append(ProcessNode, filters={"id": pk}, project=_PROJECTION)
     rows = query.all()
@@ -140,16 +142,20 @@ def read_progress(pk: int) -> Progress:
     level = {root.pk: root}
     seen = {root.pk}
     while level:
-        query = QueryBuilder()
-        query.append(ProcessNode, filters={"id": {"in": list(level)}}, tag="caller", project=["id"])
-        query.append(
-            ProcessNode,
-            with_incoming="caller",
-            edge_filters={"type": {"in": ["call_calc", "call_work"]}},
-            project=_PROJECTION,
-        )
+        rows = []
+        for chunk in chunks(level):
+            query = QueryBuilder().append(
+                ProcessNode, filters={"id": {"in": chunk}}, tag="caller", project=["id"]
+            )
+            query.append(
+                ProcessNode,
+                with_incoming="caller",
+                edge_filters={"type": {"in": ["call_calc", "call_work"]}},
+                project=_PROJECTION,
+            )
+            rows += query.all()
         below = {}
-        for parent_pk, *row in query.all():
+        for parent_pk, *row in rows:
             parent = level[parent_pk]
             process = _process(row, parent.path, parent_ok=parent.ok)
             if process.pk not in seen:
@@ -206,20 +212,22 @@ def _sum_frames(pks: list[int], direction: str, count: str) -> int:
     from aiida.orm import ProcessNode, QueryBuilder
 
     from aiida_nanoclusters.data.frames import FramesData
+    from aiida_nanoclusters.queries.nodes import chunks
 
-    if not pks:
-        return 0
     made = direction == "with_incoming"
     edges = {"type": "create"} if made else {"label": "frames"}
-    query = QueryBuilder().append(ProcessNode, filters={"id": {"in": pks}}, tag="process")
-    query.append(
-        FramesData,
-        joining_keyword=direction,
-        joining_value="process",
-        edge_filters=edges,
-        project=[f"attributes.{count}"],
-    )
-    return sum(number for (number,) in query.all())
+    total = 0
+    for chunk in chunks(pks):
+        query = QueryBuilder().append(ProcessNode, filters={"id": {"in": chunk}}, tag="process")
+        query.append(
+            FramesData,
+            joining_keyword=direction,
+            joining_value="process",
+            edge_filters=edges,
+            project=[f"attributes.{count}"],
+        )
+        total += sum(query.all(flat=True))
+    return total
 
 
 _LABELLING_JOBS = ("Cp2kCalculation", "EvaluateCalculation")
@@ -249,8 +257,8 @@ def _process(row: Sequence[object], above: Path, *, parent_ok: bool = False) -> 
         pk=pk,
         uuid=str(uuid),
         path=(*above, str(label)),
-        started=_aware(created),
-        changed=_aware(changed),
+        started=created,
+        changed=changed,
         state=str(state or "created"),
         exit_status=exit_status if isinstance(exit_status, int) else None,
         message=text.splitlines()[-1] if text else "",
@@ -259,10 +267,6 @@ def _process(row: Sequence[object], above: Path, *, parent_ok: bool = False) -> 
         in_queue=job in ("queued", "queued held"),
         paused=str(status or "") if paused and state not in TERMINATED else None,
     )
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _in_call_order(stages: dict[Path, Stage]) -> list[Stage]:

@@ -14,6 +14,9 @@ from aiida_nanoclusters.formats.nequip_model import read_compiled_metadata, read
 from aiida_nanoclusters.formats.potentials import read_eam_metadata
 from aiida_nanoclusters.science.interactions import FILENAMES, KINDS, Interaction
 
+#: By what torch calls an instruction set, the flag of processors that have it.
+_FLAGS = {"avx512": "avx512f", "avx2": "avx2", "asimd": "asimd"}
+
 
 class PotentialData(Data):
     """A potential: an Allegro package, the same compiled for a machine, EAM or Lennard-Jones.
@@ -149,6 +152,12 @@ class PotentialData(Data):
     def machine(self) -> dict[str, Any]:
         """What a compiled model was made for: ``device``, ``isa``; empty for all others."""
         return dict(self.base.attributes.get("machine", {}))
+
+    @property
+    def processor_flag(self) -> str:
+        """Flag in ``/proc/cpuinfo`` of processors that a compiled model runs on; empty for any."""
+        isa = str(self.machine.get("isa") or "").lower()
+        return next((flag for name, flag in _FLAGS.items() if isa.startswith(name)), "")
 
     @property
     def runs_in_lammps(self) -> bool:

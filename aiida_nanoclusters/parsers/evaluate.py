@@ -21,7 +21,7 @@ from aiida_nanoclusters.formats.lammps_evaluate import (
 )
 from aiida_nanoclusters.formats.lammps_input import LOG_FILE
 from aiida_nanoclusters.formats.lammps_output import explain_error
-from aiida_nanoclusters.parsers.faults import fault_of, give_up_for_memory
+from aiida_nanoclusters.parsers.faults import fault_of, give_up_for_memory, shorten
 from aiida_nanoclusters.science.frames import Frames
 
 
@@ -85,8 +85,7 @@ class EvaluateParser(Parser):
             return codes.ERROR_DIED
         if "failed" in states:
             failed = [str(i) for i, state in enumerate(states) if state == "failed"]
-            more = ", ..." if len(failed) > 20 else ""
-            return codes.ERROR_FRAMES_FAILED.format(frames=", ".join(failed[:20]) + more)
+            return codes.ERROR_FRAMES_FAILED.format(frames=shorten(failed))
         return None
 
 

@@ -54,6 +54,11 @@ def fault_of(parser: Parser, said: str = "") -> ExitCode | None:
     return None
 
 
+def shorten(names: Sequence[str]) -> str:
+    """Return the first twenty names."""
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+
+
 def give_up_for_memory(entries: Sequence[dict[str, Any]], sizes: Sequence[int]) -> None:
     """Fail the first of a job, which had all the memory to itself, and what is not smaller.
 

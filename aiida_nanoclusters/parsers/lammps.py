@@ -37,7 +37,7 @@ from aiida_nanoclusters.formats.lammps_output import (
     read_stages_log,
     resume_point,
 )
-from aiida_nanoclusters.parsers.faults import fault_of, give_up_for_memory
+from aiida_nanoclusters.parsers.faults import fault_of, give_up_for_memory, shorten
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.stages import count_fragments, sample_info, sample_interval
 
@@ -105,8 +105,7 @@ class LammpsParser(Parser):
         codes = self.exit_codes
 
         def indices(condition: Any) -> str:
-            found = [str(e["index"]) for e in entries if condition(e)]
-            return ", ".join(found[:20]) + (", ..." if len(found) > 20 else "")
+            return shorten([str(e["index"]) for e in entries if condition(e)])
 
         unfinished = sum(e["state"] == "unfinished" for e in entries)
         if log.error and not is_unstable(log.error):

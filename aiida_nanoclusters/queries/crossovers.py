@@ -9,7 +9,7 @@ from typing import Any
 from aiida.orm import Dict, QueryBuilder, Str, WorkChainNode
 
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.queries.nodes import aware, check_elements, chunks
+from aiida_nanoclusters.queries.nodes import check_elements, chunks
 from aiida_nanoclusters.queries.potentials import with_compiled
 
 CROSSOVER = "aiida.workflows:nanoclusters.crossover"
@@ -139,7 +139,7 @@ def _crossover(row: list[Any], potentials: tuple[Member, ...]) -> Crossover:
     _, process_uuid, element, _, uuid, created, *told = row
     return Crossover(
         uuid=uuid,
-        created=aware(created),
+        created=created,
         element=element,
         potentials=potentials,
         process_uuid=process_uuid,

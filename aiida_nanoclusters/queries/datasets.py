@@ -10,7 +10,7 @@ from typing import Any
 from aiida.orm import QueryBuilder
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.queries.nodes import aware, check_elements, makers
+from aiida_nanoclusters.queries.nodes import check_elements, makers
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _dataset(row: Sequence[Any], made_by: str, made_by_uuid: str) -> Dataset:
     _, uuid, created, n_frames, n_labelled, n_atoms, sizes, elements, level, config_types = row
     return Dataset(
         uuid=uuid,
-        created=aware(created),
+        created=created,
         n_frames=n_frames,
         n_labelled=n_labelled,
         n_atoms=n_atoms,

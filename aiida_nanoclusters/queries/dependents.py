@@ -9,7 +9,7 @@ from aiida.common.links import LinkType
 from aiida.orm import Data, Node, ProcessNode, QueryBuilder, WorkflowNode
 from aiida.tools.graph.graph_traversers import traverse_graph
 
-from aiida_nanoclusters.queries.nodes import aware, chunks, makers
+from aiida_nanoclusters.queries.nodes import chunks, class_name, makers, of_kind
 from aiida_nanoclusters.queries.stages import called
 
 
@@ -67,8 +67,8 @@ def find_dependents(node: Node, *, everything: bool = False) -> list[Dependent]:
                     pk,
                     Dependent(
                         uuid=uuid,
-                        created=aware(created),
-                        kind=str(label or node_type.rstrip(".").rsplit(".", 1)[-1]),
+                        created=created,
+                        kind=str(label or class_name(node_type)),
                         is_process=node_type.startswith("process."),
                         handed_on_as=handed_on.get(pk, ""),
                         made_by=origin.get(pk, ("", ""))[0],
@@ -83,10 +83,7 @@ def descendants(own: set[int]) -> tuple[set[int], set[int]]:
     """Return the pks of data and of calculations that were computed from nodes or by processes."""
     links = [LinkType.INPUT_CALC, LinkType.CREATE]
     found = set(traverse_graph(own, links_forward=links)["nodes"]) - own
-    data: set[int] = set()
-    for chunk in chunks(found):
-        query = QueryBuilder().append(Data, filters={"id": {"in": chunk}}, project=["id"])
-        data |= set(query.all(flat=True))
+    data = of_kind(Data, found)
     return data, found - data
 
 

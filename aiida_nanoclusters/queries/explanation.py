@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import Any
 
@@ -21,7 +21,7 @@ from aiida.orm import (
 )
 
 from aiida_nanoclusters.queries.dependents import Dependent, find_dependents
-from aiida_nanoclusters.queries.nodes import aware, chunks, kind_of
+from aiida_nanoclusters.queries.nodes import chunks, kind_of
 from aiida_nanoclusters.queries.programs import Code, Version, codes_of, versions_of
 from aiida_nanoclusters.queries.stages import StageGraph, called, stage_graph
 from aiida_nanoclusters.queries.words import describe
@@ -120,7 +120,7 @@ def explain(node: Node) -> Explanation:
         what=describe(node),
         label=node.label,
         description=node.description,
-        created=aware(node.ctime),
+        created=node.ctime,
         made_by=None if process is None or process.uuid == node.uuid else _source("", process),
         callers=tuple(_source("", caller) for caller in callers),
         sources=tuple(_sources(process)),
@@ -270,11 +270,16 @@ def _elapsed(submitted: Any, created: datetime, checked: Any) -> float:
         return 0.0
     moment = submitted.get("date") if isinstance(submitted, Mapping) else submitted
     try:
-        start = aware(datetime.fromisoformat(str(moment)))
+        start = _aware(datetime.fromisoformat(str(moment)))
     except ValueError:  # the scheduler did not say
-        start = aware(created)
-    span: timedelta = aware(datetime.fromisoformat(checked)) - start
+        start = created
+    span: timedelta = _aware(datetime.fromisoformat(checked)) - start
     return max(span.total_seconds(), 0.0)
+
+
+def _aware(moment: datetime) -> datetime:
+    """Return a time with its zone; without one it is of UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _cores(resources: Mapping[str, Any], told: Mapping[str, Any]) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from typing import TypeVar
 
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.orm import CalculationNode, Node, QueryBuilder, load_node
 from ase.data import atomic_numbers
+
+Identifier = TypeVar("Identifier", int, str)
 
 #: Identifiers in one query: SQLite takes no more than some 30,000 variables.
 CHUNK = 10_000
@@ -36,8 +38,8 @@ def find_node(identifier: str, kinds: Sequence[type[Node]] = (), what: str = "no
         raise ValueError(f"`{identifier}` begins several UUIDs: give more of it") from error
     except (NotExistent, ValueError) as error:
         raise ValueError(
-            f"no node `{identifier}` in this profile: copy a UUID from `aiida-nanoclusters find "
-            "datasets` or a report, or name another `--profile`"
+            f"no node `{identifier}`: give a UUID or PK this profile has, such as "
+            "`aiida-nanoclusters find datasets` or a report prints"
         ) from error
     if kinds and not isinstance(node, tuple(kinds)):
         raise ValueError(
@@ -50,6 +52,11 @@ def find_node(identifier: str, kinds: Sequence[type[Node]] = (), what: str = "no
 def kind_of(node: Node) -> str:
     """Return the name a person knows a node by: that of its class or process."""
     return str(getattr(node, "process_label", None) or type(node).__name__)
+
+
+def class_name(node_type: str) -> str:
+    """Return the name of the class of a stored node, whose plugin need not be installed."""
+    return node_type.rstrip(".").rpartition(".")[2]
 
 
 def check_elements(elements: Sequence[str]) -> list[str]:
@@ -84,12 +91,16 @@ def makers(ids: Iterable[int]) -> dict[int, tuple[str, str]]:
     return found
 
 
-def chunks(ids: Iterable[int]) -> list[list[int]]:
-    """Return identifiers in pieces that one query can take."""
+def of_kind(kind: type[Node], ids: Iterable[int]) -> set[int]:
+    """Return those pks that are of nodes of this class."""
+    found: set[int] = set()
+    for chunk in chunks(ids):
+        query = QueryBuilder().append(kind, filters={"id": {"in": chunk}}, project=["id"])
+        found |= set(query.all(flat=True))
+    return found
+
+
+def chunks(ids: Iterable[Identifier]) -> list[list[Identifier]]:
+    """Return pks or UUIDs, each once and sorted, in pieces that one query can take."""
     listed = sorted(set(ids))
     return [listed[k : k + CHUNK] for k in range(0, len(listed), CHUNK)]
-
-
-def aware(moment: datetime) -> datetime:
-    """Return a time of the database with its zone."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -11,7 +11,7 @@ from aiida.orm import CalcJobNode, Dict, ProcessNode, QueryBuilder, WorkChainNod
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.queries.nodes import aware, check_elements, find_node, makers
+from aiida_nanoclusters.queries.nodes import check_elements, find_node, makers
 from aiida_nanoclusters.science.interactions import KINDS
 
 #: Process types that tell errors on test frames: the committee's, and a single training's.
@@ -127,7 +127,7 @@ def _potential(
     _, uuid, created, kind, symbols, cutoff, level, training_set = row
     return Potential(
         uuid=uuid,
-        created=aware(created),
+        created=created,
         kind=kind,
         elements=tuple(symbols),
         cutoff=cutoff,

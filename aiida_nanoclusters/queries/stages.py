@@ -10,7 +10,7 @@ from aiida.common.links import LinkType
 from aiida.orm import Data, Node, ProcessNode, QueryBuilder, WorkflowNode
 from aiida.tools.graph.graph_traversers import traverse_graph
 
-from aiida_nanoclusters.queries.nodes import chunks
+from aiida_nanoclusters.queries.nodes import chunks, class_name, of_kind
 
 #: Work chains that only call stages, and are none themselves.
 _UMBRELLAS = {"StudyWorkChain"}
@@ -91,7 +91,7 @@ def stage_graph(node: Node) -> StageGraph:
         asked = _returned(pk)
     links = _read_links(starts | asked)
     calculations = set(links.creator.values()) | {u for own in links.users.values() for u in own}
-    calculations |= _only_processes(starts)
+    calculations |= of_kind(ProcessNode, starts)
     top = _stages_of(calculations, pk if isinstance(node, ProcessNode) else None)
     near = _nearest(top, links, asked, top.get(pk))
     kept = {calculation: stage for calculation, stage in top.items() if stage in near}
@@ -133,14 +133,6 @@ def _read_links(starts: set[int]) -> _Links:
             links.users.setdefault(link.source_id, set()).add(link.target_id)
             links.names.setdefault(link.source_id, link.link_label.replace("__", "."))
     return links
-
-
-def _only_processes(pks: set[int]) -> set[int]:
-    found: set[int] = set()
-    for chunk in chunks(pks):
-        query = QueryBuilder().append(ProcessNode, filters={"id": {"in": chunk}}, project=["id"])
-        found |= set(query.all(flat=True))
-    return found
 
 
 def _stages_of(processes: set[int], root: int | None) -> dict[int, int]:
@@ -204,7 +196,7 @@ def _describe(stages: set[int]) -> dict[int, Stage]:
             project=["id", "uuid", "node_type", *(f"attributes.{name}" for name in names)],
         )
         for pk, uuid, node_type, label, state, status in query.all():
-            name = str(label or node_type.rstrip(".").rsplit(".", 1)[-1])
+            name = str(label or class_name(node_type))
             below = frozenset(called({pk}))
             found[pk] = Stage(pk, uuid, name, str(state or "unknown"), status, below)
     return dict(sorted(found.items()))
@@ -251,5 +243,5 @@ def _kinds(data: Iterable[int]) -> dict[int, tuple[str, str, str]]:
             Node, filters={"id": {"in": chunk}}, project=["id", "node_type", "uuid"]
         )
         for pk, node_type, uuid in query.all():
-            found[pk] = (node_type.rstrip(".").rsplit(".", 1)[-1], node_type, uuid)
+            found[pk] = (class_name(node_type), node_type, uuid)
     return found

@@ -19,6 +19,8 @@ from aiida_nanoclusters.science.frames import Frames
 
 #: Structures this close in energy are compared atom by atom, eV/atom.
 SAME_ENERGY = 2e-3
+#: Å; structures whose sorted interatomic distances differ by less are one.
+SAME_DISTANCES = 0.1
 #: The point group of larger clusters is not sought.
 LARGEST_POINT_GROUP = 1500
 
@@ -43,7 +45,9 @@ def describe(atoms: Atoms) -> dict[str, Any]:
     }
 
 
-def lowest_structures(frames: Frames, keep: int, tolerance: float = 0.1) -> list[list[int]]:
+def lowest_structures(
+    frames: Frames, keep: int, tolerance: float = SAME_DISTANCES
+) -> list[list[int]]:
     """Return, for each size in ascending order, the indices of its lowest unlike structures.
 
     Parameters

@@ -231,10 +231,8 @@ def _compare_lowest_frames(recorded: Frames, new: Frames, tolerances: Tolerances
 
 
 def lowest_of_sizes(frames: Frames) -> dict[int, int]:
-    """Return the index of the lowest frame of each number of atoms."""
+    """Return the index of the lowest frame of each number of atoms; one without energy if alone."""
     lowest: dict[int, int] = {}
-    for index, size in enumerate(frames.sizes):
-        known = lowest.get(int(size))
-        if known is None or frames.energies[index] < frames.energies[known]:
-            lowest[int(size)] = index
+    for index in np.argsort(frames.energies, kind="stable"):
+        lowest.setdefault(int(frames.sizes[index]), int(index))
     return lowest

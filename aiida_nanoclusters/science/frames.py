@@ -146,10 +146,6 @@ class Frames:
         """Return the slice of the flat atom arrays that belongs to frame ``index``."""
         return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
 
-    def to_atoms(self) -> list[Atoms]:
-        """Return every frame as :class:`ase.Atoms`, labels and origin included."""
-        return list(self)
-
     @property
     def sizes(self) -> NDArray[np.int64]:
         """Number of atoms of each frame, shape (F,)."""

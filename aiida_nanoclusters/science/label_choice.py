@@ -18,7 +18,6 @@ from aiida_nanoclusters.science.descriptors import bond_length, describe_frames
 from aiida_nanoclusters.science.frames import Frames
 
 Floats = NDArray[np.float64]
-Stratum = tuple[str, str]
 
 #: Why a frame was chosen ...
 CHECK, DIVERSE, CHANCE = "check", "diverse", "chance"

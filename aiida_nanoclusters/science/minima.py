@@ -14,15 +14,12 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from aiida_nanoclusters.science.annealing import SAME_ENERGY
+from aiida_nanoclusters.science.annealing import SAME_DISTANCES, SAME_ENERGY
 from aiida_nanoclusters.science.checks import sound_frames
 from aiida_nanoclusters.science.environments import structure_fingerprint
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.isolation import out_of_box
 from aiida_nanoclusters.science.stages import count_fragments
-
-#: Å; minima whose sorted interatomic distances differ by less are one.
-SAME_DISTANCES = 0.1
 
 
 def refusal(atoms: Atoms, closest: float, farthest: float) -> str | None:

@@ -14,7 +14,7 @@ from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.validators import validate_element, validate_sizes
+from aiida_nanoclusters.workflows.validators import names_problem, validate_element, validate_sizes
 
 _SETTINGS = {"starts", "keep", "stages", "relax_stages", "atom_steps_per_job"}
 
@@ -22,8 +22,8 @@ _SETTINGS = {"starts", "keep", "stages", "relax_stages", "atom_steps_per_job"}
 def validate_settings(value: Dict, _) -> str | None:
     """All settings must be there and make sense."""
     settings = value.get_dict()
-    if set(settings) != _SETTINGS:
-        return f"settings must be exactly {sorted(_SETTINGS)}, got {sorted(settings)}"
+    if problem := names_problem(settings, _SETTINGS):
+        return problem
     for name in ("starts", "keep", "atom_steps_per_job"):
         if not isinstance(settings[name], int | float) or settings[name] < 1:
             return f"settings: `{name}` is {settings[name]!r}, give a number from 1"

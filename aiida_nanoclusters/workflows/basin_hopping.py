@@ -13,7 +13,7 @@ from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.stages import StagesWorkChain
 from aiida_nanoclusters.workflows.stages import validate_inputs as validate_engine_inputs
-from aiida_nanoclusters.workflows.validators import validate_element, validate_sizes
+from aiida_nanoclusters.workflows.validators import names_problem, validate_element, validate_sizes
 
 _SETTINGS = {
     *("walkers", "steps", "temperature", "step", "acceptance", "moves", "bounds", "keep"),
@@ -150,8 +150,8 @@ class BasinHoppingWorkChain(WorkChain):
 def validate_settings(value: Dict, _) -> str | None:
     """All settings must be there; the search itself says whether they make sense."""
     settings = value.get_dict()
-    if set(settings) != _SETTINGS:
-        return f"settings must be exactly {sorted(_SETTINGS)}, got {sorted(settings)}"
+    if problem := names_problem(settings, _SETTINGS):
+        return problem
     try:
         stages = parse_stages(settings["relax_stages"])
     except ValueError as error:

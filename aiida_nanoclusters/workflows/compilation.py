@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiida.engine import ProcessHandlerReport, ProcessSpec, process_handler, while_
+from aiida.engine import ProcessHandlerReport, ProcessSpec, process_handler
 from aiida.orm import CalcJobNode
 
 from aiida_nanoclusters.calculations.compile import CompileCalculation
@@ -20,15 +20,10 @@ class CompileBaseWorkChain(JobRestartWorkChain):
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
-        """Declare ports and outline."""
+        """Declare ports and exit codes."""
         super().define(spec)
         spec.expose_inputs(CompileCalculation, namespace="compile")
         spec.expose_outputs(CompileCalculation)
-        spec.outline(
-            cls.setup,
-            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
-            cls.results,
-        )
         spec.exit_code(403, "ERROR_COMPILATION_FAILED", message="{message}")
 
     def setup(self) -> None:

@@ -14,7 +14,7 @@ from aiida_nanoclusters.science.stages import derive_seed, parse_stages
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.validators import validate_element
+from aiida_nanoclusters.workflows.validators import names_problem, validate_element
 
 _SETTINGS = {
     "families",
@@ -173,7 +173,7 @@ class CrossoverWorkChain(WorkChain):
         first = self._members()[0]
         if first in relaxed:
             self.ctx.rounds[f"round_{len(self.ctx.rounds):03d}"] = relaxed[first]
-        self.ctx.state = steps.update_search(self.ctx.state, **relaxed)
+        self.ctx.state = steps.update_search(self.ctx.state, List(self._members()), **relaxed)
 
     # -- the two modes at equal size -------------------------------------------------------
 
@@ -234,9 +234,8 @@ class CrossoverWorkChain(WorkChain):
 def validate_settings(value: Dict, _) -> str | None:
     """All settings must be there, and make sense."""
     settings = value.get_dict()
-    if set(settings) != _SETTINGS:
-        missing, unknown = _SETTINGS - set(settings), set(settings) - _SETTINGS
-        return f"settings: missing {sorted(missing) or 'none'}, unknown {sorted(unknown) or 'none'}"
+    if problem := names_problem(settings, _SETTINGS):
+        return problem
     unknown_motifs = [m for m in settings["families"] if m not in MOTIFS]
     if unknown_motifs:
         return f"unknown motif {unknown_motifs[0]!r}: choose from {', '.join(MOTIFS)}"

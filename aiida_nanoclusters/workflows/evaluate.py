@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.common import AttributeDict
-from aiida.engine import (
-    ExitCode,
-    ProcessHandlerReport,
-    ProcessSpec,
-    process_handler,
-    while_,
-)
+from aiida.engine import ExitCode, ProcessHandlerReport, ProcessSpec, process_handler
 from aiida.orm import CalcJobNode
 
 from aiida_nanoclusters.calculations.evaluate import (
@@ -21,8 +15,8 @@ from aiida_nanoclusters.calculations.evaluate import (
     unsettled,
 )
 from aiida_nanoclusters.calculations.faults import MORE_MEMORY, OUT_OF_MEMORY, OUT_OF_WALLTIME
-from aiida_nanoclusters.parsers.faults import MEMORY
-from aiida_nanoclusters.workflows.job_restart import JobRestartWorkChain, give_up, shorten
+from aiida_nanoclusters.parsers.faults import MEMORY, shorten
+from aiida_nanoclusters.workflows.job_restart import JobRestartWorkChain, give_up
 
 #: Jobs that may end one after another without having evaluated anything.
 MAX_DEATHS = 2
@@ -35,14 +29,9 @@ class EvaluateBaseWorkChain(JobRestartWorkChain):
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
-        """Declare ports, outline and exit codes."""
+        """Declare ports and exit codes."""
         super().define(spec)
         spec.expose_inputs(EvaluateCalculation, namespace="evaluate")
-        spec.outline(
-            cls.setup,
-            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
-            cls.results,
-        )
         spec.expose_outputs(EvaluateCalculation, include=("labelled", "report"))
         spec.outputs["report"].required = False
         spec.exit_code(410, "ERROR_LAMMPS", message="LAMMPS cannot run this: {message}")
@@ -62,16 +51,9 @@ class EvaluateBaseWorkChain(JobRestartWorkChain):
         self.ctx.inputs = AttributeDict(self.exposed_inputs(EvaluateCalculation, "evaluate"))
         self.ctx.deaths = 0
 
-    def inspect_process(self) -> ExitCode | None:
-        """Judge the last job; hand on what there is also where the work chain gives up."""
-        exit_code = super().inspect_process()
-        if exit_code is not None and exit_code.status:
-            self._attach_merged()
-        return exit_code
-
     def results(self) -> ExitCode | None:
         """Attach the outputs of all jobs together; name the frames without labels."""
-        report = self._attach_merged()
+        report = self.attach_merged()
         large = [str(e["index"]) for e in report["frames"] if e["reason"] == MEMORY]
         if large:
             return self.exit_codes.ERROR_OUT_OF_MEMORY.format(what=f"Frames {shorten(large)} ran")
@@ -80,7 +62,8 @@ class EvaluateBaseWorkChain(JobRestartWorkChain):
             return self.exit_codes.ERROR_FRAMES_FAILED.format(frames=shorten(missing))
         return None
 
-    def _attach_merged(self) -> Any:
+    def attach_merged(self) -> Any:
+        """Attach the outputs of all jobs together; return the report, where there is one."""
         done = [child for child in self.ctx.children if "report" in child.outputs]
         if not done:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from aiida.engine import (
     BaseRestartWorkChain,
@@ -11,6 +11,7 @@ from aiida.engine import (
     ProcessSpec,
     WorkChain,
     process_handler,
+    while_,
 )
 from aiida.orm import CalcJobNode, Int
 
@@ -26,18 +27,34 @@ from aiida_nanoclusters.calculations.faults import (
 class JobRestartWorkChain(BaseRestartWorkChain):
     """Base of work chains that see one batch through, over as many jobs as it takes.
 
-    A subclass says in :meth:`go_on` what the job after one that was ended early has to do.
+    A subclass says in :meth:`go_on` what the job after one that was ended early has to do, and in
+    :meth:`attach_merged` what there is to hand on where the work chain gives up.
     """
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
-        """Declare exit codes; a job may have to be followed up many times."""
+        """Declare outline and exit codes; a job may have to be followed up many times."""
         super().define(spec)
         spec.inputs["max_iterations"].default = lambda: Int(20)
+        spec.outline(
+            cls.setup,
+            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
+            cls.results,
+        )
         spec.exit_code(404, "ERROR_NOT_SUBMITTED", message="{message}")
         spec.exit_code(
             440, "ERROR_OUT_OF_MEMORY", message=f"{{what}} out of memory: {MORE_MEMORY}."
         )
+
+    def inspect_process(self) -> ExitCode | None:
+        """Judge the last job; hand on what there is also where the work chain gives up."""
+        exit_code = super().inspect_process()
+        if exit_code is not None and exit_code.status:
+            self.attach_merged()
+        return exit_code
+
+    def attach_merged(self) -> Any:
+        """Attach what the jobs have done so far; nothing by default."""
 
     def go_on(self, node: CalcJobNode, reason: str, *, blameless: bool) -> ProcessHandlerReport:
         """Prepare the next job, or give up.
@@ -102,8 +119,3 @@ def refusal(node: CalcJobNode) -> str:
         "choose others with `--options account=...` and `--options partition=...`, or in the "
         "profile"
     )
-
-
-def shorten(names: Sequence[str]) -> str:
-    """Return the first twenty names."""
-    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")

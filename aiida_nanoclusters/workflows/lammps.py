@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.common import AttributeDict
-from aiida.engine import (
-    ExitCode,
-    ProcessHandlerReport,
-    ProcessSpec,
-    process_handler,
-    while_,
-)
+from aiida.engine import ExitCode, ProcessHandlerReport, ProcessSpec, process_handler
 from aiida.orm import CalcJobNode, Int
 
 from aiida_nanoclusters.calculations.faults import MORE_MEMORY, OUT_OF_MEMORY, OUT_OF_WALLTIME
@@ -21,8 +15,8 @@ from aiida_nanoclusters.calculations.lammps_batches import (
     merge_batches,
     pending_structures,
 )
-from aiida_nanoclusters.parsers.faults import MEMORY
-from aiida_nanoclusters.workflows.job_restart import JobRestartWorkChain, give_up, shorten
+from aiida_nanoclusters.parsers.faults import MEMORY, shorten
+from aiida_nanoclusters.workflows.job_restart import JobRestartWorkChain, give_up
 
 OUTPUTS = ("structures", "trajectory", "thermo", "report")
 #: Jobs that may die one after another without having finished anything.
@@ -41,7 +35,7 @@ class LammpsBaseWorkChain(JobRestartWorkChain):
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
-        """Declare ports, outline and exit codes."""
+        """Declare ports and exit codes."""
         super().define(spec)
         spec.expose_inputs(
             LammpsCalculation, namespace="lammps", exclude=("resume", "parent_folder")
@@ -52,11 +46,6 @@ class LammpsBaseWorkChain(JobRestartWorkChain):
             default=lambda: Int(2),
             validator=validate_max_halvings,
             help="How often the time step of an unstable structure is halved.",
-        )
-        spec.outline(
-            cls.setup,
-            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
-            cls.results,
         )
         spec.expose_outputs(LammpsCalculation, include=OUTPUTS)
         spec.outputs["report"].required = False
@@ -82,16 +71,9 @@ class LammpsBaseWorkChain(JobRestartWorkChain):
         self.ctx.inputs = AttributeDict(self.exposed_inputs(LammpsCalculation, "lammps"))
         self.ctx.deaths = 0
 
-    def inspect_process(self) -> ExitCode | None:
-        """Judge the last job; hand on what there is also where the work chain gives up."""
-        exit_code = super().inspect_process()
-        if exit_code is not None and exit_code.status:
-            self._attach_merged()
-        return exit_code
-
     def results(self) -> ExitCode | None:
         """Attach the outputs of all jobs together; name the structures that were given up."""
-        report = self._attach_merged()
+        report = self.attach_merged()
         if report is None:
             return None
         entries = report["structures"]
@@ -109,7 +91,8 @@ class LammpsBaseWorkChain(JobRestartWorkChain):
                 return code.format(structures=shorten(found))
         return None
 
-    def _attach_merged(self) -> Any:
+    def attach_merged(self) -> Any:
+        """Attach the outputs of all jobs together; return the report, where there is one."""
         done = [child for child in self.ctx.children if "report" in child.outputs]
         if not done:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -312,20 +313,18 @@ def _refuse_models(recorded: Mapping[str, Any], codes: Codes) -> None:
     if not any(computer.transport_type == "core.local" for computer in computers):
         return  # the run itself will tell
     for potential in _nodes(recorded, PotentialData):
-        needed, here = potential.machine.get("isa"), _processor()
-        if needed and not here.startswith(needed.upper().split("_")[0]):
-            if not (needed.upper() == "AVX2" and here.startswith("AVX512")):
-                raise RebuildError(
-                    f"its model is compiled for {needed} and this machine has {here}: compile "
-                    "the package again (nanoclusters.compile)"
-                )
+        flag = potential.processor_flag
+        if flag and not _processor_has(flag):
+            raise RebuildError(
+                f"its model is compiled for {potential.machine['isa']}, which this machine lacks: "
+                "compile the package again (nanoclusters.compile)"
+            )
 
 
-def _processor() -> str:
-    """Return the vector instructions of this machine's processor."""
-    import torch
-
-    return str(torch.backends.cpu.get_cpu_capability()).upper()
+def _processor_has(flag: str) -> bool:
+    """Whether this machine's processor has a flag, as far as it tells."""
+    told = pathlib.Path("/proc/cpuinfo")
+    return not told.exists() or flag in told.read_text(encoding="utf-8").split()
 
 
 def _nodes(inputs: Mapping[str, Any], kind: type) -> list[Any]:

@@ -24,7 +24,7 @@ from aiida_nanoclusters.workflows.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.stages import StagesWorkChain
-from aiida_nanoclusters.workflows.validators import validate_element
+from aiida_nanoclusters.workflows.validators import names_problem, validate_element
 
 #: What every sampling must be told, and what only recipes with entries of kind `minima` need.
 SETTINGS = {"relax_stages", "sample_stages", "total"}
@@ -38,10 +38,8 @@ def validate_recipe(value: List | None, _: Any) -> str | None:
 
 def settings_problem(settings: Mapping[str, Any], known: set[str]) -> str | None:
     """Return what is wrong with the settings of a sampling: all of `known` must be there."""
-    given = set(settings) - {HOPPING}
-    if given != known:
-        missing, unknown = sorted(known - given), sorted(given - known)
-        return f"settings: missing {missing or 'none'}, unknown {unknown or 'none'}"
+    if problem := names_problem(set(settings) - {HOPPING}, known):
+        return problem
     if HOPPING in settings and (problem := validate_hopping(Dict(settings[HOPPING]), None)):
         return f"{HOPPING}: {problem}"
     return None
@@ -189,7 +187,10 @@ class SamplingWorkChain(BatchedWorkChain):
         if not parts:
             return self.exit_codes.ERROR_NO_FRAMES.format(reason="no run kept a frame.")
         total = Int(self.inputs.settings["total"])
-        self.ctx.gathered = gather_frames(total, self.inputs.seed, **parts)
+        try:
+            self.ctx.gathered = gather_frames(total, self.inputs.seed, **parts)
+        except ValueError as error:  # not one of them is whole
+            return self.exit_codes.ERROR_NO_FRAMES.format(reason=str(error))
         return None
 
     def _submit_sampler(

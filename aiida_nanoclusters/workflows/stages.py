@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
-from aiida.orm import Dict, Int, List, ProcessNode, Str
+from aiida.orm import Dict, List, ProcessNode
 
 from aiida_nanoclusters.calculations.label import lone_atoms
 from aiida_nanoclusters.calculations.lammps import validate_inputs as validate_lammps
@@ -18,13 +18,7 @@ from aiida_nanoclusters.science.segments import seeds_problem
 from aiida_nanoclusters.science.stages import parse_stages
 from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
 from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.label import (
-    EXTRAS,
-    LabelWorkChain,
-    validate_batch_size,
-    validate_engine,
-    validate_frames,
-)
+from aiida_nanoclusters.workflows.label import EXTRAS, LabelWorkChain
 from aiida_nanoclusters.workflows.label_store import remember
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 
@@ -59,7 +53,7 @@ class StagesWorkChain(BatchedWorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.input("frames", valid_type=FramesData, validator=validate_frames)
+        spec.expose_inputs(LabelWorkChain, include=("frames", "engine", "batch_size"))
         spec.input(
             "stages",
             valid_type=List,
@@ -71,16 +65,6 @@ class StagesWorkChain(BatchedWorkChain):
             valid_type=List,
             required=False,
             help="One integer per structure; 0, 1, 2, ... where not given.",
-        )
-        spec.input(
-            "engine", valid_type=Str, default=lambda: Str("potential"), validator=validate_engine
-        )
-        spec.input(
-            "batch_size",
-            valid_type=Int,
-            default=lambda: Int(500),
-            validator=validate_batch_size,
-            help="Most structures a job may carry.",
         )
         for name, engine in ENGINES.items():
             inside = f"{_LAMMPS}." if name == "potential" else ""

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from aiida.engine import (
-    ExitCode,
-    ProcessHandlerReport,
-    ProcessSpec,
-    process_handler,
-    while_,
-)
+from aiida.engine import ExitCode, ProcessHandlerReport, ProcessSpec, process_handler
 from aiida.orm import ArrayData, CalcJobNode, Dict
 
 from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY, OUT_OF_WALLTIME
@@ -42,7 +36,7 @@ class TrainBaseWorkChain(JobRestartWorkChain):
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
-        """Declare ports and outline."""
+        """Declare ports and exit codes."""
         super().define(spec)
         spec.expose_inputs(TrainCalculation, namespace="train", exclude=("restart_from",))
         spec.inputs.validator = validate_inputs
@@ -51,11 +45,6 @@ class TrainBaseWorkChain(JobRestartWorkChain):
             "learning_curve", valid_type=ArrayData, help="Of all jobs of the training together."
         )
         spec.output("report", valid_type=Dict, help="Of all jobs of the training together.")
-        spec.outline(
-            cls.setup,
-            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
-            cls.results,
-        )
         spec.exit_code(403, "ERROR_TRAINING_FAILED", message="The training failed: {message}")
 
     def setup(self) -> None:
@@ -122,8 +111,7 @@ class TrainBaseWorkChain(JobRestartWorkChain):
         """Nothing a restart could cure: stop, and hand the message on."""
         if node.is_finished_ok:
             return None
-        exit_code = self.exit_codes.ERROR_TRAINING_FAILED.format(message=node.exit_message)
-        return ProcessHandlerReport(do_break=True, exit_code=exit_code)
+        return give_up(self.exit_codes.ERROR_TRAINING_FAILED.format(message=node.exit_message))
 
     def go_on(
         self, node: CalcJobNode, reason: str, *, blameless: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from aiida.orm import List, Str
 
 from aiida_nanoclusters.science.elements import element
@@ -23,4 +25,12 @@ def validate_sizes(value: List, _) -> str | None:
         return f"sizes {sizes[:5]} must be whole numbers of atoms, at least one"
     if len(set(sizes)) != len(sizes):
         return "a size is given twice: give each once"
+    return None
+
+
+def names_problem(settings: Collection[str], wanted: Collection[str]) -> str | None:
+    """Return which settings are missing or unknown, or None: all must be there, and no others."""
+    missing, unknown = sorted(set(wanted) - set(settings)), sorted(set(settings) - set(wanted))
+    if missing or unknown:
+        return f"settings: missing {missing or 'none'}, unknown {unknown or 'none'}"
     return None

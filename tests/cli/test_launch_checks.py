@@ -11,7 +11,8 @@ import pytest
 from aiida import orm
 from rich.console import Console
 
-from aiida_nanoclusters.cli.code_checks import check_model
+from aiida_nanoclusters.cli.code_checks import check_model, program_of
+from aiida_nanoclusters.cli.launch import finish
 from aiida_nanoclusters.cli.launch_checks import check_launch
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.potential import PotentialData
@@ -55,6 +56,24 @@ def test_the_pair_style_matters_where_a_model_is_learnt(
         check_launch(inputs | {"train": {"code": nequip_code}}, console)
 
 
+@pytest.mark.parametrize(
+    ("label", "plugin", "program"),
+    [
+        ("lammps-gpu", None, "lammps"),
+        ("lmp", "nanoclusters.lammps", "lammps"),
+        ("python", "nanoclusters.train", "nequip"),
+        ("vasp6", None, "vasp"),
+        ("lammps", "nanoclusters.cp2k", "cp2k"),
+        ("lammps", "core.arithmetic.add", "lammps"),
+        ("relax", None, ""),
+    ],
+)
+def test_what_a_code_is_for(localhost, label, plugin, program):
+    code = orm.InstalledCode(label=label, computer=localhost, filepath_executable="/bin/true")
+    code.default_calc_job_plugin = plugin
+    assert program_of(code) == program
+
+
 def compiled(folder, device, isa):
     metadata = {
         "model_dtype": "float32",
@@ -83,33 +102,41 @@ def test_a_model_must_fit_the_processor(localhost, tmp_path):
     assert list(check_model(compiled(tmp_path, "cpu", "INVALID_VEC_ISA"), localhost)) == []
 
 
-def test_a_computer_without_configuration(aiida_profile, eam_potential, tmp_path, console):
+def lammps_on(label, hostname) -> orm.InstalledCode:
+    """A code on a computer of another place that nobody has configured."""
     computer = orm.Computer(
-        label="unset",
-        hostname="localhost",
+        label=label,
+        hostname=hostname,
         transport_type="core.ssh_async",
         scheduler_type="core.slurm",
-        workdir=str(tmp_path),
+        workdir="/scratch",
     ).store()
-    code = orm.InstalledCode(
+    return orm.InstalledCode(
         label="lammps", computer=computer, filepath_executable="/usr/bin/lmp"
     ).store()
+
+
+def test_a_computer_without_configuration(aiida_profile, console):
+    code = lammps_on("unset", "localhost")
     with pytest.raises(Fixable, match=r"verdi computer configure core\.ssh_async unset"):
         check_launch({"code": code}, console)
 
 
-def test_a_computer_out_of_reach_only_warns(aiida_profile, tmp_path, console):
-    computer = orm.Computer(
-        label="away",
-        hostname="host.invalid",
-        transport_type="core.ssh_async",
-        scheduler_type="core.slurm",
-        workdir=str(tmp_path),
-    ).store()
-    computer.configure()
-    code = orm.InstalledCode(
-        label="lammps", computer=computer, filepath_executable="/usr/bin/lmp"
-    ).store()
+def test_a_computer_out_of_reach_only_warns(aiida_profile, console):
+    code = lammps_on("away", "host.invalid")
+    code.computer.configure()
     check_launch({"code": code}, console)
     said = console.file.getvalue()
     assert "cannot be reached now" in said and "verdi computer test away" in said
+
+
+def test_what_programs_say_is_printed_as_it_is(aiida_profile, capsys):
+    """Words in brackets are no markup of the terminal."""
+    node = orm.WorkChainNode()
+    node.set_process_state("finished")
+    node.set_exit_status(400)
+    node.set_exit_message("LAMMPS stopped: [/opt/x] and [red] things")
+    with pytest.raises(SystemExit) as ended:
+        finish(node.store(), [])
+    assert ended.value.code == 1
+    assert "LAMMPS stopped: [/opt/x] and [red] things" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from aiida_nanoclusters.cli import report_data as data
 from aiida_nanoclusters.cli.report import ranges, render
 from aiida_nanoclusters.cli.report_figures import show
 from aiida_nanoclusters.cli.report_words import answer_of, gap
+from aiida_nanoclusters.queries.programs import Code, Version
 from aiida_nanoclusters.science import magic
 from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.science.crossing import Crossing
@@ -204,8 +205,8 @@ def study():
         crossover=search(2400.0, 1500.0, 4100.0, -1.1406, 10),
         reference=search(1003.0, 960.0, 1050.0, 0.0, 20),
         stages=(stage("StudyWorkChain", 0, 1), stage("TrainWorkChain", 1, 2, cached=True)),
-        codes=(data.CodeRow("lammps", "localhost", "/opt/bin/lmp", 12, uuid(80)),),
-        versions=(data.VersionRow("torch", "2.13.0", "recorded by the jobs"),),
+        codes=(Code("lammps", "localhost", "/opt/bin/lmp", 12, uuid(80)),),
+        versions=(Version("torch", "2.13.0", "recorded by the jobs"),),
     )  # fmt: skip
 
 

@@ -75,6 +75,12 @@ def test_stages_are_counted_in_call_order(tree):
     assert error.parent_ok
 
 
+def test_many_processes_are_asked_for_in_pieces(tree, monkeypatch):
+    whole = read_progress(tree[0].pk)
+    monkeypatch.setattr("aiida_nanoclusters.queries.nodes.CHUNK", 1)
+    assert read_progress(tree[0].pk) == whole
+
+
 def test_status_says_what_waits_for_a_person(tree):
     study, train, _ = tree
     (scan,) = [node for node in study.called if node.process_label == "SizeScanWorkChain"]

@@ -53,6 +53,7 @@ def test_help_tells_what_it_does(laptop, name) -> None:
         (("anneal", *EAM, "--sizes", "0"), "whole numbers of atoms"),
         (("basin_hopping", *EAM, "--sizes", "1"), "give numbers of atoms from 2 up"),
         (("label", "missing.xyz", *EAM), "no node `missing.xyz`"),
+        (("label", "{bare}", "--potential", "1", "--potential", "2"), "give one, this takes no"),
         (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),
         (("stages", "{bare}", *EAM), "nothing to do: give --relax, --temperature 300, or --stages"),
         (("stages", "{bare}", *EAM, "--stages", "none.yaml"), "cannot read stages from none.yaml"),

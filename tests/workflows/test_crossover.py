@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import Dict
+from aiida.orm import Dict, Float, List, Str
 
+from aiida_nanoclusters.calculations import crossover as steps
+from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.clusters import mackay_sizes, motif_family
+from aiida_nanoclusters.science.crossover import CrossoverSearch
 from aiida_nanoclusters.workflows.crossover import (
     CrossoverWorkChain,
     validate_potentials,
@@ -82,6 +85,29 @@ def test_no_crossing_is_said_and_not_invented(lmp_code, eam_potential) -> None:
     assert answer["size"] is None
     assert "600" in answer["sentence"]
     assert answer["high"] is None
+
+
+def test_a_member_that_is_lost_in_a_round(aiida_profile) -> None:
+    """Without an energy of every member a cluster has failed; the search asks for others."""
+    families = {"families": ["icosahedron", "truncated octahedron"]}
+    settings = Dict(load_protocol("crossover", "moderate", {"settings": families})["settings"])
+    bulk = Dict({"atomic_volume": 11.8, "lattice_constant": 3.615})
+    committee = List(["a", "b"])
+
+    def relaxed(state: Dict) -> FramesData:
+        frames = steps.build_clusters(Str("Cu"), settings, bulk, state).frames
+        labels = {"level_of_theory": "made up", "atom_energies": {"Cu": 0.0}}
+        return FramesData(frames.with_labels(-3.5 * frames.sizes, 0 * frames.positions, **labels))
+
+    state = steps.start_search(settings, bulk, Float(0.0))
+    asked = CrossoverSearch.from_state(state.get_dict()).next()
+    for found in ({"a": relaxed(state)}, {}):
+        lost = steps.update_search(state, committee, **found)
+        search = CrossoverSearch.from_state(lost.get_dict())
+        assert search.failed == sorted(asked) and search.relaxed == []
+        assert search.next() and not set(search.next()) & set(asked)
+    both = steps.update_search(lost, committee, a=relaxed(lost), b=relaxed(lost))
+    assert {len(values) for _, _, values in both["results"] if values is not None} == {2}
 
 
 def test_a_failing_potential_is_told(lmp_code, eam_potential, tmp_path) -> None:

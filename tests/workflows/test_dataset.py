@@ -59,6 +59,17 @@ def test_recipe_is_built_sampled_labelled_and_split(lmp_code, eam_potential) -> 
     assert again.outputs.frames.frames.content_hashes() == whole.content_hashes()
 
 
+def test_where_all_sampling_failed(code_on, eam_potential) -> None:
+    """Each run is reported, and the data set says why it ends."""
+    sampled = {"kind": "cluster", "sizes": [13], "structures": 1, "sample": {"temperatures": [300]}}
+    builder = DatasetWorkChain.get_builder_from_protocol(
+        code_on("false", "/bin/false"), "Cu", eam_potential, overrides={"recipe": [sampled]}
+    )
+    _, node = run_get_node(builder)
+    assert node.exit_status == DatasetWorkChain.exit_codes.ERROR_NO_FRAMES.status
+    assert "The sampling came to nothing: no run kept a frame" in node.exit_message
+
+
 def test_own_labels_are_checked_and_split(lmp_code) -> None:
     rng = np.random.default_rng(1)
     images = []

@@ -10,6 +10,7 @@ import pytest
 from aiida.engine import run_get_node
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
+from aiida.manage.caching import enable_caching
 from aiida.orm import Int, List
 from aiida.schedulers.plugins.slurm import SlurmScheduler
 from ase import Atoms
@@ -114,23 +115,33 @@ def test_training_is_not_changed_to_fit(stand_in):
 PREEMPTION = "slurmstepd: error: *** JOB 5 ON n CANCELLED AT 2026-01-02 DUE TO PREEMPTION ***"
 
 
-def preempted_once(tmp_path, program) -> str:
+def killed_once(tmp_path, program, words=PREEMPTION) -> str:
     """A program whose first job is killed, with Slurm's words."""
-    script, flag = tmp_path / "preempted", tmp_path / "flag"
+    script, flag = tmp_path / "killed", tmp_path / "flag"
     script.write_text(
         f'#!/bin/bash\nif [ -e {flag} ]; then exec {program} "$@"; fi\ntouch {flag}\n'
-        f"echo '{PREEMPTION}' >&2\nkill -9 $PPID\n"
+        f"echo '{words}' >&2\nkill -9 $PPID\n"
     )
     script.chmod(0o755)
     return str(script)
 
 
 def test_preempted_job_goes_on(code_on, soft, tmp_path):
-    code = code_on("preempted", preempted_once(tmp_path, LMP), "export OMP_NUM_THREADS=1")
+    code = code_on("preempted", killed_once(tmp_path, LMP), "export OMP_NUM_THREADS=1")
     inputs = {**job(code), "frames": FramesData([dimer()]), "potentials": {"soft": soft}}
     _, node = run_get_node(EvaluateBaseWorkChain, evaluate=inputs)
     assert node.is_finished_ok, node.exit_message
     assert [child.exit_status for child in calcjobs(node)] == [141, 0]
+
+
+def test_a_job_that_died_is_not_taken_from_the_cache(code_on, soft, tmp_path):
+    """The next job has the same inputs, and would die of it."""
+    code = code_on("killed", killed_once(tmp_path, LMP, ""), "export OMP_NUM_THREADS=1")
+    inputs = {**job(code), "frames": FramesData([dimer()]), "potentials": {"soft": soft}}
+    with enable_caching():
+        _, node = run_get_node(EvaluateBaseWorkChain, evaluate=inputs)
+    assert node.is_finished_ok, node.exit_message
+    assert [child.exit_status for child in calcjobs(node)] == [310, 0]
 
 
 @pytest.fixture
@@ -140,7 +151,7 @@ def package(aiida_profile, allegro_package):
 
 def test_preempted_compilation_goes_on(stand_in, package, allegro_compiled, tmp_path, code_on):
     code = stand_in(COMPILED=allegro_compiled)
-    script = preempted_once(tmp_path, code.filepath_executable)
+    script = killed_once(tmp_path, code.filepath_executable)
     again = code_on("preempted", script, code.prepend_text)
     inputs = {**job(again), "potential": package}
     outputs, node = run_get_node(CompileBaseWorkChain, compile=inputs)

@@ -51,3 +51,22 @@ def vasp(code_on, tmp_path):
         return code_on("vasp", str(script), prepend)
 
     return make
+
+
+@pytest.fixture
+def killed_once(code_on, tmp_path):
+    """Factory: a code, killed as soon as `condition` holds, the first time that it does."""
+
+    def make(code, condition):
+        flag, script = tmp_path / "killed", tmp_path / "killed_once"
+        program = f'{code.filepath_executable} "$@"'
+        script.write_text(
+            f"#!/bin/bash\nif [ -e {flag} ]; then exec {program}; fi\n"
+            f"{program} &\npid=$!\n"
+            f"while kill -0 $pid 2>/dev/null; do\nif {condition}; then touch {flag}; "
+            "kill -9 $pid; exit 1; fi\nsleep 0.02\ndone\nwait $pid\n"
+        )
+        script.chmod(0o755)
+        return code_on("killed", str(script), "export OMP_NUM_THREADS=1")
+
+    return make

@@ -112,24 +112,12 @@ def test_the_next_rung_mends_it(cp2k_code):
     assert row["state"] == "labelled" and row["rung"] == 1 and len(row["attempts"]) == 1
 
 
-def killed_once(code_on, code, tmp_path, condition):
-    """The code, killed as soon as `condition` holds, the first time it is started."""
-    flag, script = tmp_path / "killed", tmp_path / "cp2k_killed_once"
-    script.write_text(
-        f'#!/bin/bash\nif [ -e {flag} ]; then exec {code.filepath_executable} "$@"; fi\n'
-        f'touch {flag}\n{code.filepath_executable} "$@" &\n'
-        f"for i in $(seq 3000); do {condition} && break; sleep 0.02; done\nkill -9 $!\n"
-    )
-    script.chmod(0o755)
-    return code_on("killed", str(script), "export OMP_NUM_THREADS=1")
-
-
-def test_killed_in_the_middle_of_a_batch(cp2k_code, code_on, tmp_path):
+def test_killed_in_the_middle_of_a_batch(cp2k_code, killed_once):
     """What was done before the kill keeps its label; the next job does the rest."""
     images = [disturbed(seed) for seed in range(8)]
     # a block of 15 lines per frame: two frames are written
     enough = "[ $(cat run0000-frc-1.xyz 2>/dev/null | wc -l) -ge 30 ]"
-    outputs, node = run_engine(killed_once(code_on, cp2k_code, tmp_path, enough), images)
+    outputs, node = run_engine(killed_once(cp2k_code, enough), images)
     assert node.is_finished_ok, node.exit_message
     first, second = jobs_of(node)
     assert first.exit_status == Cp2kCalculation.exit_codes.ERROR_DIED.status
@@ -140,10 +128,10 @@ def test_killed_in_the_middle_of_a_batch(cp2k_code, code_on, tmp_path):
     assert np.allclose(outputs["frames"].frames.positions, FramesData(images).frames.positions)
 
 
-def test_killed_at_the_first_frame(cp2k_code, code_on, tmp_path):
+def test_killed_at_the_first_frame(cp2k_code, killed_once):
     """The suspect goes last in the next job, and each frame still gets its own label."""
     images = [dimer(2.1 + 0.1 * k) for k in range(3)]
-    outputs, node = run_engine(killed_once(code_on, cp2k_code, tmp_path, "true"), images)
+    outputs, node = run_engine(killed_once(cp2k_code, "true"), images)
     assert node.is_finished_ok, node.exit_message
     _, second = jobs_of(node)
     assert np.allclose(second.inputs.frames.frames.positions[1::2, 0], [2.2, 2.3, 2.1])

@@ -146,20 +146,7 @@ def test_stages_follow_each_other(cp2k_code):
     assert all(0 < i["temperature"] < 1500 for i in told)
 
 
-def killed_once(code_on, code, tmp_path, condition):
-    """The code, killed as soon as `condition` holds, the first time that it does."""
-    flag, script = tmp_path / "killed", tmp_path / "cp2k_killed_once"
-    script.write_text(
-        f'#!/bin/bash\nif [ -e {flag} ]; then exec {code.filepath_executable} "$@"; fi\n'
-        f'{code.filepath_executable} "$@" &\npid=$!\n'
-        f"while kill -0 $pid 2>/dev/null; do\nif {condition}; then touch {flag}; kill -9 $pid; "
-        "exit 1; fi\nsleep 0.02\ndone\nwait $pid\n"
-    )
-    script.chmod(0o755)
-    return code_on("killed", str(script), "export OMP_NUM_THREADS=1")
-
-
-def test_killed_in_the_middle(cp2k_code, code_on, tmp_path):
+def test_killed_in_the_middle(cp2k_code, killed_once):
     """It goes on from its restart file, to the very frames it would have had."""
     stages = [RELAX, hold(duration=0.2, every=0.008)]
     images = [rhombus(), dimer()]
@@ -167,7 +154,7 @@ def test_killed_in_the_middle(cp2k_code, code_on, tmp_path):
     same, _ = run_stages(cp2k_code, images, stages, [1, 2])
     assert whole["trajectory"].base.repository.hash() == same["trajectory"].base.repository.hash()
     enough = "[ $(cat s00000-001-frc-1.xyz 2>/dev/null | wc -l) -ge 180 ]"  # 30 of 100 steps
-    code = killed_once(code_on, cp2k_code, tmp_path, enough)
+    code = killed_once(cp2k_code, enough)
     outputs, node = run_stages(code, images, stages, [1, 2])
     assert node.is_finished_ok, node.exit_message
     first, second = jobs_of(node)
