@@ -23,6 +23,45 @@ MODE_SIZES = "mode_sizes"  # number of atoms, (W,)
 DELTA_E = "delta_e"  # eV/atom, (W,), equation 4
 DELTA_Z = "delta_z"  # neighbours per atom, (W,), equation 3
 
+#: Coordination numbers of a training set and a target: one row per number.
+COORDINATION_NUMBERS = "coordination_numbers"  # (K,)
+
+
+def atoms_name(part: str, group: str) -> str:
+    """Return the name of atoms by coordination number, e.g. ``atoms_training_cluster``, (K,)."""
+    return f"atoms_{part}_{group}"
+
+
+#: Environments of a training set and a target on one map; each for a part, see `map_name`.
+COMPONENTS = "components"  # (S, C), principal components of SOAP vectors
+DISTANCES = "distances"  # (S,), to the nearest environment of (another frame of) the training set
+ATOM_PLACES = "atoms"  # (S,), places in the flat arrays of the frames
+FRAME_PLACES = "frames"  # (S,), index of the frame
+EXPLAINED = "explained_variance"  # (C,), share of the training set's variance
+
+
+def map_name(part: str, quantity: str) -> str:
+    """Return the name of an array of the map, e.g. ``target_components``."""
+    return f"{part}_{quantity}"
+
+
+#: Melting (``nanoclusters.melting``): one row per temperature, ascending.
+TEMPERATURES = "temperatures"  # K, (S,), of the thermostat
+BULK_FRACTIONS = "bulk_fractions"  # of the bulk's melting point, (S,)
+MEASURED_TEMPERATURES = "measured_temperatures"  # K, (S,), of the motion
+POTENTIAL_ENERGIES = "potential_energies"  # eV/atom, (S,)
+TOTAL_ENERGIES = "total_energies"  # eV/atom, (S,)
+TOTAL_ENERGY_ERRORS = "total_energy_errors"  # eV/atom, (S,), standard errors
+HEAT_CAPACITIES = "heat_capacities"  # k/atom, (S,), from fluctuations of the energy
+HEAT_CAPACITIES_BY_SLOPE = "heat_capacities_by_slope"  # k/atom, (S,), from the curve
+LINDEMANN = "lindemann"  # (S,), over a whole run
+LINDEMANN_ERRORS = "lindemann_errors"  # (S,), standard errors by blocks
+LINDEMANN_SURFACE = "lindemann_surface"  # (S,), of atoms with at most 10 neighbours at the start
+LINDEMANN_CORE = "lindemann_core"  # (S,), of all others
+LINDEMANN_BLOCKS = "lindemann_blocks"  # (S, B), in each stretch of time on its own
+LINDEMANN_ATOMS = "lindemann_atoms"  # (S, N), of each atom
+SURFACE_ATOMS = "surface_atoms"  # (N,), 1 for surface, 0 for core
+
 #: Unit of each array, as tables of them say it.
 UNITS = {
     SIZES: "atoms",
@@ -40,6 +79,18 @@ UNITS = {
     MODE_SIZES: "atoms",
     DELTA_E: "eV/atom",
     DELTA_Z: "neighbours/atom",
+    TEMPERATURES: "K",
+    BULK_FRACTIONS: "",
+    MEASURED_TEMPERATURES: "K",
+    POTENTIAL_ENERGIES: "eV/atom",
+    TOTAL_ENERGIES: "eV/atom",
+    TOTAL_ENERGY_ERRORS: "eV/atom",
+    HEAT_CAPACITIES: "k/atom",
+    HEAT_CAPACITIES_BY_SLOPE: "k/atom",
+    LINDEMANN: "",
+    LINDEMANN_ERRORS: "",
+    LINDEMANN_SURFACE: "",
+    LINDEMANN_CORE: "",
 }
 
 #: Arrays that share their rows, by the name of their table.
@@ -52,4 +103,9 @@ TABLES = {
     ),
     "curve": (GRID, DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH),
     "modes": (MODE_SIZES, DELTA_E, DELTA_Z),
+    "melting": (
+        *(TEMPERATURES, BULK_FRACTIONS, MEASURED_TEMPERATURES, POTENTIAL_ENERGIES),
+        *(TOTAL_ENERGIES, TOTAL_ENERGY_ERRORS, HEAT_CAPACITIES, HEAT_CAPACITIES_BY_SLOPE),
+        *(LINDEMANN, LINDEMANN_ERRORS, LINDEMANN_SURFACE, LINDEMANN_CORE),
+    ),
 }
