@@ -23,27 +23,22 @@ MODE_SIZES = "mode_sizes"  # number of atoms, (W,)
 DELTA_E = "delta_e"  # eV/atom, (W,), equation 4
 DELTA_Z = "delta_z"  # neighbours per atom, (W,), equation 3
 
-#: Coordination numbers of a training set and a target: one row per number.
+#: Atoms of a training set and a target by coordination number: one row per number. The second
+#: dimension is the group of frames: cluster, surface, bulk.
 COORDINATION_NUMBERS = "coordination_numbers"  # (K,)
+TRAINING_ATOMS = "training_atoms"  # (3, K)
+TARGET_ATOMS = "target_atoms"  # (3, K)
 
-
-def atoms_name(part: str, group: str) -> str:
-    """Return the name of atoms by coordination number, e.g. ``atoms_training_cluster``, (K,)."""
-    return f"atoms_{part}_{group}"
-
-
-#: Environments of a training set and a target on one map; each for a part, see `map_name`.
-COMPONENTS = "components"  # (S, C), principal components of SOAP vectors
-DISTANCES = "distances"  # (S,), to the nearest environment of (another frame of) the training set
-ATOM_PLACES = "atoms"  # (S,), places in the flat arrays of the frames
-FRAME_PLACES = "frames"  # (S,), index of the frame
-EXPLAINED = "explained_variance"  # (C,), share of the training set's variance
-
-
-def map_name(part: str, quantity: str) -> str:
-    """Return the name of an array of the map, e.g. ``target_components``."""
-    return f"{part}_{quantity}"
-
+#: Environments of a training set and a target on one map: one row per atom that was drawn.
+TRAINING_COMPONENTS = "training_components"  # (C, S), principal components of SOAP vectors
+TRAINING_DISTANCES = "training_distances"  # (S,), to the nearest in another training frame
+TRAINING_FRAMES = "training_frames"  # (S,), index of the frame
+TRAINING_PLACES = "training_places"  # (S,), place of the atom in the frame
+TARGET_COMPONENTS = "target_components"  # (C, T)
+TARGET_DISTANCES = "target_distances"  # (T,), to the nearest of the training set
+TARGET_FRAMES = "target_frames"  # (T,)
+TARGET_PLACES = "target_places"  # (T,)
+EXPLAINED_VARIANCE = "explained_variance"  # (C,), share along each component
 
 #: Melting (``nanoclusters.melting``): one row per temperature, ascending.
 TEMPERATURES = "temperatures"  # K, (S,), of the thermostat
@@ -58,7 +53,7 @@ LINDEMANN = "lindemann"  # (S,), over a whole run
 LINDEMANN_ERRORS = "lindemann_errors"  # (S,), standard errors by blocks
 LINDEMANN_SURFACE = "lindemann_surface"  # (S,), of atoms with at most 10 neighbours at the start
 LINDEMANN_CORE = "lindemann_core"  # (S,), of all others
-LINDEMANN_BLOCKS = "lindemann_blocks"  # (S, B), in each stretch of time on its own
+LINDEMANN_BLOCKS = "lindemann_blocks"  # (B, S), in each stretch of time on its own
 LINDEMANN_ATOMS = "lindemann_atoms"  # (S, N), of each atom
 SURFACE_ATOMS = "surface_atoms"  # (N,), 1 for surface, 0 for core
 
@@ -91,6 +86,21 @@ UNITS = {
     LINDEMANN_ERRORS: "",
     LINDEMANN_SURFACE: "",
     LINDEMANN_CORE: "",
+    LINDEMANN_BLOCKS: "",
+    LINDEMANN_ATOMS: "",
+    SURFACE_ATOMS: "",
+    COORDINATION_NUMBERS: "neighbours",
+    TRAINING_ATOMS: "atoms",
+    TARGET_ATOMS: "atoms",
+    TRAINING_COMPONENTS: "",
+    TRAINING_DISTANCES: "",
+    TRAINING_FRAMES: "",
+    TRAINING_PLACES: "",
+    TARGET_COMPONENTS: "",
+    TARGET_DISTANCES: "",
+    TARGET_FRAMES: "",
+    TARGET_PLACES: "",
+    EXPLAINED_VARIANCE: "",
 }
 
 #: Arrays that share their rows, by the name of their table.
@@ -107,5 +117,13 @@ TABLES = {
         *(TEMPERATURES, BULK_FRACTIONS, MEASURED_TEMPERATURES, POTENTIAL_ENERGIES),
         *(TOTAL_ENERGIES, TOTAL_ENERGY_ERRORS, HEAT_CAPACITIES, HEAT_CAPACITIES_BY_SLOPE),
         *(LINDEMANN, LINDEMANN_ERRORS, LINDEMANN_SURFACE, LINDEMANN_CORE),
+        LINDEMANN_BLOCKS,
     ),
+    "melting_atoms": (SURFACE_ATOMS, LINDEMANN_ATOMS),
+    "coordination": (COORDINATION_NUMBERS, TRAINING_ATOMS, TARGET_ATOMS),
+    "training_environments": (
+        *(TRAINING_FRAMES, TRAINING_PLACES, TRAINING_DISTANCES, TRAINING_COMPONENTS),
+    ),
+    "target_environments": (TARGET_FRAMES, TARGET_PLACES, TARGET_DISTANCES, TARGET_COMPONENTS),
+    "components": (EXPLAINED_VARIANCE,),
 }

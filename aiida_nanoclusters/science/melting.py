@@ -168,7 +168,7 @@ def curve_arrays(
         keys.LINDEMANN_ERRORS: np.array([p.index_error for p in points]),
         keys.LINDEMANN_SURFACE: np.array([p.surface for p in points]),
         keys.LINDEMANN_CORE: np.array([p.core for p in points]),
-        keys.LINDEMANN_BLOCKS: np.array([p.blocks for p in points]),
+        keys.LINDEMANN_BLOCKS: np.array([p.blocks for p in points]).T,
         keys.LINDEMANN_ATOMS: np.array([p.atoms for p in points]),
         keys.SURFACE_ATOMS: surface.astype(np.int64),
     }
