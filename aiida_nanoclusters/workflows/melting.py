@@ -51,6 +51,8 @@ def validate_settings(value: Dict, _) -> str | None:
             return f"settings: `{name}` is {settings[name]!r}, give a whole number from 1"
     if not 0 < low < high:
         return "settings: `lindemann` must be two indices, the lower first, e.g. [0.10, 0.15]"
+    if any("temperature" in settings[name] for name in ("equilibration", "production")):
+        return "settings: `temperature` is the ladder's, take it out of the stages"
     try:
         *_, production = parse_stages(stages_at(300.0, settings))
     except (TypeError, ValueError) as error:
@@ -94,7 +96,7 @@ def validate_cluster(value: Dict | None, _) -> str | None:
     try:
         if not math.isfinite(element(symbol).melting_point):
             return f"no melting point for {symbol}: add it to ELEMENTS"
-        near = motif_family(motif, 4, 2 * size + 20, shape="regular")
+        near = motif_family(motif, 4, 3 * size + 100, shape="regular")
     except ValueError as error:
         return str(error)
     sizes = sorted((member.size for member in near), key=lambda n: abs(n - size))
