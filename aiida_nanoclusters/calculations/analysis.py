@@ -15,6 +15,7 @@ from aiida_nanoclusters.science.coordination import (
     CoordinationDensity,
     coordination_coverage,
     coordination_density,
+    frame_groups,
 )
 from aiida_nanoclusters.science.environment_map import (
     MOST,
@@ -150,7 +151,9 @@ def _map_node(found: EnvironmentMap, ours: Frames, theirs: Frames) -> ArrayData:
         arrays = (components.T, distances, owners, atoms - frames.offsets[owners])
         for name, array in zip(names, arrays, strict=True):
             node.set_array(name, array)
-    node.base.attributes.set("threshold", found.threshold)
+    groups = frame_groups(ours)[_owners(ours, found.training_atoms)]
+    node.set_array(keys.TRAINING_GROUPS, np.array([GROUPS.index(str(g)) for g in groups]))
+    node.base.attributes.set_many({"threshold": found.threshold, "groups": list(GROUPS)})
     return node
 
 

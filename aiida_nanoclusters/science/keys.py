@@ -34,6 +34,7 @@ TRAINING_COMPONENTS = "training_components"  # (C, S), principal components of S
 TRAINING_DISTANCES = "training_distances"  # (S,), to the nearest in another training frame
 TRAINING_FRAMES = "training_frames"  # (S,), index of the frame
 TRAINING_PLACES = "training_places"  # (S,), place of the atom in the frame
+TRAINING_GROUPS = "training_groups"  # (S,), 0 cluster, 1 surface, 2 bulk
 TARGET_COMPONENTS = "target_components"  # (C, T)
 TARGET_DISTANCES = "target_distances"  # (T,), to the nearest of the training set
 TARGET_FRAMES = "target_frames"  # (T,)
@@ -96,6 +97,7 @@ UNITS = {
     TRAINING_DISTANCES: "",
     TRAINING_FRAMES: "",
     TRAINING_PLACES: "",
+    TRAINING_GROUPS: "",
     TARGET_COMPONENTS: "",
     TARGET_DISTANCES: "",
     TARGET_FRAMES: "",
@@ -122,7 +124,8 @@ TABLES = {
     "melting_atoms": (SURFACE_ATOMS, LINDEMANN_ATOMS),
     "coordination": (COORDINATION_NUMBERS, TRAINING_ATOMS, TARGET_ATOMS),
     "training_environments": (
-        *(TRAINING_FRAMES, TRAINING_PLACES, TRAINING_DISTANCES, TRAINING_COMPONENTS),
+        *(TRAINING_FRAMES, TRAINING_PLACES, TRAINING_GROUPS),
+        *(TRAINING_DISTANCES, TRAINING_COMPONENTS),
     ),
     "target_environments": (TARGET_FRAMES, TARGET_PLACES, TARGET_DISTANCES, TARGET_COMPONENTS),
     "components": (EXPLAINED_VARIANCE,),

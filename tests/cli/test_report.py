@@ -11,8 +11,9 @@ import pytest
 from plotly.io import from_json
 
 from aiida_nanoclusters.cli import report_data as data
-from aiida_nanoclusters.cli.report import ranges, render
+from aiida_nanoclusters.cli.report import render
 from aiida_nanoclusters.cli.report_figures import show
+from aiida_nanoclusters.cli.report_tables import ranges
 from aiida_nanoclusters.cli.report_words import answer_of, gap
 from aiida_nanoclusters.science import magic
 from aiida_nanoclusters.science.clusters import motif_family
