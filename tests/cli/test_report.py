@@ -228,7 +228,8 @@ class Page(HTMLParser):
             self.open.append(tag)
         given = dict(attrs)
         self.ids += [given["id"]] if "id" in given else []
-        self.labels += [given["aria-label"]] if given.get("role") == "img" else []
+        drawn = given.get("role") == "img" and tag != "svg"  # that has a title inside
+        self.labels += [given["aria-label"]] if drawn else []
         self.loads += [given[k] for k in ("src", "href", "srcset", "data") if given.get(k)]
 
     def handle_endtag(self, tag):
