@@ -66,7 +66,7 @@ def words(part: CoveragePart) -> str:
         "environments are as near to one of the training set as its own are to each other."
     )
     poor = [row for row in found["target"] if row["coverage"] < 0.9]
-    if poor:
+    if poor and len(found["target"]) > 1:
         worst = min(poor, key=lambda row: row["coverage"])
         text += f" Least covered: {worst['composition']} ({_percent(worst['coverage'])})."
     return text
@@ -189,6 +189,7 @@ def _map(part: CoveragePart, number: int) -> Picture:
             col=1,
         )
     _distances(figure, arrays, threshold)
+    figure.update_layout(legend={"itemsizing": "constant"})
     explained = arrays[keys.EXPLAINED_VARIANCE]
     for axis, k in ((figure.update_xaxes, 0), (figure.update_yaxes, 1)):
         share = f"{100 * explained[k]:.0f} % of the variance" if k < len(explained) else ""
@@ -205,7 +206,7 @@ def _map(part: CoveragePart, number: int) -> Picture:
         f"Map of environments: training set and {part.target}",
         f"{found['n_training_environments']} environments of the training set and "
         f"{found['n_target_environments']} of {part.target} by two principal components.",
-        style(figure, 480),
+        style(figure, 500),
         ("quantity", "value"),
         rows,
         {"environments": part.uuids["environments"], "coverage": part.uuids["coverage"]},

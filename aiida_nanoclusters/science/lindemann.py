@@ -7,7 +7,8 @@ K. D. Ball, R. S. Berry, J. Chem. Phys. 116, 2323 (2002).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
@@ -32,10 +33,13 @@ class Lindemann:
         Of each atom over the whole trajectory, shape (N,).
     blocks
         Of the cluster in each of several equal stretches of the trajectory, shape (B,).
+    parts
+        Of the pairs of atoms that are both in a part, by its name; NaN for fewer than two atoms.
     """
 
     atoms: Floats
     blocks: Floats
+    parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def index(self) -> float:
@@ -49,12 +53,10 @@ class Lindemann:
             return float("nan")
         return float(self.blocks.std(ddof=1) / np.sqrt(len(self.blocks)))
 
-    def of(self, mask: NDArray[np.bool_]) -> float:
-        """Return the mean over some atoms, given by a mask (N,); NaN where it chooses none."""
-        return float(self.atoms[mask].mean()) if mask.any() else float("nan")
 
-
-def lindemann(positions: Floats, blocks: int = 1) -> Lindemann:
+def lindemann(
+    positions: Floats, blocks: int = 1, parts: Mapping[str, NDArray[np.bool_]] | None = None
+) -> Lindemann:
     r"""Return the Lindemann index of a free cluster.
 
     Of atom i it is the mean over all other atoms j of the relative fluctuation of the distance,
@@ -67,6 +69,9 @@ def lindemann(positions: Floats, blocks: int = 1) -> Lindemann:
         Å, shape (T, N, 3), at equal intervals of time.
     blocks
         Into how many stretches the trajectory is divided, at least two frames each.
+    parts
+        Masks of atoms, (N,) each, such as surface and core. Only pairs within a part count for it:
+        atoms that wander about a solid core change its distances to them, not its own.
 
     Raises
     ------
@@ -90,23 +95,29 @@ def lindemann(positions: Floats, blocks: int = 1) -> Lindemann:
             change = pdist(positions[k]) - start
             moved += change
             spread += change**2
-        of_blocks.append(_atoms(start, moved, spread, len(part)).mean())
+        of_blocks.append(_pairs(start, moved, spread, len(part)).mean())
         total += moved
         squares += spread
-    return Lindemann(_atoms(start, total, squares, count), np.array(of_blocks))
-
-
-def _atoms(start: Floats, moved: Floats, spread: Floats, count: int) -> Floats:
-    """Index of each atom from sums over `count` frames of changes of distances, and of squares."""
-    mean = moved / count
-    variance = np.maximum(spread / count - mean**2, 0)
-    return np.asarray(squareform(np.sqrt(variance) / (start + mean)).sum(axis=1)) / (
-        _size(len(start)) - 1
+    matrix = squareform(_pairs(start, total, squares, count))
+    return Lindemann(
+        atoms=matrix.sum(axis=1) / (size - 1),
+        blocks=np.array(of_blocks),
+        parts={name: _within(matrix, mask) for name, mask in (parts or {}).items()},
     )
 
 
-def _size(pairs: int) -> int:
-    return round((1 + np.sqrt(1 + 8 * pairs)) / 2)
+def _pairs(start: Floats, moved: Floats, spread: Floats, count: int) -> Floats:
+    """Relative fluctuation of each distance from sums of its changes and of their squares."""
+    mean = moved / count
+    variance = np.maximum(spread / count - mean**2, 0)
+    return np.asarray(np.sqrt(variance) / (start + mean))
+
+
+def _within(matrix: Floats, mask: NDArray[np.bool_]) -> float:
+    count = int(mask.sum())
+    if count < 2:
+        return float("nan")
+    return float(matrix[np.ix_(mask, mask)].sum() / (count * (count - 1)))
 
 
 def surface_mask(atoms: Atoms) -> NDArray[np.bool_]:

@@ -63,8 +63,8 @@ class Point:
     heat_capacity
         From fluctuations, eV/(K atom).
     index, index_error, surface, core
-        Lindemann index over a whole run, its standard error by blocks, and its means over surface
-        and core; NaN for a part without atoms.
+        Lindemann index over a whole run, its standard error by blocks, and those of the pairs
+        within surface and within core; NaN for a part of fewer than two atoms.
     atoms
         Lindemann index of each atom, shape (N,).
     blocks
@@ -118,7 +118,8 @@ def measure(
         potentials.append(frames.energies.mean() / size)
         measured.append(kinetic.mean())
         capacities.append(fluctuation_heat_capacity(frames.energies, temperature, moving) / size)
-        indices.append(lindemann(frames.positions.reshape(-1, size, 3), blocks))
+        places = frames.positions.reshape(-1, size, 3)
+        indices.append(lindemann(places, blocks, {"surface": surface, "core": ~surface}))
     atoms = np.mean([found.atoms for found in indices], axis=0)
     every = np.concatenate([found.blocks for found in indices])
     return Point(
@@ -130,8 +131,8 @@ def measure(
         heat_capacity=float(np.mean(capacities)),
         index=float(atoms.mean()),
         index_error=float(every.std(ddof=1) / np.sqrt(len(every))) if len(every) > 1 else np.nan,
-        surface=float(atoms[surface].mean()) if surface.any() else np.nan,
-        core=float(atoms[~surface].mean()) if not surface.all() else np.nan,
+        surface=float(np.mean([found.parts["surface"] for found in indices])),
+        core=float(np.mean([found.parts["core"] for found in indices])),
         atoms=atoms,
         blocks=np.mean([found.blocks for found in indices], axis=0),
     )

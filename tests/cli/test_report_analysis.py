@@ -103,7 +103,7 @@ def test_coverage_stands_with_the_training_set_it_was_computed_of(sets):
     page = Page(render(collect(made)))
     assert {"coverage", "coordination-1", "environments-1"} <= set(page.ids)
     assert "% of the atoms of Cu55" not in page.text
-    assert "Of the atoms of Cu55" in page.text and "Least covered: Cu55" in page.text
+    assert "Of the atoms of Cu55" in page.text
     assert target.uuid in page.text
 
 

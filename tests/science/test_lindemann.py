@@ -57,10 +57,20 @@ def test_only_the_surface_of_a_liquid_shell():
     outer = np.flatnonzero(surface)
     for frame in positions:
         frame[outer] = frame[rng.permutation(outer)]
-    found = lindemann(positions)
-    assert found.of(surface) > 0.3
-    assert found.of(surface) > found.index > found.of(~surface) > 0
-    assert np.isnan(found.of(np.zeros(55, bool)))
+    found = lindemann(positions, parts={"surface": surface, "core": ~surface})
+    assert found.parts["surface"] > 0.3 and found.parts["core"] < 1e-12
+    # By atom the core is not at rest: its distances to the surface change.
+    assert found.atoms[surface].mean() > found.index > found.atoms[~surface].mean() > 0.05
+
+
+def test_parts_and_whole():
+    """All pairs are those within either part and those between them; one atom has no pair."""
+    positions = einstein_crystal(1, 100, 0.1)
+    everything, one = np.ones(13, bool), np.arange(13) == 0
+    found = lindemann(positions, parts={"all": everything, "one": one, "shell": ~one})
+    assert found.parts["all"] == pytest.approx(found.index)
+    assert np.isnan(found.parts["one"])
+    assert found.parts["shell"] == pytest.approx(lindemann(positions[:, 1:]).index)
 
 
 def test_the_index_of_wandering_atoms_grows_with_time():
