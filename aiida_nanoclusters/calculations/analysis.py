@@ -17,6 +17,7 @@ from aiida_nanoclusters.science.coordination import (
     coordination_density,
     frame_groups,
 )
+from aiida_nanoclusters.science.elements import ELEMENTS
 from aiida_nanoclusters.science.environment_map import (
     MOST,
     QUANTILE,
@@ -49,6 +50,17 @@ def validate_settings(value: Dict, _: Any) -> str | None:
     return None
 
 
+def comparison_problem(training: FramesData, target: FramesData) -> str | None:
+    """Return why two sets cannot be compared, from what the database knows of them."""
+    if len(training) < 2:
+        return "the training set has one frame: distances need at least two"
+    if other := sorted(set(target.elements) - set(training.elements)):
+        return f"the training set knows no {', '.join(other)}: choose another target"
+    if unknown := sorted(set(training.elements) - set(ELEMENTS)):
+        return f"no data for element {', '.join(unknown)}; known: {', '.join(sorted(ELEMENTS))}"
+    return None
+
+
 @calcfunction
 def compare_environments(
     training: FramesData, target: FramesData, seed: Int, settings: Dict | None = None
@@ -76,7 +88,8 @@ def compare_environments(
     ValueError
         If a setting makes no sense, or the sets cannot be compared; the message names the fix.
     """
-    if settings is not None and (problem := validate_settings(settings, None)):
+    problem = validate_settings(settings, None) if settings is not None else None
+    if problem := problem or comparison_problem(training, target):
         raise ValueError(problem)
     given = settings.get_dict() if settings is not None else {}
     least = given.pop("least", 1)

@@ -52,18 +52,15 @@ def analyse(
     open_profile(profile_name)
     from aiida.orm import Dict, Int
 
-    from aiida_nanoclusters.calculations.analysis import compare_environments
+    from aiida_nanoclusters.calculations.analysis import compare_environments, comparison_problem
 
     known, asked = frames_of(training, TRAINING), frames_of(target, TARGET)
-    try:
-        found: Any = compare_environments(
-            training=known,
-            target=asked,
-            seed=Int(seed),
-            settings=Dict({"most": most, "least": least}),
-        )
-    except ValueError as error:
-        raise Fixable(str(error)) from error
+    if problem := comparison_problem(known, asked):
+        raise Fixable(problem)
+    settings = Dict({"most": most, "least": least})
+    found: Any = compare_environments(
+        training=known, target=asked, seed=Int(seed), settings=settings
+    )
     _print(found)
 
 

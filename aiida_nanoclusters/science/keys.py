@@ -52,9 +52,7 @@ HEAT_CAPACITIES = "heat_capacities"  # k/atom, (S,), from fluctuations of the en
 HEAT_CAPACITIES_BY_SLOPE = "heat_capacities_by_slope"  # k/atom, (S,), from the curve
 LINDEMANN = "lindemann"  # (S,), over a whole run
 LINDEMANN_ERRORS = "lindemann_errors"  # (S,), standard errors by blocks
-LINDEMANN_SURFACE = (
-    "lindemann_surface"  # (S,), pairs of atoms with up to 10 neighbours
-)
+LINDEMANN_SURFACE = "lindemann_surface"  # (S,), pairs of atoms with up to 10 neighbours
 LINDEMANN_CORE = "lindemann_core"  # (S,), pairs of all others
 LINDEMANN_BLOCKS = "lindemann_blocks"  # (B, S), in each stretch of time on its own
 LINDEMANN_ATOMS = "lindemann_atoms"  # (S, N), of each atom

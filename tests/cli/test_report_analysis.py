@@ -134,8 +134,10 @@ def test_bad_input_is_one_line(sets, arguments, message):
         "{number}": orm.Int(1).store().uuid,
         "{empty}": process(orm.WorkChainNode, "DatasetWorkChain").uuid,
     }
+    before = orm.QueryBuilder().append(orm.Node).count()
     done = CliRunner().invoke(cli, ["analyse", *(names.get(a, a) for a in arguments)])
     assert done.exit_code == 2
+    assert orm.QueryBuilder().append(orm.Node).count() == before
     assert message in done.output and "Traceback" not in done.output
 
 
