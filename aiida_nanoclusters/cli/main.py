@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from aiida_nanoclusters import __version__
+from aiida_nanoclusters.cli.analyse import analyse
 from aiida_nanoclusters.cli.doctor import doctor
 from aiida_nanoclusters.cli.explain import explain
 from aiida_nanoclusters.cli.find import find
@@ -31,7 +32,7 @@ def cli() -> None:
 
 commands = (
     *(setup, doctor, status, report),
-    *(find, explain, reproduce),
+    *(find, explain, reproduce, analyse),
     *(publish, import_command, trust_command, import_labels),
 )
 for command in commands:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,10 +17,8 @@ from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile,
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-    from aiida_nanoclusters.cli.report_data import StageRow, Structure, StudyReport
+    from aiida_nanoclusters.cli.report_data import Structure, StudyReport
 
-#: Most processes a report lists one by one.
-MOST_PROCESSES = 1500
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[−+]?\d[\d.e−]*( %)?|–")
 
@@ -40,8 +38,9 @@ _NUMBER = re.compile(r"[−+]?\d[\d.e−]*( %)?|–")
 def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, open_it: bool) -> None:
     """Write one HTML file that tells a study: answers, pictures, structures, provenance.
 
-    UUID (or pk) is that of a study, or of one part of it: data set, training, size scan or
-    crossover. It may still run, or have stopped half-way. The file needs no network.
+    UUID (or pk) is that of a study, or of one part of it: data set, training, size scan,
+    crossover; or of a melting. It may still run, or have stopped half-way. The file needs no
+    network.
     """
     open_profile(profile_name)
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
@@ -94,7 +93,10 @@ def render(report: StudyReport) -> str:
 
     from aiida_nanoclusters import __version__
     from aiida_nanoclusters.cli.progress import duration
+    from aiida_nanoclusters.cli.report_coverage import coverage_rows
     from aiida_nanoclusters.cli.report_figures import show
+    from aiida_nanoclusters.cli.report_melting import sign_rows
+    from aiida_nanoclusters.cli.report_tables import tables
     from aiida_nanoclusters.cli.report_words import bulk_rows, search_sentence
 
     environment = Environment(
@@ -110,13 +112,15 @@ def render(report: StudyReport) -> str:
         search=search_sentence,
         bulk=bulk_rows,
         numeric_columns=_numeric_columns,
+        coverage_rows=coverage_rows,
+        sign_rows=sign_rows,
     )
     environment.tests["uuid"] = lambda cell: isinstance(cell, str) and bool(_UUID.fullmatch(cell))
     context = {
         **_pictures(report),
         **_texts(report),
         **_structures(report),
-        **_tables(report),
+        **tables(report),
         "css": _source(environment, "report.css"),
         "script": _source(environment, "report.js"),
         "plotly": plotly.offline.get_plotlyjs(),
@@ -141,7 +145,13 @@ def _numeric_columns(rows: Sequence[Sequence[Any]]) -> list[bool]:
 
 
 def _pictures(report: StudyReport) -> dict[str, Any]:
-    from aiida_nanoclusters.cli import report_crossing, report_figures, report_sizes
+    from aiida_nanoclusters.cli import (
+        report_coverage,
+        report_crossing,
+        report_figures,
+        report_melting,
+        report_sizes,
+    )
 
     training, scan = report.training, report.scan
     crossovers = []
@@ -164,6 +174,11 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
         "curves": report_figures.learning_curves(training.curves) if training else None,
         "parities": report_figures.parity(training) if training else [],
         "sets": report_figures.SETS.items(),
+        "caloric": report_melting.caloric_curve(report.melting) if report.melting else None,
+        "coverages": [
+            (part, report_coverage.words(part), report_coverage.pictures(part, number))
+            for number, part in enumerate(report.coverages, start=1)
+        ],
     }
 
 
@@ -176,6 +191,7 @@ def _texts(report: StudyReport) -> dict[str, Any]:
         "TrainWorkChain": "learnt potentials",
         "SizeScanWorkChain": "magic sizes",
         "CrossoverWorkChain": "from cluster to crystal",
+        "MeltingWorkChain": "melting",
     }[report.kind]
     exit_status = f", exit status {report.exit_status}" if report.exit_status else ""
     return {
@@ -227,154 +243,6 @@ def _structures(report: StudyReport) -> dict[str, Any]:
     }
 
 
-def _tables(report: StudyReport) -> dict[str, Any]:
-    from aiida_nanoclusters.cli.progress import duration
-
-    scan, training, dataset = report.scan, report.training, report.dataset
-    parts = [
-        p
-        for p in ("training", "validation", "test", "frames")
-        if dataset and any(p in g.parts for g in dataset.groups)
-    ]
-    processes = [(stage, p) for stage in report.stages for p in stage.processes]
-    return {
-        "magic_rows": [
-            (
-                m.size,
-                m.second_difference,
-                m.uncertainty,
-                None if m.probability is None else f"{100 * m.probability:.0f} %",
-                scan.kind(m.size),
-                scan.uuids.get("magic", ""),
-            )
-            for m in scan.magic
-        ]
-        if scan
-        else [],
-        "error_rows": [
-            (
-                e.part,
-                e.group,
-                e.member,
-                e.frames,
-                *(
-                    _three(x)
-                    for x in (
-                        e.energy_rmse,
-                        e.energy_mae,
-                        e.energy_mean,
-                        e.forces_rmse,
-                        e.forces_mae,
-                    )
-                ),
-            )
-            for e in training.errors
-        ]
-        if training
-        else [],
-        "motif_rows": list(training.motif_difference.members.items())
-        if training and training.motif_difference
-        else [],
-        "deviation_rows": [
-            (d.part, _three(d.mean), _three(d.largest), _three(d.correlation))
-            for d in training.deviations
-        ]
-        if training
-        else [],
-        "alignment_rows": [
-            (
-                a.member,
-                f"damping {_three(a.damping)}" if a.applied else f"left as it was: {a.reason}",
-                a.held_out,
-                _three(a.before),
-                _three(a.blind),
-                _three(a.forces_before),
-                _three(a.forces_after),
-                a.uuid,
-            )
-            for a in training.alignments
-        ]
-        if training
-        else [],
-        "potential_rows": [
-            (p.member, p.kind, p.cutoff, p.level_of_theory, p.uuid, p.compiled_uuid)
-            for p in training.potentials
-        ]
-        if training
-        else [],
-        "dataset_columns": ["configuration type", "sizes", *parts],
-        "dataset_rows": list(_dataset_rows(report, parts)),
-        "stage_rows": [
-            (
-                "  " * s.depth + s.label,
-                s.done,
-                s.failed,
-                s.active,
-                s.cached,
-                _exits(s),
-                duration(s.duration),
-                s.processes[0].uuid,
-            )
-            for s in report.stages
-        ],
-        "process_rows": [
-            (
-                "  " * p.depth + p.label,
-                p.state,
-                p.exit_status,
-                duration(p.duration),
-                "yes" if p.cached else "",
-                p.message,
-                p.uuid,
-            )
-            for _, p in processes[:MOST_PROCESSES]
-        ],
-        "process_count": len(processes),
-        "processes_left_out": max(0, len(processes) - MOST_PROCESSES),
-        "code_rows": [(c.label, c.computer, c.executable, c.jobs, c.uuid) for c in report.codes],
-        "version_rows": [(v.package, v.version, v.source) for v in report.versions],
-    }
-
-
-def _exits(stage: StageRow) -> str:
-    """State and exit status of one process; of several each status with its count."""
-    states = [
-        p.state if p.exit_status is None else f"{p.state} [{p.exit_status}]"
-        for p in stage.processes
-    ]
-    if len(states) == 1:
-        return states[0]
-    return ", ".join(f"{states.count(s)} × {s}" for s in sorted(set(states)))
-
-
-def _three(value: float | None) -> str:
-    from aiida_nanoclusters.cli.report_figures import show
-
-    return show(value, 3)
-
-
-def _dataset_rows(report: StudyReport, parts: list[str]) -> Iterator[tuple[Any, ...]]:
-    if report.dataset is None:
-        return
-    for group in report.dataset.groups:
-        yield (group.config_type, ranges(group.sizes), *(group.parts.get(p, 0) for p in parts))
-    totals = (sum(g.parts.get(p, 0) for g in report.dataset.groups) for p in parts)
-    yield ("all", "", *totals)
-
-
-def ranges(sizes: tuple[int, ...]) -> str:
-    """Sizes in a few characters: runs of three or more consecutive ones are drawn together."""
-    runs: list[list[int]] = []
-    for n in sizes:
-        if runs and n == runs[-1][-1] + 1:
-            runs[-1].append(n)
-        else:
-            runs.append([n])
-    return ", ".join(
-        f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs
-    )
-
-
 def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
     """Sections that there are, in their order: anchor and name."""
     report = context["report"]
@@ -388,10 +256,12 @@ def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
                 (True, (f"closed-shells-{k}", f"Closed shells{', ' + who if both else ''}"))
                 for k, (who, _, _) in enumerate(context["crossovers"], start=1)
             ),
+            (report.melting, ("melting", "Melting")),
             (report.scan, ("sizes", "Magic sizes")),
             (context["structures"], ("structures", "Structures")),
             (report.training, ("potentials", "Learnt potentials")),
             (report.dataset, ("dataset", "Data set")),
+            (report.coverages, ("coverage", "What the training set covers")),
             (True, ("provenance", "Where every number comes from")),
         )
         if present

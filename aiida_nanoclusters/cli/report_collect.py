@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aiida_nanoclusters.cli import report_data as data
+from aiida_nanoclusters.cli.report_coverage import collect_coverages
+from aiida_nanoclusters.cli.report_melting import collect_melting
 from aiida_nanoclusters.cli.report_provenance import collect_codes, collect_stages, collect_versions
 from aiida_nanoclusters.cli.report_training import collect_training
 from aiida_nanoclusters.cli.stage_picture import draw
@@ -30,6 +32,7 @@ PARTS = {
     "TrainWorkChain": "train",
     "SizeScanWorkChain": "size_scan",
     "CrossoverWorkChain": "crossover",
+    "MeltingWorkChain": "melting",
     "StudyWorkChain": "",
 }
 #: Key by which a study gives its reference to a crossover search.
@@ -84,6 +87,8 @@ def collect(study: ProcessNode) -> data.StudyReport:
         reference=_crossover(
             parts.get("reference_crossover", {}), chains.get("reference_crossover")
         ),
+        melting=collect_melting(parts.get("melting", {})),
+        coverages=collect_coverages(_training_set(parts, chains.get("train"))),
         stages=collect_stages(progress),
         codes=collect_codes(progress),
         versions=collect_versions(progress),
@@ -143,6 +148,17 @@ def _input(process: ProcessNode, name: str) -> Any:
 def _element(parts: Mapping[str, Mapping[str, Any]]) -> str:
     nodes = (node for part in parts.values() for node in part.values())
     return next((", ".join(n.elements) for n in nodes if hasattr(n, "elements")), "")
+
+
+def _training_set(
+    parts: Mapping[str, Mapping[str, Node]], training: WorkChainNode | None
+) -> Node | None:
+    """Frames that potentials were trained on, from the data set or from the training."""
+    made = parts.get("dataset", {}).get("training")
+    if made is not None or training is None:
+        return made
+    found: Node | None = _input(training, "training")
+    return found
 
 
 # -- data set ------------------------------------------------------------------------------

@@ -261,6 +261,32 @@ class CrossoverPart:
 
 
 @dataclass(frozen=True)
+class CoveragePart:
+    """A training set beside a target; arrays as named in `science.keys`."""
+
+    groups: tuple[str, ...]
+    coordination: Mapping[str, Any]
+    environments: Mapping[str, Any]
+    coverage: Mapping[str, Any]
+    uuids: Mapping[str, str]
+
+    @property
+    def target(self) -> str:
+        """Compositions of the target, the first few."""
+        names = [row["composition"] for row in self.coverage["target"]]
+        return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+@dataclass(frozen=True)
+class MeltingPart:
+    """Melting of one cluster; `curve` as named in `science.keys`, `answer` as `judge_melting`."""
+
+    curve: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    uuids: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class ProcessRow:
     """One process: what it was and how it ended."""
 
@@ -308,6 +334,8 @@ class StudyReport:
     scan: ScanPart | None = None
     crossover: CrossoverPart | None = None
     reference: CrossoverPart | None = None
+    melting: MeltingPart | None = None
+    coverages: tuple[CoveragePart, ...] = ()
     stages: tuple[StageRow, ...] = ()
     codes: tuple[Code, ...] = ()
     versions: tuple[Version, ...] = ()

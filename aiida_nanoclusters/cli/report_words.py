@@ -17,6 +17,7 @@ from aiida_nanoclusters.cli.report_data import (
     TrainingPart,
 )
 from aiida_nanoclusters.cli.report_figures import show
+from aiida_nanoclusters.cli.report_melting import melting_answer
 from aiida_nanoclusters.cli.report_training import OVERALL
 from aiida_nanoclusters.science.crossing import Crossing
 from aiida_nanoclusters.science.units import MEV_PER_EV
@@ -60,6 +61,15 @@ def headlines(report: StudyReport) -> list[Headline]:
                     part.uuids.get("answer", ""),
                 )
             )
+    if (melting := report.melting) is not None:
+        cards.append(
+            Headline(
+                f"At what temperature does {melting.answer['cluster']} melt?",
+                melting_answer(melting),
+                _capital(melting.answer["sentence"]),
+                melting.uuids["melting"],
+            )
+        )
     return cards
 
 

@@ -1,4 +1,4 @@
-"""How alike frames are: smooth overlap of atomic positions (SOAP), averaged over a frame's atoms.
+"""How alike frames and atoms are: smooth overlap of atomic positions (SOAP), of atoms or averaged.
 
 SOAP: Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013). Average over atoms: De, Bartók,
 Csányi, Ceriotti, Phys. Chem. Chem. Phys. 18, 13754 (2016). The power spectra are featomic's.
@@ -18,6 +18,7 @@ from aiida_nanoclusters.science.elements import ELEMENTS
 from aiida_nanoclusters.science.frames import Frames
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 # In bond lengths: the second shell of neighbours and most of the third; the width of an atom.
 _CUTOFF, _SMOOTHING, _WIDTH = 2.0, 0.5, 0.15
@@ -60,6 +61,51 @@ def describe_frames(frames: Frames, bond: float | None = None) -> Floats:
     for start, stop in _chunks(frames):
         systems = [_system(frames, i, _CUTOFF * bond) for i in range(start, stop)]
         vectors.append(_sum_over_atoms(calculator.compute(systems), stop - start, pairs))
+    found = np.concatenate(vectors)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
+
+
+def describe_atoms(
+    frames: Frames, atoms: Ints, bond: float, elements: list[str] | None = None
+) -> Floats:
+    """Return the SOAP vector of each chosen atom, of length 1.
+
+    Parameters
+    ----------
+    frames
+        As in :func:`describe_frames`.
+    atoms
+        Places in the flat arrays of `frames`, each once, ascending; shape (S,).
+    bond
+        As in :func:`describe_frames`.
+    elements
+        To which the vectors have entries; those of `frames` by default.
+
+    Returns
+    -------
+    numpy.ndarray, shape (S, D)
+        D as in :func:`describe_frames`.
+    """
+    from featomic import SoapPowerSpectrum
+    from metatensor import Labels
+
+    if not bond > 0:
+        raise ValueError(f"`bond` is {bond} Å: it must be positive")
+    calculator = SoapPowerSpectrum(**_settings(bond))
+    kinds = sorted(atomic_numbers[e] for e in elements or frames.elements)
+    pairs = list(combinations_with_replacement(kinds, 2))
+    owners = np.searchsorted(frames.offsets, atoms, side="right") - 1
+    vectors = []
+    for start, stop in _chunks(frames):
+        own = (owners >= start) & (owners < stop)
+        used, places = np.unique(owners[own], return_inverse=True)
+        if not len(used):
+            continue
+        systems = [_system(frames, i, _CUTOFF * bond) for i in used]
+        within = atoms[own] - frames.offsets[owners[own]]
+        samples = np.column_stack([places, within]).astype(np.int32)
+        spectra = calculator.compute(systems, selected_samples=Labels(["system", "atom"], samples))
+        vectors.append(_of_atoms(spectra, samples, pairs))
     found = np.concatenate(vectors)
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
@@ -123,3 +169,14 @@ def _sum_over_atoms(spectra: Any, count: int, pairs: list[tuple[int, int]]) -> F
         pair = pairs.index((int(key["neighbor_1_type"]), int(key["neighbor_2_type"])))
         np.add.at(total[:, pair], np.asarray(block.samples.column("system")), block.values)
     return total.reshape(count, -1)
+
+
+def _of_atoms(spectra: Any, samples: NDArray[np.int32], pairs: list[tuple[int, int]]) -> Floats:
+    """Lay out the power spectra of atoms in the order of `samples`, (S, D)."""
+    place = {(int(system), int(atom)): k for k, (system, atom) in enumerate(samples)}
+    found = np.zeros((len(samples), len(pairs), len(spectra.block(0).properties)))
+    for key, block in spectra.items():
+        pair = pairs.index((int(key["neighbor_1_type"]), int(key["neighbor_2_type"])))
+        rows = [place[int(s), int(a)] for s, a in np.asarray(block.samples.values)[:, :2]]
+        found[rows, pair] += np.asarray(block.values)
+    return found.reshape(len(samples), -1)

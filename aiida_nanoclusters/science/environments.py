@@ -28,9 +28,9 @@ CLASSES = ("other", "fcc", "hcp", "bcc", "icosahedral", "fivefold", "surface")
 
 #: First over second neighbour distance in fcc, hcp and (nearly) Mackay packings: the middle.
 _MIDWAY = (1 + sqrt(2)) / 2
-# Atoms with at most this many neighbours are surface, whatever surrounds them: a (110) facet leaves
-# its second layer 11, a re-entrant groove 10.
-_SURFACE_COORDINATION = 10
+#: Atoms with at most this many neighbours are surface, whatever surrounds them: a (110) facet
+#: leaves its second layer 11, a re-entrant groove 10.
+SURFACE_COORDINATION = 10
 
 
 def neighbour_cutoff(atoms: Atoms) -> float:
@@ -174,7 +174,7 @@ def common_neighbour_analysis(atoms: Atoms, cutoff: float | None = None) -> Ints
 
     z = coordination[: len(atoms)]
     n421, n422, n555, n444, n666 = (around(s) for s in (421, 422, 555, 444, 666))
-    classes[z <= _SURFACE_COORDINATION] = CLASSES.index("surface")
+    classes[z <= SURFACE_COORDINATION] = CLASSES.index("surface")
     classes[(z == 12) & (n421 == 12)] = CLASSES.index("fcc")
     classes[(z == 12) & (n421 == 6) & (n422 == 6)] = CLASSES.index("hcp")
     classes[(z == 14) & (n666 == 8) & (n444 == 6)] = CLASSES.index("bcc")

@@ -23,6 +23,41 @@ MODE_SIZES = "mode_sizes"  # number of atoms, (W,)
 DELTA_E = "delta_e"  # eV/atom, (W,), equation 4
 DELTA_Z = "delta_z"  # neighbours per atom, (W,), equation 3
 
+#: Atoms of a training set and a target by coordination number: one row per number. The second
+#: dimension is the group of frames: cluster, surface, bulk.
+COORDINATION_NUMBERS = "coordination_numbers"  # (K,)
+TRAINING_ATOMS = "training_atoms"  # (3, K)
+TARGET_ATOMS = "target_atoms"  # (3, K)
+
+#: Environments of a training set and a target on one map: one row per atom that was drawn.
+TRAINING_COMPONENTS = "training_components"  # (C, S), principal components of SOAP vectors
+TRAINING_DISTANCES = "training_distances"  # (S,), to the nearest in another training frame
+TRAINING_FRAMES = "training_frames"  # (S,), index of the frame
+TRAINING_PLACES = "training_places"  # (S,), place of the atom in the frame
+TRAINING_GROUPS = "training_groups"  # (S,), 0 cluster, 1 surface, 2 bulk
+TARGET_COMPONENTS = "target_components"  # (C, T)
+TARGET_DISTANCES = "target_distances"  # (T,), to the nearest of the training set
+TARGET_FRAMES = "target_frames"  # (T,)
+TARGET_PLACES = "target_places"  # (T,)
+EXPLAINED_VARIANCE = "explained_variance"  # (C,), share along each component
+
+#: Melting (``nanoclusters.melting``): one row per temperature, ascending.
+TEMPERATURES = "temperatures"  # K, (S,), of the thermostat
+BULK_FRACTIONS = "bulk_fractions"  # of the bulk's melting point, (S,)
+MEASURED_TEMPERATURES = "measured_temperatures"  # K, (S,), of the motion
+POTENTIAL_ENERGIES = "potential_energies"  # eV/atom, (S,)
+TOTAL_ENERGIES = "total_energies"  # eV/atom, (S,)
+TOTAL_ENERGY_ERRORS = "total_energy_errors"  # eV/atom, (S,), standard errors
+HEAT_CAPACITIES = "heat_capacities"  # k/atom, (S,), from fluctuations of the energy
+HEAT_CAPACITIES_BY_SLOPE = "heat_capacities_by_slope"  # k/atom, (S,), from the curve
+LINDEMANN = "lindemann"  # (S,), over a whole run
+LINDEMANN_ERRORS = "lindemann_errors"  # (S,), standard errors by blocks
+LINDEMANN_SURFACE = "lindemann_surface"  # (S,), pairs of atoms with up to 10 neighbours
+LINDEMANN_CORE = "lindemann_core"  # (S,), pairs of all others
+LINDEMANN_BLOCKS = "lindemann_blocks"  # (B, S), in each stretch of time on its own
+LINDEMANN_ATOMS = "lindemann_atoms"  # (S, N), of each atom
+SURFACE_ATOMS = "surface_atoms"  # (N,), 1 for surface, 0 for core
+
 #: Unit of each array, as tables of them say it.
 UNITS = {
     SIZES: "atoms",
@@ -40,6 +75,34 @@ UNITS = {
     MODE_SIZES: "atoms",
     DELTA_E: "eV/atom",
     DELTA_Z: "neighbours/atom",
+    TEMPERATURES: "K",
+    BULK_FRACTIONS: "",
+    MEASURED_TEMPERATURES: "K",
+    POTENTIAL_ENERGIES: "eV/atom",
+    TOTAL_ENERGIES: "eV/atom",
+    TOTAL_ENERGY_ERRORS: "eV/atom",
+    HEAT_CAPACITIES: "k/atom",
+    HEAT_CAPACITIES_BY_SLOPE: "k/atom",
+    LINDEMANN: "",
+    LINDEMANN_ERRORS: "",
+    LINDEMANN_SURFACE: "",
+    LINDEMANN_CORE: "",
+    LINDEMANN_BLOCKS: "",
+    LINDEMANN_ATOMS: "",
+    SURFACE_ATOMS: "",
+    COORDINATION_NUMBERS: "neighbours",
+    TRAINING_ATOMS: "atoms",
+    TARGET_ATOMS: "atoms",
+    TRAINING_COMPONENTS: "",
+    TRAINING_DISTANCES: "",
+    TRAINING_FRAMES: "",
+    TRAINING_PLACES: "",
+    TRAINING_GROUPS: "",
+    TARGET_COMPONENTS: "",
+    TARGET_DISTANCES: "",
+    TARGET_FRAMES: "",
+    TARGET_PLACES: "",
+    EXPLAINED_VARIANCE: "",
 }
 
 #: Arrays that share their rows, by the name of their table.
@@ -52,4 +115,18 @@ TABLES = {
     ),
     "curve": (GRID, DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH),
     "modes": (MODE_SIZES, DELTA_E, DELTA_Z),
+    "melting": (
+        *(TEMPERATURES, BULK_FRACTIONS, MEASURED_TEMPERATURES, POTENTIAL_ENERGIES),
+        *(TOTAL_ENERGIES, TOTAL_ENERGY_ERRORS, HEAT_CAPACITIES, HEAT_CAPACITIES_BY_SLOPE),
+        *(LINDEMANN, LINDEMANN_ERRORS, LINDEMANN_SURFACE, LINDEMANN_CORE),
+        LINDEMANN_BLOCKS,
+    ),
+    "melting_atoms": (SURFACE_ATOMS, LINDEMANN_ATOMS),
+    "coordination": (COORDINATION_NUMBERS, TRAINING_ATOMS, TARGET_ATOMS),
+    "training_environments": (
+        *(TRAINING_FRAMES, TRAINING_PLACES, TRAINING_GROUPS),
+        *(TRAINING_DISTANCES, TRAINING_COMPONENTS),
+    ),
+    "target_environments": (TARGET_FRAMES, TARGET_PLACES, TARGET_DISTANCES, TARGET_COMPONENTS),
+    "components": (EXPLAINED_VARIANCE,),
 }

@@ -38,6 +38,7 @@ PORTABLE = (
 VERBS = {
     **{name: name for name in ("train", "compile", "evaluate", "label", "relax", "anneal")},
     "size_scan": "anneal",
+    "melting": "anneal",
     "basin_hopping": "relax",
     "crossover": "relax",
     "reference": "relax",

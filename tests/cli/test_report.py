@@ -11,8 +11,9 @@ import pytest
 from plotly.io import from_json
 
 from aiida_nanoclusters.cli import report_data as data
-from aiida_nanoclusters.cli.report import ranges, render
+from aiida_nanoclusters.cli.report import render
 from aiida_nanoclusters.cli.report_figures import show
+from aiida_nanoclusters.cli.report_tables import ranges
 from aiida_nanoclusters.cli.report_words import answer_of, gap
 from aiida_nanoclusters.queries.programs import Code, Version
 from aiida_nanoclusters.science import magic
@@ -228,7 +229,8 @@ class Page(HTMLParser):
             self.open.append(tag)
         given = dict(attrs)
         self.ids += [given["id"]] if "id" in given else []
-        self.labels += [given["aria-label"]] if given.get("role") == "img" else []
+        drawn = given.get("role") == "img" and tag != "svg"  # that has a title inside
+        self.labels += [given["aria-label"]] if drawn else []
         self.loads += [given[k] for k in ("src", "href", "srcset", "data") if given.get(k)]
 
     def handle_endtag(self, tag):

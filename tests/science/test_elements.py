@@ -45,3 +45,17 @@ def test_valence_of_jellium():
 def test_unknown_element_names_the_known_ones():
     with pytest.raises(ValueError, match=r"'Xx'.*Ag, Al, Ar, Au, Cu"):
         element("Xx")
+
+
+@pytest.mark.parametrize("symbol", sorted(ELEMENTS))
+def test_melting_points_agree_with_an_independent_table(symbol):
+    from pymatgen.core import Element
+
+    assert element(symbol).melting_point == pytest.approx(Element(symbol).melting_point, rel=2e-3)
+
+
+def test_cutoff_lies_between_the_shells():
+    """First and second shell: fcc at 1 and sqrt(2), diamond at 1 and sqrt(8/3) bond lengths."""
+    assert element("Cu").shell_cutoff == pytest.approx(3.6146 * (1 / 2**0.5 + 1) / 2)
+    si = 5.4306 * (3**0.5 / 4 + 1 / 2**0.5) / 2
+    assert element("Si").shell_cutoff == pytest.approx(si)

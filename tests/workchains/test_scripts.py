@@ -52,6 +52,11 @@ def test_help_tells_what_it_does(laptop, name) -> None:
         (("anneal", *EAM, "--sizes", "7..9"), "write them as 7-9,55"),
         (("anneal", *EAM, "--sizes", "0"), "whole numbers of atoms"),
         (("basin_hopping", *EAM, "--sizes", "1"), "give numbers of atoms from 2 up"),
+        (("melting", *EAM), "give either --size N"),
+        (("melting", *EAM, "--size", "56"), "no icosahedron of 56 atoms: the nearest have"),
+        (("melting", *EAM, "--size", "55", "--element", "Au"), "does not know Au"),
+        (("melting", *EAM, "--frames", "{bare}"), "a cluster of 2 atoms cannot melt"),
+        (("melting", *EAM, "--frames", "{bare}", "--index", "3"), "no frame 3: there are 1"),
         (("label", "missing.xyz", *EAM), "no node `missing.xyz`"),
         (("label", "{bare}", "--potential", "1", "--potential", "2"), "give one, this takes no"),
         (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),
@@ -122,6 +127,13 @@ def test_anneal_prints_a_table(laptop) -> None:
     done = script(laptop, "anneal", "--sizes", "13", "--protocol", "tutorial", *EAM)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"13\s+-33\.525\d\s+Ih\s+icosahedral\s+1\s", done.stdout), done.stdout
+
+
+def test_melting_prints_where_it_melts(laptop) -> None:
+    done = script(laptop, "melting", "--size", "13", "--protocol", "trial", *EAM)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Cu13 (melts at|no melting point)", done.stdout)
+    assert re.search(rf"melting {UUID}\n +curve {UUID}", done.stdout)
 
 
 def test_a_killed_worker_costs_only_its_own_work(laptop) -> None:

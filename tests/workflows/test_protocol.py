@@ -17,7 +17,7 @@ NAMES = sorted(
 @pytest.mark.parametrize("name", NAMES)
 def test_every_protocol_loads(name):
     if name not in ("cp2k", "vasp", "reproduce"):  # theirs are levels of theory, and tolerances
-        published = "shakes" if name == "basin_hopping" else "liu2025"
+        published = {"basin_hopping": "shakes", "melting": "fine"}.get(name, "liu2025")
         assert {"tutorial", published} <= set(protocol_names(name))
     for protocol in (None, *protocol_names(name)):
         values = load_protocol(name, protocol)
