@@ -101,10 +101,10 @@ def test_a_relaxation_is_sampled(cp2k_code):
     assert relaxed[0] > relaxed[1]
 
 
-def test_a_relaxation_that_is_killed_is_sampled_once(cp2k_code, code_on, tmp_path):
+def test_a_relaxation_that_is_killed_is_sampled_once(cp2k_code, killed_once):
     stages = [{**RELAX, "force_tolerance": 1e-3, "sample_steps": 1}]
     enough = "[ $(cat s00000-000-frc-1.xyz 2>/dev/null | wc -l) -ge 24 ]"  # 4 steps
-    code = killed_once(code_on, cp2k_code, tmp_path, enough)
+    code = killed_once(cp2k_code, enough)
     outputs, node = run_stages(code, [rhombus()], stages)
     assert node.is_finished_ok, node.exit_message
     first, _second = jobs_of(node)
