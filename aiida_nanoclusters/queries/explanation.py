@@ -25,6 +25,7 @@ from aiida_nanoclusters.queries.nodes import chunks, kind_of
 from aiida_nanoclusters.queries.programs import Code, Version, codes_of, versions_of
 from aiida_nanoclusters.queries.stages import StageGraph, called, stage_graph
 from aiida_nanoclusters.queries.words import describe
+from aiida_nanoclusters.science.elements import ELEMENTS
 from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names, protocol_stems
 
 _HOUR = 3600.0
@@ -176,6 +177,8 @@ def _sources(process: ProcessNode | None) -> Iterable[Source]:
 def _numbers(processes: list[ProcessNode]) -> Iterable[Numbers]:
     """Plain inputs of the making process and of those around it; equal nodes once."""
     seen: set[str] = set()
+    symbols = (n.value for p in processes for name, n in _inputs(p) if name == "element")
+    symbol = next((symbol for symbol in symbols if symbol in ELEMENTS), None)
     for process in processes:
         for name, node in _inputs(process):
             if node.uuid in seen or not _is_plain(node):
@@ -185,25 +188,25 @@ def _numbers(processes: list[ProcessNode]) -> Iterable[Numbers]:
             if hasattr(node, "get_list"):
                 value = node.get_list()
             ours = "nanoclusters." in (process.process_type or "")
-            protocol = _protocol(value) if ours and isinstance(value, dict) else ""
+            protocol = _protocol(value, symbol) if ours and isinstance(value, dict) else ""
             yield Numbers(kind_of(process), name, value, protocol, node.uuid)
 
 
-def _protocol(settings: Mapping[str, Any]) -> str:
+def _protocol(settings: Mapping[str, Any], symbol: str | None) -> str:
     """Return the protocol that has the same settings, e.g. ``train/moderate``; empty if none."""
-    return next((name for name, parts in _protocols() if settings in parts), "")
+    return next((name for name, parts in _protocols(symbol) if settings in parts), "")
 
 
 @cache
-def _protocols() -> tuple[tuple[str, list[Any]], ...]:
-    """Return every protocol by name, with what of it a work chain takes as one input.
+def _protocols(symbol: str | None) -> tuple[tuple[str, list[Any]], ...]:
+    """Return every protocol of an element by name, with what of it a work chain takes as one input.
 
     That is all of it, all but the seeds, or one of its parts.
     """
     found = []
     for stem in protocol_stems():
         for name in protocol_names(stem):
-            content = load_protocol(stem, name)
+            content = load_protocol(stem, name, element=symbol)
             unseeded = {key: value for key, value in content.items() if key != "seeds"}
             parts = [value for value in content.values() if isinstance(value, dict)]
             found.append((f"{stem}/{name}", [content, unseeded, *parts]))

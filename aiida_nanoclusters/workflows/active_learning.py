@@ -163,7 +163,7 @@ class ActiveLearningWorkChain(WorkChain):
         label
             Inputs of a LabelWorkChain, from its `engine_inputs`: a program of first principles.
         """
-        values = load_protocol("active_learning", protocol, overrides)
+        values = load_protocol("active_learning", protocol, overrides, element=element)
         builder = cls.get_builder()
         builder.element = Str(element)
         builder.training, builder.validation, builder.test = training, validation, test

@@ -95,7 +95,7 @@ class AnnealWorkChain(BatchedWorkChain):
         options
             `metadata.options` of the jobs.
         """
-        values = load_protocol("anneal", protocol, overrides)
+        values = load_protocol("anneal", protocol, overrides, element=element)
         builder = cls.get_builder()
         builder.element = Str(element)
         builder.sizes = List(list(sizes))

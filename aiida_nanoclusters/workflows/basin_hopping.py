@@ -90,7 +90,8 @@ class BasinHoppingWorkChain(WorkChain):
         """Return a builder with the `inputs` of :meth:`.LabelWorkChain.engine_inputs`."""
         builder = cls.get_builder()
         builder.element, builder.sizes = Str(element), List(list(sizes))
-        builder.settings = Dict(load_protocol("basin_hopping", protocol, overrides)["settings"])
+        values = load_protocol("basin_hopping", protocol, overrides, element=element)
+        builder.settings = Dict(values["settings"])
         for name, value in inputs.items():
             setattr(builder, name, value)
         return builder

@@ -107,7 +107,8 @@ class CrossoverWorkChain(WorkChain):
         """
         builder = cls.get_builder()
         builder.element = Str(element)
-        builder.settings = Dict(load_protocol("crossover", protocol, overrides)["settings"])
+        values = load_protocol("crossover", protocol, overrides, element=element)
+        builder.settings = Dict(values["settings"])
         largest = builder.settings["n_max"]
         for port, value in job(code, options, "relax", largest).items():
             builder.lammps[port] = value

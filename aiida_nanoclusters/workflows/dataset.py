@@ -114,10 +114,10 @@ class DatasetWorkChain(SamplingWorkChain):
             The same, for what relaxes and samples; `reference` then only labels, where `label`
             is not given.
         """
-        values = load_protocol("dataset", protocol, overrides)
+        values = load_protocol("dataset", protocol, overrides, element=element)
         builder = cls.get_builder()
         builder.element = Str(element)
-        builder.settings = Dict(hopping_settings(values))
+        builder.settings = Dict(hopping_settings(values, element))
         if labelled is not None:
             builder.labelled = labelled
             return builder

@@ -81,10 +81,10 @@ class ExploreWorkChain(SamplingWorkChain):
             Key of the member that samples; the first where not given.
         """
         changes = {"explore": overrides or {}}
-        values = load_protocol("active_learning", protocol, changes)["explore"]
+        values = load_protocol("active_learning", protocol, changes, element=element)["explore"]
         builder = cls.get_builder()
         builder.element, builder.recipe = Str(element), List(values["recipe"])
-        builder.settings = Dict(hopping_settings(values))
+        builder.settings = Dict(hopping_settings(values, element))
         # What blows up shows what is to be learnt.
         builder.sampler.max_halvings = Int(0)
         sampler = {**job(code, options, "anneal"), "settings": Dict({"keep_failed": True})}

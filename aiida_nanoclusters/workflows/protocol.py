@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from importlib.resources import files
+from math import isnan
 from typing import Any
 
 import yaml
 
+from aiida_nanoclusters.science.elements import element as element_data
+
+_MELTING = re.compile(r"(\d+(?:\.\d+)?) Tm")
+
 
 def load_protocol(
-    name: str, protocol: str | None = None, overrides: Mapping[str, Any] | None = None
+    name: str,
+    protocol: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    element: str | None = None,
 ) -> dict[str, Any]:
     """Return the inputs of a protocol, with `overrides` on top.
 
@@ -23,6 +33,9 @@ def load_protocol(
         One of the names under ``protocols`` in the file; its ``default_protocol`` where None.
     overrides
         Merged last; mappings are merged key by key, all other values are replaced.
+    element
+        Chemical symbol, by which temperatures written as ``0.8 Tm``, parts of the bulk's melting
+        point, become K. They stay as written where it is not given.
 
     Returns
     -------
@@ -32,7 +45,8 @@ def load_protocol(
     Raises
     ------
     ValueError
-        If there is no such file or no such protocol; the message lists the known ones.
+        If there is no such file or no such protocol, the message lists the known ones; or if the
+        element's melting point is needed and not known.
     """
     content = _read(name)
     known = content["protocols"]
@@ -42,7 +56,8 @@ def load_protocol(
             f"unknown protocol `{protocol}` of `{name}`: choose one of {', '.join(known)}"
         )
     changes = {key: value for key, value in (known[protocol] or {}).items() if key != "description"}
-    return merge(merge(content.get("default_inputs") or {}, changes), overrides or {})
+    merged = merge(merge(content.get("default_inputs") or {}, changes), overrides or {})
+    return merged if element is None else _in_kelvin(merged, element)
 
 
 def protocol_names(name: str) -> dict[str, str]:
@@ -66,6 +81,20 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
         else:
             merged[key] = deepcopy(value)
     return merged
+
+
+def _in_kelvin(value: Any, symbol: str) -> Any:
+    """Return `value` with every temperature that is a part of the melting point in K, whole."""
+    if isinstance(value, Mapping):
+        return {key: _in_kelvin(inner, symbol) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_in_kelvin(inner, symbol) for inner in value]
+    if isinstance(value, str) and (match := _MELTING.fullmatch(value)):
+        melting_point = element_data(symbol).melting_point
+        if isnan(melting_point):
+            raise ValueError(f"no melting point of {symbol} is known: write {value} in K")
+        return round(float(match[1]) * melting_point)
+    return value
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -56,11 +56,13 @@ def hopping_problem(inputs: Mapping[str, Any]) -> str | None:
     return None
 
 
-def hopping_settings(values: dict[str, Any]) -> dict[str, Any]:
+def hopping_settings(values: dict[str, Any], symbol: str) -> dict[str, Any]:
     """Return the settings of a protocol, with those of the basin hopping it names, if it does."""
     name = values.pop(HOPPING, None)
-    found = {} if name is None else {HOPPING: load_protocol(HOPPING, name)["settings"]}
-    return {**found, **values["settings"]}
+    if name is None:
+        return dict(values["settings"])
+    found = load_protocol(HOPPING, name, element=symbol)["settings"]
+    return {HOPPING: found, **values["settings"]}
 
 
 class SamplingWorkChain(BatchedWorkChain):

@@ -100,7 +100,9 @@ class SizeScanWorkChain(BatchedWorkChain):
         values = load_protocol("size_scan", protocol, overrides)
         builder = cls.get_builder()
         builder.element = Str(element)
-        builder.settings = Dict(load_protocol("anneal", values["anneal"])["settings"])
+        builder.settings = Dict(
+            load_protocol("anneal", values["anneal"], element=element)["settings"]
+        )
         builder.sizes = List([n for a, b in values["ranges"] for n in range(a, b + 1)])
         largest = max(builder.sizes.get_list())
         for port, value in job(code, options, "anneal", 1).items():

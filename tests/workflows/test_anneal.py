@@ -97,10 +97,13 @@ def test_reference_ranks_again(lmp_code, lennard_jones) -> None:
     ],
 )
 def test_settings_are_checked(aiida_profile, change, message) -> None:
-    settings = load_protocol("anneal", None, {"settings": change})["settings"]
+    settings = load_protocol("anneal", None, {"settings": change}, element="Cu")["settings"]
     assert message in validate_settings(Dict(settings), None)
 
 
 @pytest.mark.parametrize("protocol", ["trial", "tutorial", "moderate", "liu2025"])
 def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
-    assert validate_settings(Dict(load_protocol("anneal", protocol)["settings"]), None) is None
+    assert (
+        validate_settings(Dict(load_protocol("anneal", protocol, element="Cu")["settings"]), None)
+        is None
+    )

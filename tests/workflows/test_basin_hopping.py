@@ -164,7 +164,7 @@ def test_a_potential_of_another_element_is_refused(lmp_code, lennard_jones) -> N
 
 @pytest.mark.parametrize("protocol", sorted(protocol_names("basin_hopping")))
 def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
-    settings = load_protocol("basin_hopping", protocol)["settings"]
+    settings = load_protocol("basin_hopping", protocol, element="Cu")["settings"]
     assert validate_settings(Dict(settings), None) is None
     numbers = {key: value for key, value in settings.items() if key != "relax_stages"}
     assert BasinHopping("Cu", [13], **numbers).next()

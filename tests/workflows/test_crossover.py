@@ -90,7 +90,9 @@ def test_no_crossing_is_said_and_not_invented(lmp_code, eam_potential) -> None:
 def test_a_member_that_is_lost_in_a_round(aiida_profile) -> None:
     """Without an energy of every member a cluster has failed; the search asks for others."""
     families = {"families": ["icosahedron", "truncated octahedron"]}
-    settings = Dict(load_protocol("crossover", "moderate", {"settings": families})["settings"])
+    settings = Dict(
+        load_protocol("crossover", "moderate", {"settings": families}, element="Cu")["settings"]
+    )
     bulk = Dict({"atomic_volume": 11.8, "lattice_constant": 3.615})
     committee = List(["a", "b"])
 
@@ -131,9 +133,13 @@ def test_a_failing_potential_is_told(lmp_code, eam_potential, tmp_path) -> None:
     ],
 )
 def test_settings_are_checked(aiida_profile, change, message) -> None:
-    settings = load_protocol("crossover", "moderate", {"settings": change})["settings"]
+    settings = load_protocol("crossover", "moderate", {"settings": change}, element="Cu")[
+        "settings"
+    ]
     assert message in validate_settings(Dict(settings), None)
-    assert validate_settings(Dict(load_protocol("crossover")["settings"]), None) is None
+    assert (
+        validate_settings(Dict(load_protocol("crossover", element="Cu")["settings"]), None) is None
+    )
 
 
 def test_packages_must_be_compiled(aiida_profile, eam_potential) -> None:
@@ -143,5 +149,5 @@ def test_packages_must_be_compiled(aiida_profile, eam_potential) -> None:
 
 @pytest.mark.parametrize("protocol", ["trial", "tutorial", "moderate", "liu2025"])
 def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
-    settings = load_protocol("crossover", protocol)["settings"]
+    settings = load_protocol("crossover", protocol, element="Cu")["settings"]
     assert validate_settings(Dict(settings), None) is None

@@ -120,7 +120,7 @@ def test_frames_beyond_the_largest_force_are_left_out(aiida_profile) -> None:
 
 @pytest.mark.parametrize("protocol", ["trial", "tutorial", "liu2025"])
 def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
-    values = load_protocol("dataset", protocol)
+    values = load_protocol("dataset", protocol, element="Cu")
     assert validate_settings(Dict(values["settings"]), None) is None
     assert validate_recipe(List(values["recipe"]), None) is None
 
@@ -128,7 +128,14 @@ def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
 def test_what_is_missing_is_named(aiida_profile) -> None:
     assert "sampler, label missing" in validate_inputs({"recipe": List(RECIPE)}, None)
     assert "missing ['total']" in validate_settings(
-        Dict({k: v for k, v in load_protocol("dataset")["settings"].items() if k != "total"}), None
+        Dict(
+            {
+                k: v
+                for k, v in load_protocol("dataset", element="Cu")["settings"].items()
+                if k != "total"
+            }
+        ),
+        None,
     )
 
 

@@ -17,7 +17,11 @@ NAMES = sorted(
 @pytest.mark.parametrize("name", NAMES)
 def test_every_protocol_loads(name):
     if name not in ("cp2k", "vasp", "reproduce"):  # theirs are levels of theory, and tolerances
-        published = {"basin_hopping": "shakes", "melting": "fine"}.get(name, "liu2025")
+        published = {
+            "basin_hopping": "shakes",
+            "melting": "fine",
+            "active_learning": "published",
+        }.get(name, "liu2025")
         assert {"tutorial", published} <= set(protocol_names(name))
     for protocol in (None, *protocol_names(name)):
         values = load_protocol(name, protocol)
@@ -31,6 +35,20 @@ def test_a_warm_training_has_the_same_model():
     for key in ("epochs", "learning_rate"):
         assert warm["training"].pop(key) < cold["training"].pop(key)
     assert warm == cold
+
+
+def test_temperatures_are_parts_of_the_melting_point():
+    written = load_protocol("anneal", "moderate")["settings"]["stages"]
+    assert written[0]["temperature"] == ["0.221 Tm", "1.031 Tm"]
+    copper = load_protocol("anneal", "moderate", element="Cu")["settings"]["stages"]
+    assert copper[0]["temperature"] == [300, 1400]
+    nickel = load_protocol("anneal", "moderate", element="Ni")["settings"]["stages"]
+    assert nickel[0]["temperature"] == [382, 1782]
+    own = {"settings": {"temperature": "0.5 Tm"}}
+    found = load_protocol("basin_hopping", None, own, element="Al")["settings"]
+    assert found["temperature"] == 467
+    with pytest.raises(ValueError, match="no data for element 'Xx'"):
+        load_protocol("anneal", "moderate", element="Xx")
 
 
 def test_overrides_come_last():
