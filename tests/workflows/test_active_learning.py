@@ -1,18 +1,38 @@
-"""Rounds of real trainings, explorations, choices and labels, and what happens where they fail."""
+"""Rounds of trainings, explorations, choices and labels, and what happens where they fail.
 
+Most play nequip: all members are then the same model, so that they never disagree, and what is
+labelled is drawn by chance. Once all of it is real.
+"""
+
+import numpy as np
 import pytest
 from aiida.engine import run_get_node
+from aiida.orm import Dict, Int, List, Str
+from ase.build import bulk
 
+from aiida_nanoclusters.calculations.active_learning import split_probes, take_labels
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recipe import recipe_problem
+from aiida_nanoclusters.science.selection import largest_forces
 from aiida_nanoclusters.workflows.active_learning import ActiveLearningWorkChain
+from aiida_nanoclusters.workflows.active_learning_inputs import validate_inputs, validate_settings
 from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
-from tests.calculations.test_train import tiny
+from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
+from tests.calculations.test_train import labelled, tiny
 
-RECIPE = [
+START = [
     {"kind": "atom"},
     {"kind": "dimer", "nearest": 0.75, "farthest": 1.6, "count": 6},
     {"kind": "bulk", "lattices": ["fcc"], "repeat": 1, "distort": {"strains": [-0.06, 0.06]}},
     {"kind": "cluster", "sizes": [13], "structures": 6, "sample": {"temperatures": [300, 900]}},
 ]
+EXPLORED = [
+    {"kind": "cluster", "sizes": [13], "structures": 2, "sample": {"temperatures": [300]}},
+    {"kind": "motif", "motif": "icosahedron", "sizes": [55], "probe": True,
+     "sample": {"temperatures": [300]}},
+]  # fmt: skip
+BY_CHANCE = {"by_chance": True, "wanted": ["good", "decent"]}
 
 
 @pytest.fixture
@@ -20,21 +40,208 @@ def sets(lmp_code, eam_potential):
     """Training, validation and test set, labelled by the embedded-atom potential."""
     node = run_get_node(
         DatasetWorkChain.get_builder_from_protocol(
-            lmp_code, "Cu", eam_potential, protocol="trial", overrides={"recipe": RECIPE}
+            lmp_code, "Cu", eam_potential, protocol="trial", overrides={"recipe": START}
         )
     )[1]
     assert node.is_finished_ok, node.exit_message
     return {name: node.outputs[name] for name in ("training", "validation", "test")}
 
 
-def build(lammps, nequip, reference, sets, *, training=None, **overrides):
+def build(lammps, nequip, reference, sets, **overrides):
     builder = ActiveLearningWorkChain.get_builder_from_protocol(
         lammps, nequip, "Cu", **sets, reference=reference, protocol="trial", overrides=overrides
     )
-    builder.train_settings = training or tiny()
+    builder.train_settings = tiny()
     return builder
+
+
+def history(node):
+    return node.outputs.history["rows"]
 
 
 def test_rounds(lmp_code, nequip_code, allegro_plugin, eam_potential, sets) -> None:
     node = run_get_node(build(lmp_code, nequip_code, eam_potential, sets))[1]
     assert node.is_finished_ok, node.exit_message
+    found = node.outputs.history
+    assert found["reason"] == "budget: 12 labels asked for, 12 obtained"
+    assert [row["labels"] for row in found["rows"]] == [0, 6, 12]
+    assert [row.get("labelled") for row in found["rows"]] == [6, 6, None]
+    assert all(row["members"] == 2 and row["errors"]["test"]["overall"] for row in found["rows"])
+    # Every label has gone somewhere, none to the test set, and no probe was labelled.
+    before = {name: set(frames.frames.content_hashes()) for name, frames in sets.items()}
+    after = {name: node.outputs[name].frames for name in ("training", "validation")}
+    hashes = {name: set(frames.content_hashes()) for name, frames in after.items()}
+    added = set().union(*hashes.values()) - before["training"] - before["validation"]
+    assert len(added) == 12
+    assert not added & before["test"]
+    assert 55 not in {*after["training"].sizes, *after["validation"].sizes}
+    assert after["training"].labelled.all()
+    assert node.inputs.test.uuid == sets["test"].uuid
+    assert set(node.outputs.rounds) == {"round_001", "round_002"}
+    assert len(dict(node.outputs.rounds.round_002.potentials)) == 2
+
+
+@pytest.fixture
+def play(stand_in, lmp_code, allegro_plugin, allegro_compiled, eam_potential, sets):
+    """Run a loop whose members are one and the same model, in no time."""
+
+    def run(*, environment=None, prepare=None, choice=BY_CHANCE, calibration=None, **loop):
+        code = stand_in(COMPILED=allegro_compiled, **(environment or {}))
+        loop = {"members": 2, "high": 1e3, "max_rounds": 2, **loop}
+        settings = {"loop": loop, "choice": choice, "calibration": calibration}
+        explore = {"recipe": EXPLORED}
+        builder = build(lmp_code, code, eam_potential, sets, settings=settings, explore=explore)
+        if prepare:
+            prepare(builder)
+        return run_get_node(builder)[1]
+
+    return run
+
+
+def test_members_that_agree_on_the_probes_are_done(play) -> None:
+    node = play(choice={}, max_rounds=5)
+    assert node.is_finished_ok, node.exit_message
+    assert node.outputs.history["converged"]
+    assert node.outputs.history["reason"] == (
+        "converged: 0 % of the frames of 55 atoms in doubt, below 5 % in 2 rounds in a row"
+    )
+    assert len(node.outputs.training) == len(node.inputs.training)
+
+
+def test_a_lost_member_costs_only_itself_and_checks_are_not_learnt(play) -> None:
+    calibration = {"error": 5.0, "share": 0.5, "confidence": 0.5}
+    node = play(
+        environment={"BROKEN_SEEDS": "1000002"}, members=3, calibration=calibration, checks=2
+    )
+    assert node.is_finished_ok, node.exit_message
+    rows = history(node)
+    assert [row["members"] for row in rows] == [2, 3, 3]
+    # At 50 % of each, two checks of such a model can show something: the threshold has moved.
+    assert rows[0]["low"] == 0.02 and rows[1]["low"] != 0.02
+    checks = set(node.outputs.checks.frames.content_hashes())
+    assert len(checks) == 4
+    for name in ("training", "validation"):
+        assert not checks & set(node.outputs[name].frames.content_hashes())
+
+
+def test_a_later_run_goes_on_from_a_round(play) -> None:
+    whole = play()
+
+    def go_on(builder):
+        left = dict(whole.outputs.rounds.round_001)
+        builder.start_from = dict(left.pop("potentials"))
+        for name, node in left.items():
+            builder[name] = node
+
+    again = play(prepare=go_on)
+    for node in (whole, again):
+        assert node.outputs.history["reason"] == "budget: 12 labels asked for, 12 obtained"
+    for name in ("training", "validation"):
+        ours, theirs = (n.outputs[name].frames.content_hashes() for n in (again, whole))
+        assert ours == theirs
+    assert len(again.outputs.training) + len(again.outputs.validation) > len(
+        again.inputs.training
+    ) + len(again.inputs.validation)
+
+
+@pytest.mark.parametrize(
+    ("environment", "breaks", "reason"),
+    [
+        ({"BROKEN_SEEDS": "1000001 1000002"}, None, "training failed: a committee of 0 cannot"),
+        ({}, "label", "labelling failed: none of 6 frames"),
+        ({}, "explore", "exploration failed: it brought no frames"),
+    ],
+)
+def test_what_never_works_is_given_up(play, code_on, environment, breaks, reason) -> None:
+    def break_it(builder):
+        if breaks == "label":
+            builder.label.potential.evaluate.code = code_on("broken", "/bin/false")
+        elif breaks == "explore":
+            builder.explore.sampler.lammps.code = code_on("broken", "/bin/false")
+
+    node = play(environment=environment, prepare=break_it, patience=1)
+    assert node.exit_status == ActiveLearningWorkChain.exit_codes.ERROR_GAVE_UP.status
+    assert node.outputs.history["reason"].startswith(reason)
+    assert len(node.outputs.training) == len(node.inputs.training)
+
+
+def test_probes_are_parted_from_candidates(aiida_profile) -> None:
+    images = [bulk("Cu"), bulk("Cu", cubic=True), bulk("Cu")]
+    for k, atoms in zip((0, 1, 0), images, strict=True):
+        atoms.info["entry"] = k
+        atoms.rattle(0.01 * (k + 1))
+    frames = FramesData(Frames.from_atoms(images))
+    recipe = List([{"kind": "bulk"}, {"kind": "bulk", "probe": True}])
+    parts = split_probes(recipe, frames)
+    assert list(parts["candidates"].frames.sizes) == [1, 1]
+    assert list(parts["probes"].frames.sizes) == [4]
+    assert set(split_probes(List([{}, {}]), frames)) == {"candidates"}
+
+
+def test_labels_go_where_they_belong(aiida_profile) -> None:
+    """Of eight: one failed, two are checks, one has too large a force; the others are dealt out."""
+    chosen = labelled(range(8))
+    frames = chosen.frames.with_origin(parents=[f"run {k}" for k in range(8)])
+    largest = int(np.argmax(largest_forces(frames)[2:7])) + 2
+    limit = float(np.sort(largest_forces(frames)[2:7])[-1] - 1e-6)
+    start = {
+        "training": FramesData(frames.select([2])),
+        "validation": FramesData(frames.select([2])),
+    }
+    settings = Dict({"validation": 0.5, "max_force": limit})
+    given = (FramesData(frames.select(range(7))), chosen, Dict({"checks": 2}), settings, Int(3))
+    sets = take_labels(*given, **start)
+    hashes = frames.content_hashes()
+    found = {name: set(node.frames.content_hashes()) for name, node in sets.items()}
+    assert found["checks"] == set(hashes[:2])
+    learnt = set(hashes[2:7]) - {hashes[largest]} | {hashes[2]}
+    assert found["training"] | found["validation"] == learnt
+    assert not found["checks"] & learnt
+    # A trajectory stays on its side, whatever comes with it.
+    later = take_labels(FramesData(frames.select([4, 5])), *given[1:], **start)
+    for name in ("training", "validation"):
+        added = set(later[name].frames.content_hashes()) - {hashes[2]}
+        assert added <= found[name] | {hashes[largest]}
+
+
+@pytest.mark.parametrize("protocol", protocol_names("active_learning"))
+def test_protocols_make_sense(protocol) -> None:
+    values = load_protocol("active_learning", protocol, element="Ni")
+    assert validate_settings(Dict(values["settings"]), None) is None
+    recipe = values["explore"]["recipe"]
+    assert recipe_problem(recipe) is None
+    labelled_sizes = {n for e in recipe if not e.get("probe") for n in e.get("sizes", [])}
+    probes = {n for e in recipe if e.get("probe") for n in e["sizes"]}
+    assert min(probes) >= max(labelled_sizes)
+    for name in ("train", "warm"):
+        if values[name] is not None:
+            assert load_protocol("train", values[name]["protocol"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loop": {"share": 0.0}}, "`share` is 0.0"),
+        ({"loop": {"epochs": 3}}, "unexpected keyword"),
+        ({"choice": {"wanted": ["bad"]}}, "only good, decent and poor"),
+        ({"calibration": {"error": 0.1}}, "is missing"),
+        ({"sets": {"validation": 1.0}}, "between 0 and 1"),
+        ({"more": {}}, "exactly loop, choice, calibration, sets"),
+    ],
+)
+def test_settings_that_make_no_sense(change, message) -> None:
+    values = load_protocol("active_learning", "trial", {"settings": change})["settings"]
+    assert message in validate_settings(Dict(values), None)
+
+
+def test_inputs_that_do_not_fit(aiida_profile, eam_potential, lmp_code, nequip_code) -> None:
+    sets = {"training": labelled([0, 1]), "validation": labelled([2]), "test": labelled([3])}
+    label = {"potential": {"potential": eam_potential}}
+    given = {**sets, "element": Str("Cu"), "label": label}
+    assert "label all at one level" in validate_inputs(given, None)
+    assert "frames of that element alone" in validate_inputs({**given, "element": Str("Ag")}, None)
+    other = {**given, "validation": labelled([2], level="PBE")}
+    assert "label both at one level" in validate_inputs(other, None)
+    own = {**given, "label": {"cp2k": {}}}
+    assert validate_inputs(own, None) is None
+    assert "give both its `state`" in validate_inputs({**own, "state": Dict({})}, None)
