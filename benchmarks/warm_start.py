@@ -2,8 +2,8 @@
 
 python benchmarks/warm_start.py --folder /tmp/warm --seeds 1 2
 
-A model learns rattled closed shells and crystals with the tutorial's settings and is aligned. Then
-molten clusters join the frames, and both kinds are learnt again in some epochs: from that model at
+A model learns rattled closed shells and crystals with the tutorial's settings. Then molten
+clusters join the frames, and both kinds are learnt again in some epochs: from that model at
 several learning rates, and from nothing.
 """
 
@@ -25,10 +25,8 @@ from ase.md.langevin import Langevin
 from aiida_nanoclusters.formats import nequip_start
 from aiida_nanoclusters.formats.extxyz import write_extxyz
 from aiida_nanoclusters.formats.nequip import config_yaml, read_metrics, render_config
-from aiida_nanoclusters.formats.nequip_alignment import render_alignment
 from aiida_nanoclusters.formats.nequip_model import read_package_model
 from aiida_nanoclusters.formats.nequip_warm import START_PACKAGE, START_SCRIPT, start_from
-from aiida_nanoclusters.science import alignment
 from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.workflows.protocol import load_protocol
@@ -145,16 +143,11 @@ def train(folder: Path, sets: dict, settings: dict, seed: int, start: Path | Non
     return json.loads(result.read_text())
 
 
-def package(folder: Path, settings: dict, seed: int) -> Path:
-    """Align and package what was trained in a folder."""
+def package(folder: Path) -> Path:
+    """Package what was trained in a folder."""
     made = folder / "model.nequip.zip"
     if not made.exists():
-        (folder / "alignment.json").write_text(render_alignment(settings, seed=seed) or "")
-        run(
-            folder, alignment.__file__, "best.ckpt", "aligned.ckpt", "train.extxyz",
-            "--validation", "val.extxyz", "--settings", "alignment.json",
-        )  # fmt: skip
-        run(folder, "-m", "nequip.scripts.package", "build", "aligned.ckpt", made.name)
+        run(folder, "-m", "nequip.scripts.package", "build", "best.ckpt", made.name)
     return made
 
 
@@ -168,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="What is there is kept.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.003])
     options = parser.parse_args()
     rng, calculator = np.random.default_rng(0), reference()
@@ -183,7 +176,7 @@ def main() -> None:
         rows = {"first frames only": train(
             here / "first", {"train": old, "val": old_held}, settings, seed
         )}  # fmt: skip
-        start = package(here / "first", settings, seed)
+        start = package(here / "first")
         for rate in options.rates:
             warm = changed(settings, epochs=few, learning_rate=rate)
             name = f"warm, {few} epochs, rate {rate:g}"

@@ -27,6 +27,7 @@ def make_tiny_package(folder: Path) -> Path:
         config = render_config(settings, symbols=["Cu"], atom_energies=zero, files=names, seed=7)
         config["trainer"]["callbacks"][0]["dirpath"] = str(folder)
         config["trainer"]["logger"]["save_dir"] = str(folder)
+        config["hydra"]["run"]["dir"] = str(folder)
         (folder / "config.yaml").write_text(config_yaml(config))
         run_tool("nequip-train", "-cp", folder, "-cn", "config.yaml")
         run_tool("nequip-package", "build", folder / BEST_CHECKPOINT, folder / "new.nequip.zip")

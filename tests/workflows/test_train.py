@@ -12,6 +12,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.queries import explain, find_potentials
 from aiida_nanoclusters.science.errors import parity_name
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.workflows.rebuild import codes_of, rebuild
 from aiida_nanoclusters.workflows.train import TrainWorkChain, validate_inputs, validate_seeds
 from tests.allegro_model import isolated_atom_energies
 from tests.calculations.test_train import labelled, tiny
@@ -109,10 +110,12 @@ def test_members_begin_from_their_own(
     assert "start_from" not in called["seed_1"].inputs.train
     sources = [row.uuid for row in explain(outputs["potentials"]["seed_2"]).sources]
     assert tiny_potential.uuid in sources
-    found = {row.uuid for row in find_potentials(kind="allegro")}
-    assert {tiny_potential.uuid, outputs["potentials"]["seed_2"].uuid} <= found
-    again = node.get_builder_restart()
-    assert again.start_from["seed_2"].uuid == tiny_potential.uuid
+    known = {row.uuid for row in find_potentials(kind="allegro")}
+    assert {tiny_potential.uuid, outputs["potentials"]["seed_2"].uuid} <= known
+    _, again = rebuild(node, {one.uuid: one for one in codes_of(node)})
+    assert {key: start.uuid for key, start in again["start_from"].items()} == {
+        "seed_2": tiny_potential.uuid
+    }
 
 
 def test_starts_are_checked(tiny_potential, eam_potential):
