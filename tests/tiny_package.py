@@ -29,7 +29,7 @@ def make_tiny_package(folder: Path) -> Path:
         config["trainer"]["logger"]["save_dir"] = str(folder)
         config["hydra"]["run"]["dir"] = str(folder)
         (folder / "config.yaml").write_text(config_yaml(config))
-        run_tool("nequip-train", "-cp", folder, "-cn", "config.yaml")
+        run_tool("nequip-train", "-cp", folder, "-cn", "config.yaml", f"hydra.run.dir={folder}")
         run_tool("nequip-package", "build", folder / BEST_CHECKPOINT, folder / "new.nequip.zip")
         (folder / "new.nequip.zip").rename(package)
     return package

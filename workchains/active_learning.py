@@ -80,7 +80,7 @@ def main(
     begun = _begin(dataset) if dataset else _go_on(earlier, number)
     reference = label = None
     if engine == "potential":
-        (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+        reference = cli.get_one_potential(potentials, potential_file, kind, level)
     else:
         label = engines.engine_inputs(engine, label_protocol, label_code, options)
     loop = {"budget": labels, "per_round": labels_per_round}

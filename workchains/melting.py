@@ -45,7 +45,7 @@ def main(
 
     if (size is None) == (frames is None):
         raise cli.Fixable("give either --size N, a closed shell to build, or --frames UUID")
-    committee = cli.get_potentials(potentials, potential_file, kind, level)
+    potential = cli.get_one_potential(potentials, potential_file, kind, level)
     cluster = {"element": element, "motif": motif, "size": size}
     if frames is not None:
         cluster = cli.pick_frame(cli.get_frames(frames, ""), index)
@@ -53,7 +53,7 @@ def main(
     with cli.fixable():
         builder = MeltingWorkChain.get_builder_from_protocol(
             code,
-            committee[min(committee)],
+            potential,
             cluster,
             protocol,
             options=cli.options_of(code, options),

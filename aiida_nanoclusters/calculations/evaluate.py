@@ -15,6 +15,7 @@ from aiida_nanoclusters.calculations.job_options import set_job_options
 from aiida_nanoclusters.calculations.lammps import (
     command_line,
     elements_problem,
+    set_exit_codes,
     validate_potential,
 )
 from aiida_nanoclusters.data.frames import FramesData
@@ -96,20 +97,10 @@ class EvaluateCalculation(CalcJob):
         spec.output("report", valid_type=Dict, help="What became of each frame, and why.")
         spec.default_output_node = "report"
 
-        # What another try, or a mended machine, may cure must not come from the cache.
-        again = {"invalidates_cache": True}
-        spec.exit_code(310, "ERROR_NO_LOG", message="LAMMPS wrote no log: {message}", **again)
-        spec.exit_code(
-            311,
-            "ERROR_DIED",
-            message="LAMMPS ended without a word: it was killed or crashed.",
-            **again,
-        )
+        set_exit_codes(spec)
         spec.exit_code(
             330, "ERROR_FRAMES_FAILED", message="Frames without finite energy or forces: {frames}."
         )
-        spec.exit_code(340, "ERROR_LAMMPS", message="LAMMPS stopped: {message}")
-        spec.exit_code(341, "ERROR_NO_PAIR_STYLE", message="LAMMPS stopped: {message}", **again)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write all frames into one dump file and the input that reads it once a potential."""

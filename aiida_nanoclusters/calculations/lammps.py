@@ -149,6 +149,21 @@ def timeout_of(settings: Mapping[str, Any], walltime: int | None) -> int | None:
     return max(1, int(walltime - min(max(0.05 * walltime, 30.0), 600.0)))
 
 
+def set_exit_codes(spec: CalcJobProcessSpec) -> None:
+    """Declare how any job of LAMMPS can end badly."""
+    # What another try, or a mended machine, may cure must not come from the cache.
+    again = {"invalidates_cache": True}
+    spec.exit_code(310, "ERROR_NO_LOG", message="LAMMPS wrote no log: {message}", **again)
+    spec.exit_code(
+        311,
+        "ERROR_DIED",
+        message="LAMMPS ended without a word: it was killed or crashed.",
+        **again,
+    )
+    spec.exit_code(340, "ERROR_LAMMPS", message="LAMMPS stopped: {message}")
+    spec.exit_code(341, "ERROR_NO_PAIR_STYLE", message="LAMMPS stopped: {message}", **again)
+
+
 class LammpsCalculation(CalcJob):
     """Run stages (heat, hold, anneal, quench, relax) on many structures with one potential."""
 
@@ -205,23 +220,13 @@ class LammpsCalculation(CalcJob):
         spec.output("report", valid_type=Dict, help="What became of each structure, and why.")
         spec.default_output_node = "report"
 
-        # What another try, or a mended machine, may cure must not come from the cache.
-        again = {"invalidates_cache": True}
-        spec.exit_code(310, "ERROR_NO_LOG", message="LAMMPS wrote no log: {message}", **again)
-        spec.exit_code(
-            311,
-            "ERROR_DIED",
-            message="LAMMPS ended without a word: it was killed or crashed.",
-            **again,
-        )
+        set_exit_codes(spec)
         spec.exit_code(
             320, "ERROR_OUT_OF_WALLTIME", message="Out of walltime: {unfinished} unfinished."
         )
         spec.exit_code(
             330, "ERROR_UNSTABLE", message="Structures failed: {structures}; the report says why."
         )
-        spec.exit_code(340, "ERROR_LAMMPS", message="LAMMPS stopped: {message}")
-        spec.exit_code(341, "ERROR_NO_PAIR_STYLE", message="LAMMPS stopped: {message}", **again)
         spec.exit_code(
             350, "ERROR_NOT_CONVERGED", message="Minimisation not converged: {structures}."
         )

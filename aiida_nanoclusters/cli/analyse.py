@@ -74,17 +74,11 @@ def frames_of(identifier: str, names: tuple[str, ...]) -> FramesData:
     """
     from pathlib import Path
 
-    from aiida.common.exceptions import MultipleObjectsError, NotExistent
-    from aiida.orm import ProcessNode, load_node
+    from aiida.orm import Node, ProcessNode
 
-    from aiida_nanoclusters.cli.launch import get_frames
+    from aiida_nanoclusters.cli.launch import get_frames, get_node
 
-    if Path(identifier).is_file():
-        return get_frames(identifier, "")
-    try:
-        node = load_node(identifier)
-    except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise Fixable(f"no node and no file `{identifier}`: give a UUID or PK") from error
+    node = None if Path(identifier).is_file() else get_node(identifier, Node)
     return _of_process(node, names) if isinstance(node, ProcessNode) else get_frames(identifier, "")
 
 

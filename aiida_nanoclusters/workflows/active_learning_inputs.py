@@ -10,6 +10,7 @@ from aiida.orm import Dict
 from aiida_nanoclusters.calculations.select import validate_calibration, validate_choice
 from aiida_nanoclusters.science.active_learning import ActiveLearning
 from aiida_nanoclusters.workflows.train import validate_inputs as validate_sets
+from aiida_nanoclusters.workflows.validators import names_problem
 
 #: Parts of `settings`: when the loop ends, how frames are chosen, when a frame counts as known, and
 #: where labels go.
@@ -19,8 +20,8 @@ SETTINGS = ("loop", "choice", "calibration", "sets")
 def validate_settings(value: Dict, _: Any) -> str | None:
     """Every part must make sense."""
     settings = value.get_dict()
-    if set(settings) != set(SETTINGS):
-        return f"settings must be exactly {', '.join(SETTINGS)}, got {', '.join(sorted(settings))}"
+    if problem := names_problem(settings, SETTINGS):
+        return problem
     try:
         loop = ActiveLearning(**settings["loop"], seed=0).state["settings"]
     except (TypeError, ValueError) as error:

@@ -20,6 +20,7 @@ from aiida_nanoclusters.workflows.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.validators import names_problem
 
 _SETTINGS = {
     *("fractions", "runs", "relax", "equilibration", "production", "blocks", "lindemann"),
@@ -40,8 +41,8 @@ def stages_at(temperature: float, settings: Mapping[str, Any]) -> list[dict[str,
 def validate_settings(value: Dict, _) -> str | None:
     """All settings must be there and make sense."""
     settings = value.get_dict()
-    if set(settings) != _SETTINGS:
-        return f"settings must be exactly {sorted(_SETTINGS)}, got {sorted(settings)}"
+    if problem := names_problem(settings, _SETTINGS):
+        return problem
     fractions, (low, high) = settings["fractions"], settings["lindemann"]
     numbers = all(isinstance(f, int | float) and 0 < f <= 3 for f in fractions)
     if not fractions or not numbers or fractions != sorted(set(fractions)):

@@ -121,8 +121,8 @@ def test_the_command_compares_and_tells_nodes(sets):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nothing", "{target}"), "no node and no file `nothing`"),
-        (("{training}", "{number}"), "wanted a FramesData"),
+        (("nothing", "{target}"), "no node `nothing`"),
+        (("{training}", "{number}"), "is a Int, no FramesData"),
         (("{empty}", "{target}"), "has no training nor dataset.training"),
         (("{target}", "{training}"), "one frame"),
     ],

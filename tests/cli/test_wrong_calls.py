@@ -40,7 +40,7 @@ def test_a_name_of_nothing(aiida_profile_clean, tmp_path, monkeypatch, command) 
         done = CliRunner().invoke(cli, [*command, name])
         assert done.exit_code == 2, (name, done.output, done.exception)
         lines = done.output.strip().splitlines()
-        assert lines[-1 - name.count("\n")].startswith("Error: "), (name, done.output)
+        assert sum(line.startswith("Error: ") for line in lines) == 1, (name, done.output)
         assert len(lines) <= 1 + name.count("\n"), (name, done.output)
     assert QueryBuilder().append(Node).count() == before
     assert not any(tmp_path.iterdir())

@@ -93,7 +93,7 @@ def test_reference_ranks_again(lmp_code, lennard_jones) -> None:
     [
         ({"starts": 0}, "`starts` is 0"),
         ({"stages": []}, "stage"),
-        ({"colour": 1}, "exactly"),
+        ({"colour": 1}, "unknown ['colour']"),
     ],
 )
 def test_settings_are_checked(aiida_profile, change, message) -> None:

@@ -142,7 +142,7 @@ def test_a_lost_batch_costs_one_step(aiida_profile) -> None:
         ({"step": "far"}, [13], "settings:"),
         ({"moves": {"swap": 1}}, [13], "unknown move"),
         ({"relax_stages": [{"kind": "hold", "temperature": 9, "duration": 1}]}, [13], "must end"),
-        ({"colour": 1}, [13], "exactly"),
+        ({"colour": 1}, [13], r"unknown \['colour'\]"),
         ({}, [1], "from 2 up"),
         ({}, [0], "whole numbers"),
     ],

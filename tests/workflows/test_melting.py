@@ -135,7 +135,7 @@ def test_runs_at_a_temperature_are_averaged(lmp_code, eam_potential, ladder) -> 
         ({"fractions": []}, "must ascend"),
         ({"runs": 0}, "`runs` is 0"),
         ({"lindemann": [0.2, 0.1]}, "lower first"),
-        ({"colour": 1}, "exactly"),
+        ({"colour": 1}, "unknown ['colour']"),
         ({"blocks": 400}, "keeps 500 frames for 400 blocks"),
         ({"production": {"sample_every": 0}}, "keeps 0 frames"),
         ({"production": {"temperature": 3}}, "`temperature` is the ladder's"),
