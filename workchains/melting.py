@@ -48,7 +48,7 @@ def main(
     potential = cli.get_one_potential(potentials, potential_file, kind, level)
     cluster = {"element": element, "motif": motif, "size": size}
     if frames is not None:
-        cluster = cli.pick_frame(cli.get_frames(frames, ""), index)
+        cluster = pick_frame(cli.get_frames(frames, ""), index)
     code = cli.get_code(lammps)
     with cli.fixable():
         builder = MeltingWorkChain.get_builder_from_protocol(
@@ -66,6 +66,17 @@ def main(
         click.echo(f"  melting {melting.uuid}")
         click.echo(f"  curve {node.outputs.curve.uuid}")
     cli.finish(node, [f"aiida-nanoclusters report {node.uuid} --out melting.html"])
+
+
+def pick_frame(frames, index):
+    """Return one frame of a set as a node of its own."""
+    from aiida.orm import List
+
+    from aiida_nanoclusters.calculations.frames import select_frames
+
+    if not 0 <= index < len(frames):
+        raise cli.Fixable(f"no frame {index}: there are {len(frames)}, counted from 0")
+    return frames if len(frames) == 1 else select_frames(frames, List([index]))
 
 
 if __name__ == "__main__":

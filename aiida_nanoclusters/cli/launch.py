@@ -252,26 +252,6 @@ def get_frames(source: str, level: str, atom_energy: tuple[str, ...] = ()) -> Fr
     return imported
 
 
-def pick_frame(frames: FramesData, index: int) -> FramesData:
-    """Return one frame of a set as a node of its own.
-
-    Raises
-    ------
-    Fixable
-        If there is no such frame.
-    """
-    from aiida.orm import List
-
-    from aiida_nanoclusters.calculations.frames import select_frames
-
-    if not 0 <= index < len(frames):
-        raise Fixable(f"no frame {index}: there are {len(frames)}, counted from 0")
-    if len(frames) == 1:
-        return frames
-    picked: FramesData = select_frames(frames, List([index]))
-    return picked
-
-
 @contextmanager
 def fixable() -> Iterator[None]:
     """Tell what is wrong with an input in one line, where a protocol or a port refuses it."""

@@ -7,7 +7,6 @@ from click.testing import CliRunner
 from aiida_nanoclusters.cli.main import cli
 
 COMMANDS = [
-    ("analyse", "0"),
     ("explain",),
     ("find", "dependents"),
     ("find", "labels"),

@@ -51,7 +51,9 @@ def test_copper_of_55_atoms(lmp_code, eam_potential, ladder) -> None:
     }
     temperatures = curve[keys.TEMPERATURES]
     assert temperatures == pytest.approx(1357.77 * np.array(ladder["fractions"]), abs=0.01)
-    assert curve[keys.MEASURED_TEMPERATURES] == pytest.approx(temperatures, rel=0.04)
+    measured = curve[keys.MEASURED_TEMPERATURES]
+    assert measured[:4] == pytest.approx(temperatures[:4], rel=0.04)
+    assert measured == pytest.approx(temperatures, rel=0.1)  # melting takes heat
     # Cold, it is harmonic: k/2 for each of 159 coordinates and as many momenta.
     assert curve[keys.HEAT_CAPACITIES][0] == pytest.approx(159 / 55, rel=0.25)
     slope = np.diff(curve[keys.TOTAL_ENERGIES])[0] / np.diff(temperatures)[0]
