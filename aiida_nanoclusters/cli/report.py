@@ -39,8 +39,8 @@ def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, ope
     """Write one HTML file that tells a study: answers, pictures, structures, provenance.
 
     UUID (or pk) is that of a study, or of one part of it: data set, training, size scan,
-    crossover; or of a melting. It may still run, or have stopped half-way. The file needs no
-    network.
+    crossover; of a melting, or of an active learning. It may still run, or have stopped half-way.
+    The file needs no network.
     """
     open_profile(profile_name)
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
@@ -96,6 +96,7 @@ def render(report: StudyReport) -> str:
     from aiida_nanoclusters.cli.report_coverage import coverage_rows
     from aiida_nanoclusters.cli.report_figures import show
     from aiida_nanoclusters.cli.report_melting import sign_rows
+    from aiida_nanoclusters.cli.report_rounds import COLUMNS, round_rows
     from aiida_nanoclusters.cli.report_tables import tables
     from aiida_nanoclusters.cli.report_words import bulk_rows, search_sentence
 
@@ -114,6 +115,7 @@ def render(report: StudyReport) -> str:
         numeric_columns=_numeric_columns,
         coverage_rows=coverage_rows,
         sign_rows=sign_rows,
+        round_rows=round_rows,
     )
     environment.tests["uuid"] = lambda cell: isinstance(cell, str) and bool(_UUID.fullmatch(cell))
     context = {
@@ -121,6 +123,7 @@ def render(report: StudyReport) -> str:
         **_texts(report),
         **_structures(report),
         **tables(report),
+        "round_columns": COLUMNS,
         "css": _source(environment, "report.css"),
         "script": _source(environment, "report.js"),
         "plotly": plotly.offline.get_plotlyjs(),
@@ -150,6 +153,7 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
         report_crossing,
         report_figures,
         report_melting,
+        report_rounds,
         report_sizes,
     )
 
@@ -174,6 +178,7 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
         "curves": report_figures.learning_curves(training.curves) if training else None,
         "parities": report_figures.parity(training) if training else [],
         "sets": report_figures.SETS.items(),
+        "growth": report_rounds.growth(report.rounds) if report.rounds else None,
         "caloric": report_melting.caloric_curve(report.melting) if report.melting else None,
         "coverages": [
             (part, report_coverage.words(part), report_coverage.pictures(part, number))
@@ -192,6 +197,7 @@ def _texts(report: StudyReport) -> dict[str, Any]:
         "SizeScanWorkChain": "magic sizes",
         "CrossoverWorkChain": "from cluster to crystal",
         "MeltingWorkChain": "melting",
+        "ActiveLearningWorkChain": "active learning",
     }[report.kind]
     exit_status = f", exit status {report.exit_status}" if report.exit_status else ""
     return {
@@ -257,6 +263,7 @@ def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
                 for k, (who, _, _) in enumerate(context["crossovers"], start=1)
             ),
             (report.melting, ("melting", "Melting")),
+            (report.rounds, ("rounds", "How the training set grew")),
             (report.scan, ("sizes", "Magic sizes")),
             (context["structures"], ("structures", "Structures")),
             (report.training, ("potentials", "Learnt potentials")),

@@ -12,6 +12,7 @@ from aiida_nanoclusters.cli import report_data as data
 from aiida_nanoclusters.cli.report_coverage import collect_coverages
 from aiida_nanoclusters.cli.report_melting import collect_melting
 from aiida_nanoclusters.cli.report_provenance import collect_codes, collect_stages, collect_versions
+from aiida_nanoclusters.cli.report_rounds import collect_rounds
 from aiida_nanoclusters.cli.report_training import collect_training
 from aiida_nanoclusters.cli.stage_picture import draw
 from aiida_nanoclusters.cli.stages import read_progress
@@ -33,6 +34,7 @@ PARTS = {
     "SizeScanWorkChain": "size_scan",
     "CrossoverWorkChain": "crossover",
     "MeltingWorkChain": "melting",
+    "ActiveLearningWorkChain": "rounds",
     "StudyWorkChain": "",
 }
 #: Key by which a study gives its reference to a crossover search.
@@ -88,6 +90,7 @@ def collect(study: ProcessNode) -> data.StudyReport:
             parts.get("reference_crossover", {}), chains.get("reference_crossover")
         ),
         melting=collect_melting(parts.get("melting", {})),
+        rounds=collect_rounds(parts.get("rounds", {})),
         coverages=collect_coverages(_training_set(parts, chains.get("train"))),
         stages=collect_stages(progress),
         codes=collect_codes(progress),

@@ -287,6 +287,15 @@ class MeltingPart:
 
 
 @dataclass(frozen=True)
+class RoundsPart:
+    """How a training set grew; `rows` as `calculations.active_learning.summarise_rounds`."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    reason: str
+    uuids: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class ProcessRow:
     """One process: what it was and how it ended."""
 
@@ -335,6 +344,7 @@ class StudyReport:
     crossover: CrossoverPart | None = None
     reference: CrossoverPart | None = None
     melting: MeltingPart | None = None
+    rounds: RoundsPart | None = None
     coverages: tuple[CoveragePart, ...] = ()
     stages: tuple[StageRow, ...] = ()
     codes: tuple[Code, ...] = ()
