@@ -57,6 +57,8 @@ def test_help_tells_what_it_does(laptop, name) -> None:
         (("melting", *EAM, "--size", "55", "--element", "Au"), "does not know Au"),
         (("melting", *EAM, "--frames", "{bare}"), "a cluster of 2 atoms cannot melt"),
         (("melting", *EAM, "--frames", "{bare}", "--index", "3"), "no frame 3: there are 1"),
+        (("active_learning", *EAM), "give either --dataset UUID to begin, or --continue UUID"),
+        (("active_learning", *EAM, "--continue", "none"), "no node `none`"),
         (("label", "missing.xyz", *EAM), "no node `missing.xyz`"),
         (("label", "{bare}", "--potential", "1", "--potential", "2"), "give one, this takes no"),
         (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),
