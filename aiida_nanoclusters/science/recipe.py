@@ -30,7 +30,7 @@ Entries
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -309,8 +309,12 @@ def distort(frames: Frames, how: Mapping[str, Any], seed: int) -> Frames:
 
 
 def entry_of(frames: Frames) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the place in the recipe each frame came from, shape (F,)."""
-    return np.array([json.loads(str(text)).get("entry", -1) for text in frames.info])
+    """Return the place in the recipe each frame came from, shape (F,); -1 where it is not told.
+
+    The name of its parent tells, which trajectories hand on.
+    """
+    names = [re.match(r"(\d+)-", str(parent)) for parent in frames.parents]
+    return np.array([-1 if name is None else int(name[1]) for name in names], dtype=np.int64)
 
 
 def thin(frames: Frames, total: int | None, seed: int) -> Frames:

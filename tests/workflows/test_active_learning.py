@@ -6,6 +6,7 @@ labelled is drawn by chance. Once all of it is real.
 
 import numpy as np
 import pytest
+from aiida.cmdline.utils.common import get_workchain_report
 from aiida.engine import run_get_node
 from aiida.orm import Dict, Int, List, Str
 from ase.build import bulk
@@ -75,6 +76,7 @@ def test_rounds(lmp_code, nequip_code, allegro_plugin, eam_potential, sets) -> N
     assert len(added) == 12
     assert not added & before["test"]
     assert 55 not in {*after["training"].sizes, *after["validation"].sizes}
+    assert "of the probes of 55 atoms" in get_workchain_report(node, "REPORT")
     assert after["training"].labelled.all()
     assert node.inputs.test.uuid == sets["test"].uuid
     assert set(node.outputs.rounds) == {"round_001", "round_002"}
@@ -168,7 +170,7 @@ def test_what_never_works_is_given_up(play, code_on, environment, breaks, reason
 def test_probes_are_parted_from_candidates(aiida_profile) -> None:
     images = [bulk("Cu"), bulk("Cu", cubic=True), bulk("Cu")]
     for k, atoms in zip((0, 1, 0), images, strict=True):
-        atoms.info["entry"] = k
+        atoms.info["parent"] = f"{k:02d}-bulk-{len(atoms)}-000 300 K"
         atoms.rattle(0.01 * (k + 1))
     frames = FramesData(Frames.from_atoms(images))
     recipe = List([{"kind": "bulk"}, {"kind": "bulk", "probe": True}])
@@ -226,7 +228,7 @@ def test_protocols_make_sense(protocol) -> None:
         ({"choice": {"wanted": ["bad"]}}, "only good, decent and poor"),
         ({"calibration": {"error": 0.1}}, "is missing"),
         ({"sets": {"validation": 1.0}}, "between 0 and 1"),
-        ({"more": {}}, "exactly loop, choice, calibration, sets"),
+        ({"more": {}}, "unknown ['more']"),
     ],
 )
 def test_settings_that_make_no_sense(change, message) -> None:
