@@ -20,10 +20,7 @@ from aiida_nanoclusters.calculations.train import validate_settings as validate_
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.active_learning import EXPLORE, LABEL, SELECT, TRAIN, ActiveLearning
-from aiida_nanoclusters.workflows.active_learning_inputs import (
-    validate_inputs,
-    validate_settings,
-)
+from aiida_nanoclusters.workflows.active_learning_inputs import validate_inputs, validate_settings
 from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.explore import ExploreWorkChain
 from aiida_nanoclusters.workflows.jobs import job
@@ -37,10 +34,7 @@ SETS = ("training", "validation", "checks")
 #: Inputs of a training that this work chain fills in itself.
 _OWN_TRAINING = ("training", "validation", "test", "unseen", "seeds", "settings", "start_from")
 #: Inputs of an exploration that depend on the committee of the round.
-_OWN_EXPLORATION = (
-    *("element", "seed", "stages"),
-    *("sampler.lammps.potential", "evaluate.potentials"),
-)
+_OWN_EXPLORATION = ("element", "seed", "stages", "sampler.lammps.potential", "evaluate.potentials")
 
 
 class ActiveLearningWorkChain(WorkChain):
