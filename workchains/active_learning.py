@@ -6,16 +6,12 @@ verdi run workchains/active_learning.py --dataset UUID --engine cp2k --label-pro
 verdi run workchains/active_learning.py --continue UUID --round 3 --potential-file ... --labels 500
 """
 
-from pathlib import Path
-
 import click
-import yaml
 
 from aiida_nanoclusters.cli import launch as cli
 from aiida_nanoclusters.cli import launch_engine as engines
-from aiida_nanoclusters.cli.terminal import Fixable, make_console
-
-SETS = ("training", "validation", "test")
+from aiida_nanoclusters.cli import launch_results as results
+from aiida_nanoclusters.cli.terminal import Fixable
 
 
 @click.command()
@@ -77,7 +73,7 @@ def main(
 
     if bool(dataset) == bool(earlier):
         raise Fixable("give either --dataset UUID to begin, or --continue UUID to go on")
-    begun = _begin(dataset) if dataset else _go_on(earlier, number)
+    begun = cli.get_sets(dataset) if dataset else _go_on(earlier, number)
     reference = label = None
     if engine == "potential":
         reference = cli.get_one_potential(potentials, potential_file, kind, level)
@@ -88,14 +84,14 @@ def main(
     if by_chance:
         overrides["settings"]["choice"] = {"by_chance": True, "wanted": ["good", "decent"]}
     if recipe:
-        overrides["explore"] = {"recipe": _read_recipe(recipe)}
+        overrides["explore"] = {"recipe": cli.read_list(recipe, "entries", "{kind: cluster, ...}")}
     lammps_code, nequip_code = cli.get_code(lammps), cli.get_code(nequip)
     with cli.fixable():
         builder = ActiveLearningWorkChain.get_builder_from_protocol(
             lammps_code,
             nequip_code,
             element,
-            *(begun.pop(name) for name in SETS),
+            *(begun.pop(name) for name in cli.SETS),
             reference=reference,
             protocol=protocol,
             overrides=overrides,
@@ -110,19 +106,8 @@ def main(
         if unseen:
             builder.unseen = cli.get_node(unseen, FramesData)
     node = cli.launch(builder, here=here)
-    _print_rounds(node)
+    results.print_rounds(node)
     cli.finish(node, [f"aiida-nanoclusters report {node.uuid}", f"verdi node show {node.uuid}"])
-
-
-def _begin(uuid):
-    from aiida.orm import WorkChainNode
-
-    outputs = cli.get_node(uuid, WorkChainNode).outputs
-    outputs = outputs.dataset if "dataset" in outputs else outputs  # a study's
-    absent = [name for name in SETS if name not in outputs]
-    if absent:
-        raise Fixable(f"{uuid} has no output {', '.join(absent)}: give a finished data set")
-    return {name: outputs[name] for name in SETS}
 
 
 def _go_on(uuid, number):
@@ -141,51 +126,6 @@ def _go_on(uuid, number):
     if "unseen" in node.inputs:
         sets["unseen"] = node.inputs.unseen
     return {**sets, **left, "start_from": start_from}
-
-
-def _read_recipe(path):
-    try:
-        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise Fixable(f"cannot read a recipe from {path}: {error}") from error
-    if not isinstance(recipe, list):
-        raise Fixable(f"{path} holds no list: write `- {{kind: cluster, ...}}`, one entry a line")
-    return recipe
-
-
-def _print_rounds(node):
-    from rich.table import Table
-
-    if "history" not in node.outputs:
-        return
-    console, history = make_console(), node.outputs.history
-    grid = Table(box=None, pad_edge=False)
-    sets = sorted({name for row in history["rows"] for name in row.get("errors", {})})
-    for name in ("round", "labels", "members", "in doubt", *(f"{s} meV/atom, meV/Å" for s in sets)):
-        grid.add_column(name, justify="right")
-    for row in history["rows"]:
-        errors = [row.get("errors", {}).get(name, {}).get("overall", {}) for name in sets]
-        grid.add_row(
-            str(row["round"]),
-            str(row["labels"]),
-            str(row.get("members", "")),
-            "" if row.get("doubtful") is None else f"{100 * row['doubtful']:.3g} %",
-            *(f"{_two(e, 'energy_rmse')}, {_two(e, 'forces_rmse')}" if e else "" for e in errors),
-        )
-    console.print(grid)
-    console.print(history["reason"], markup=False)
-    console.print(f"  history {history.uuid}", markup=False)
-    for name in ("training", "validation", "checks"):
-        if name in node.outputs:
-            frames = node.outputs[name]
-            console.print(f"  {name:10} {len(frames):6} frames  {frames.uuid}", markup=False)
-    if "potentials" in node.outputs:
-        for key, potential in sorted(dict(node.outputs.potentials).items()):
-            console.print(f"  {key:12} {potential.uuid}", markup=False)
-
-
-def _two(row, name):
-    return "-" if row[name] is None else f"{row[name]:.1f}"
 
 
 if __name__ == "__main__":

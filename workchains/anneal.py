@@ -6,6 +6,7 @@ verdi run workchains/anneal.py --sizes 13,55 --potential-file Cu_mishin1.eam.all
 import click
 
 from aiida_nanoclusters.cli import launch as cli
+from aiida_nanoclusters.cli import launch_results as results
 
 
 @click.command()
@@ -39,7 +40,7 @@ def main(
     builder.seed = Int(seed)
     node = cli.launch(builder, here=here)
     if "table" in node.outputs:
-        cli.print_structures(node.outputs.table)
+        results.print_structures(node.outputs.table)
         click.echo(f"  structures {node.outputs.structures.uuid}")
     cli.finish(node, [f"verdi node show {node.uuid}"])
 

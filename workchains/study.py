@@ -11,6 +11,7 @@ import click
 
 from aiida_nanoclusters.cli import launch as cli
 from aiida_nanoclusters.cli import launch_engine as engines
+from aiida_nanoclusters.cli import launch_results as results
 
 
 @click.command()
@@ -90,7 +91,7 @@ def main(
         )
     builder.train.device = Str(device)
     node = cli.launch(builder, here=here)
-    cli.print_study(node)
+    results.print_study(node)
     written = write_report(node, Path(report_file))
     cli.finish(node, [f"open {written}", f"verdi process show {node.uuid}"])
 

@@ -10,8 +10,6 @@ import click
 from aiida_nanoclusters.cli import launch as cli
 from aiida_nanoclusters.cli.terminal import Fixable
 
-SETS = ("training", "validation", "test")
-
 
 @click.command()
 @click.option("--dataset", metavar="UUID", help="A DatasetWorkChain, whose three sets are taken.")
@@ -63,30 +61,17 @@ def main(dataset, unseen, motifs, seeds, start_from, epochs, learning_rate, prot
         builder.start_from = _starts(start_from, builder.seeds)
     builder.options.evaluate = cli.options_of(lammps_code, options).at("evaluate")
     builder.max_concurrent, builder.device = Int(jobs), Str(device)
-    for name, frames in {**_from_dataset(dataset), **_given(sets)}.items():
+    for name, frames in {**(cli.get_sets(dataset) if dataset else {}), **_given(sets)}.items():
         builder[name] = frames
     for name, uuid in (("unseen", unseen), ("motifs", motifs)):
         if uuid:
             builder[name] = cli.get_node(uuid, FramesData)
-    missing = [name for name in SETS if name not in builder._inputs(prune=True)]
+    missing = [name for name in cli.SETS if name not in builder._inputs(prune=True)]
     if missing:
         raise Fixable(f"no {' or '.join(missing)} set: give --dataset UUID, or name each set")
     node = cli.launch(builder, here=here)
     _print_results(node)
     cli.finish(node, [f"aiida-nanoclusters report {node.uuid}", f"verdi node show {node.uuid}"])
-
-
-def _from_dataset(uuid):
-    from aiida.orm import WorkChainNode
-
-    if not uuid:
-        return {}
-    outputs = cli.get_node(uuid, WorkChainNode).outputs
-    outputs = outputs.dataset if "dataset" in outputs else outputs  # a study's
-    absent = [name for name in SETS if name not in outputs]
-    if absent:
-        raise Fixable(f"{uuid} has no output {', '.join(absent)}: give a finished data set")
-    return {name: outputs[name] for name in SETS}
 
 
 def _starts(uuid, seeds):

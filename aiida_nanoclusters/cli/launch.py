@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+import yaml
 from rich.markup import escape
 
 from aiida_nanoclusters.cli.job_options import options_of as options_of  # for the scripts
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from aiida_nanoclusters.data.potential import PotentialData
 
 Command = Callable[..., Any]
+#: Sets of frames that a training needs.
+SETS = ("training", "validation", "test")
 
 element_option = click.option(
     "--element", default="Cu", show_default=True, help="Chemical symbol of the metal."
@@ -252,6 +255,41 @@ def get_frames(source: str, level: str, atom_energy: tuple[str, ...] = ()) -> Fr
     return imported
 
 
+def get_sets(uuid: str) -> dict[str, FramesData]:
+    """Return the training, validation and test set of a data set, or of a study's.
+
+    Raises
+    ------
+    Fixable
+        If there is no such node, or a set is missing.
+    """
+    from aiida.orm import WorkChainNode
+
+    outputs = get_node(uuid, WorkChainNode).outputs
+    outputs = outputs.dataset if "dataset" in outputs else outputs  # a study's
+    absent = [name for name in SETS if name not in outputs]
+    if absent:
+        raise Fixable(f"{uuid} has no output {', '.join(absent)}: give a finished data set")
+    return {name: outputs[name] for name in SETS}
+
+
+def read_list(path: str, what: str, example: str) -> list[dict[str, Any]]:
+    """Return the list that a YAML file holds.
+
+    Raises
+    ------
+    Fixable
+        If there is no such file, or it holds something else.
+    """
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise Fixable(f"cannot read {what} from {path}: {error}") from error
+    if not isinstance(found, list):
+        raise Fixable(f"{path} holds no list of {what}: write `- {example}`, one a line")
+    return found
+
+
 @contextmanager
 def fixable() -> Iterator[None]:
     """Tell what is wrong with an input in one line, where a protocol or a port refuses it."""
@@ -345,39 +383,3 @@ def training_overrides(seeds: str | None, epochs: int | None) -> dict[str, Any]:
     if epochs:
         overrides["training"] = {"epochs": epochs}
     return {"training": overrides}
-
-
-def print_structures(table: Any) -> None:
-    """Print the lowest structures of an annealing."""
-    from rich.table import Table
-
-    grid = Table(box=None, pad_edge=False)
-    for name in ("N", "energy (eV)", "group", "motif", "12-fold", "hits"):
-        grid.add_column(name, justify="right")
-    for row in table["rows"]:
-        hits = "" if row["hits"] is None else f"{row['hits']}/{row['runs']}"
-        grid.add_row(
-            str(row["size"]),
-            f"{row['energy']:.4f}",
-            str(row["point_group"] or ""),
-            row["motif"],
-            str(row["n_twelvefold"]),
-            hits,
-        )
-    make_console().print(grid)
-
-
-def print_study(node: ProcessNode) -> None:
-    """Print a study's answers, each with its UUID."""
-    console = make_console()
-    outputs = node.outputs
-    if "size_scan" in outputs and "magic" in outputs.size_scan:
-        magic = outputs.size_scan.magic
-        found = ", ".join(str(m["size"]) for m in magic["magic"]) or "none"
-        console.print(f"magic sizes: {found}", markup=False)
-        console.print(f"  {magic.uuid}")
-    for name, title in (("crossover", "learnt"), ("reference_crossover", "reference")):
-        if name in outputs and "answer" in outputs[name]:
-            answer = outputs[name].answer
-            console.print(f"{title}: {answer['sentence']}", markup=False)
-            console.print(f"  {answer.uuid}")

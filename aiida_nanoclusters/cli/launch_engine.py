@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from aiida_nanoclusters.cli import launch
 from aiida_nanoclusters.cli.terminal import Fixable
@@ -82,7 +80,7 @@ def stage_options(command: launch.Command) -> launch.Command:
         **given: Any,
     ) -> Any:
         if stage_file:
-            stages = _read_stages(stage_file)
+            stages = launch.read_list(stage_file, "stages", "{kind: relax}")
         else:
             still: dict[str, Any] = {"kind": "relax", "force_tolerance": force_tolerance}
             if sample_steps:
@@ -122,16 +120,6 @@ def stage_options(command: launch.Command) -> launch.Command:
     ):
         with_stages = option(with_stages)
     return with_stages
-
-
-def _read_stages(path: str) -> list[dict[str, Any]]:
-    try:
-        stages = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise Fixable(f"cannot read stages from {path}: {error}") from error
-    if not isinstance(stages, list):
-        raise Fixable(f"{path} holds no list of stages: write `- {{kind: relax}}`, one a line")
-    return stages
 
 
 def engine_inputs(

@@ -1,0 +1,82 @@
+"""What the launch scripts print of what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiida_nanoclusters.cli.terminal import make_console
+
+if TYPE_CHECKING:
+    from aiida.orm import ProcessNode
+
+
+def print_structures(table: Any) -> None:
+    """Print the lowest structures of an annealing."""
+    from rich.table import Table
+
+    grid = Table(box=None, pad_edge=False)
+    for name in ("N", "energy (eV)", "group", "motif", "12-fold", "hits"):
+        grid.add_column(name, justify="right")
+    for row in table["rows"]:
+        hits = "" if row["hits"] is None else f"{row['hits']}/{row['runs']}"
+        grid.add_row(
+            str(row["size"]),
+            f"{row['energy']:.4f}",
+            str(row["point_group"] or ""),
+            row["motif"],
+            str(row["n_twelvefold"]),
+            hits,
+        )
+    make_console().print(grid)
+
+
+def print_study(node: ProcessNode) -> None:
+    """Print a study's answers, each with its UUID."""
+    console = make_console()
+    outputs = node.outputs
+    if "size_scan" in outputs and "magic" in outputs.size_scan:
+        magic = outputs.size_scan.magic
+        found = ", ".join(str(m["size"]) for m in magic["magic"]) or "none"
+        console.print(f"magic sizes: {found}", markup=False)
+        console.print(f"  {magic.uuid}")
+    for name, title in (("crossover", "learnt"), ("reference_crossover", "reference")):
+        if name in outputs and "answer" in outputs[name]:
+            answer = outputs[name].answer
+            console.print(f"{title}: {answer['sentence']}", markup=False)
+            console.print(f"  {answer.uuid}")
+
+
+def print_rounds(node: ProcessNode) -> None:
+    """Print the rounds of an active learning, and where its sets and potentials are."""
+    from rich.table import Table
+
+    if "history" not in node.outputs:
+        return
+    console, history = make_console(), node.outputs.history
+    grid = Table(box=None, pad_edge=False)
+    sets = sorted({name for row in history["rows"] for name in row.get("errors", {})})
+    for name in ("round", "labels", "members", "in doubt", *(f"{s} meV/atom, meV/Å" for s in sets)):
+        grid.add_column(name, justify="right")
+    for row in history["rows"]:
+        errors = [row.get("errors", {}).get(name, {}).get("overall", {}) for name in sets]
+        grid.add_row(
+            str(row["round"]),
+            str(row["labels"]),
+            str(row.get("members", "")),
+            "" if row.get("doubtful") is None else f"{100 * row['doubtful']:.3g} %",
+            *(f"{_two(e, 'energy_rmse')}, {_two(e, 'forces_rmse')}" if e else "" for e in errors),
+        )
+    console.print(grid)
+    console.print(history["reason"], markup=False)
+    console.print(f"  history {history.uuid}", markup=False)
+    for name in ("training", "validation", "checks"):
+        if name in node.outputs:
+            frames = node.outputs[name]
+            console.print(f"  {name:10} {len(frames):6} frames  {frames.uuid}", markup=False)
+    if "potentials" in node.outputs:
+        for key, potential in sorted(dict(node.outputs.potentials).items()):
+            console.print(f"  {key:12} {potential.uuid}", markup=False)
+
+
+def _two(row: dict[str, Any], name: str) -> str:
+    return "-" if row[name] is None else f"{row[name]:.1f}"
