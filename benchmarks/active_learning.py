@@ -13,7 +13,7 @@ import time
 
 import click
 from aiida.engine import run_get_node, submit
-from aiida.orm import Int, load_node
+from aiida.orm import Int, QueryBuilder, WorkChainNode, load_node
 
 from aiida_nanoclusters.cli import launch as cli
 from aiida_nanoclusters.cli.job_options import options_of
@@ -107,8 +107,15 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
     (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
     lammps, nequip = cli.get_code(lammps), cli.get_code(nequip)
     options = options_of(lammps)
-    sets = first_labels(lammps, element, reference, options)
-    unseen = unseen_clusters(lammps, element, reference, options)
+    order = [(arm, seed) for seed in cli.parse_sizes(seeds) for arm in ARMS]
+    running = {key: pk for key in order if (pk := known(element, *key)) is not None}
+    if running:  # killed, the benchmark goes on
+        given = load_node(min(running.values())).inputs
+        sets = {name: given[name] for name in cli.SETS}
+        unseen = given.unseen
+    else:
+        sets = first_labels(lammps, element, reference, options)
+        unseen = unseen_clusters(lammps, element, reference, options)
     print({name: len(frames) for name, frames in {**sets, "unseen": unseen}.items()}, flush=True)
 
     def build(seed, arm):
@@ -137,10 +144,11 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
             max_concurrent=max(1, 2 // at_once),
         )  # fmt: skip
         builder.seed, builder.unseen = Int(seed), unseen
+        builder.metadata.label = name_of(element, arm, seed)
         return builder
 
-    waiting = [(arm, seed) for arm in ARMS for seed in cli.parse_sizes(seeds)]
-    running, done, start = {}, {}, time.monotonic()
+    waiting = [key for key in order if key not in running]
+    done, start = {}, time.monotonic()
     while waiting or running:
         while waiting and len(running) < at_once:
             arm, seed = waiting.pop(0)
@@ -157,6 +165,20 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
                     show(*key, node.outputs.history)
     compare(done)
     draw(done, picture)
+
+
+def name_of(element, arm, seed):
+    return f"benchmarks/active_learning {element} {arm} {seed}"
+
+
+def known(element, arm, seed):
+    """Number of the loop that an earlier run of this benchmark has begun, if any."""
+    filters = {
+        "label": name_of(element, arm, seed),
+        "attributes.process_state": {"!in": ["excepted", "killed"]},
+    }
+    query = QueryBuilder().append(WorkChainNode, filters=filters, project="id")
+    return query.order_by({WorkChainNode: {"ctime": "desc"}}).first(flat=True)
 
 
 def curve(history, size=None, quantity="forces_rmse"):
@@ -176,15 +198,19 @@ def show(arm, seed, history):
 
 
 def compare(done):
+    """Errors at the largest number of labels that all have reached."""
     import numpy as np
 
+    histories = {
+        key: node.outputs.history for key, node in done.items() if "history" in node.outputs
+    }
+    reached = min(max(curve(history)[0]) for history in histories.values())
     for quantity, unit in (("energy_rmse", "meV/atom"), ("forces_rmse", "meV/Å")):
         for size in (None, *UNSEEN):
-            last = {
-                arm: [curve(n.outputs.history, size, quantity)[1][-1] for (a, _), n in done.items()
-                      if a == arm and "history" in n.outputs]
-                for arm in ARMS
-            }  # fmt: skip
+            last = {arm: [] for arm in ARMS}
+            for (arm, _), history in histories.items():
+                labels, values = curve(history, size, quantity)
+                last[arm].append(values[labels.index(reached)])
             means = {arm: np.mean(values) for arm, values in last.items()}
             ratio = means["by chance"] / means["chosen"]
             text = ", ".join(f"{arm} {mean:.2f}" for arm, mean in means.items())
