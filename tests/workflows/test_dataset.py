@@ -165,3 +165,40 @@ def test_sampled_by_first_principles(cp2k_code) -> None:
     assert sorted(frames.sizes) == [2] * 4 + [3] * 4 + [4] * 4 and frames.labelled.all()
     assert set(frames.atom_energies) == {"Cu"}
     assert node.outputs.report["n_known"] == 8
+
+
+def test_minima_are_searched_and_their_relaxations_learnt(lmp_code, eam_potential) -> None:
+    """The lowest of each size starts dynamics; what lay on the way is labelled like all else."""
+    recipe = [
+        {"kind": "atom"},
+        {"kind": "dimer", "nearest": 0.9, "farthest": 1.8, "count": 6},
+        {"kind": "bulk", "lattices": ["fcc"], "repeat": 2,
+         "sample": {"temperatures": ["0.2 Tm"], "pressures": [0, 5]}},
+        {"kind": "minima", "sizes": [7, 8], "structures": 1, "sample": {"temperatures": [300]}},
+    ]  # fmt: skip
+    node = dataset(lmp_code, eam_potential, recipe=recipe, basin_hopping="trial")
+    assert node.is_finished_ok, node.exit_message
+    frames = node.outputs.frames.frames
+    sampled = {str(p) for p in frames.parents[frames.config_types == "cluster"]}
+    assert {p[: len("03-minimum-7")] for p in sampled} == {"03-minimum-7", "03-minimum-8"}
+    assert all(p.endswith(" 300 K") for p in sampled)
+    relaxations = frames.select(frames.config_types == "minimum")
+    assert set(relaxations.sizes) == {7, 8} and relaxations.labelled.all()
+    crystals = frames.config_types == "bulk"
+    parents = {str(p) for p in frames.parents[crystals]}
+    assert {p.split(" ", 1)[1] for p in parents} == {"272 K 0 GPa", "272 K 5 GPa"}
+    volumes = np.abs(np.linalg.det(frames.cells))
+    pressed = np.array([str(p).endswith("5 GPa") for p in frames.parents])
+    assert volumes[crystals & pressed].mean() < 0.99 * volumes[crystals & ~pressed].mean()
+
+
+def test_minima_need_the_settings_of_a_basin_hopping(aiida_profile) -> None:
+    settings = load_protocol("dataset", "trial", element="Cu")["settings"]
+    inputs = {"recipe": List([{"kind": "minima", "sizes": [7]}]), "settings": Dict(settings)}
+    given = {**inputs, "sampler": {}, "label": {}}
+    assert "give `basin_hopping`" in validate_inputs(given, None)
+    wrong = Dict({**settings, "basin_hopping": {"walkers": 2}})
+    assert validate_settings(wrong, None).startswith("basin_hopping: ")
+    assert "minima need `sizes`" in validate_recipe(List([{"kind": "minima"}]), None)
+    probe = {"kind": "bulk", "lattices": ["fcc"], "repeat": 1, "probe": True}
+    assert "a probe is sampled" in validate_recipe(List([probe]), None)
