@@ -160,23 +160,19 @@ def _map_node(found: EnvironmentMap, ours: Frames, theirs: Frames) -> ArrayData:
             ),
         ),
     ):
-        owners = _owners(frames, atoms)
+        owners = frames.owners_of(atoms)
         arrays = (components.T, distances, owners, atoms - frames.offsets[owners])
         for name, array in zip(names, arrays, strict=True):
             node.set_array(name, array)
-    groups = frame_groups(ours)[_owners(ours, found.training_atoms)]
+    groups = frame_groups(ours)[ours.owners_of(found.training_atoms)]
     node.set_array(keys.TRAINING_GROUPS, np.array([GROUPS.index(str(g)) for g in groups]))
     node.base.attributes.set_many({"threshold": found.threshold, "groups": list(GROUPS)})
     return node
 
 
-def _owners(frames: Frames, atoms: Any) -> Any:
-    return np.searchsorted(frames.offsets, atoms, side="right") - 1
-
-
 def _rows(found: EnvironmentMap, frames: Frames) -> list[dict[str, Any]]:
     """Coverage of each composition of the target, sizes ascending."""
-    owners = _owners(frames, found.target_atoms)
+    owners = frames.owners_of(found.target_atoms)
     labels, sizes = [], {}
     for index in range(len(frames)):
         symbols = frames[index].get_chemical_symbols()

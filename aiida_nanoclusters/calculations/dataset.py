@@ -57,9 +57,9 @@ def vary_structures(recipe: List, seed: Int, **structures: FramesData) -> dict[s
     origin = science.entry_of(frames)
     groups: dict[str, list[Frames]] = {}
     for index, entry in enumerate(recipe.get_list()):
-        own = frames.select(origin == index)
-        if not len(own):  # no minimum was found
+        if not (origin == index).any():  # no minimum was found
             continue
+        own = frames.select(origin == index)
         if entry.get("sample"):
             for temperature in entry["sample"]["temperatures"]:
                 for pressure in entry["sample"].get("pressures") or [None]:

@@ -94,7 +94,7 @@ def describe_atoms(
     calculator = SoapPowerSpectrum(**_settings(bond))
     kinds = sorted(atomic_numbers[e] for e in elements or frames.elements)
     pairs = list(combinations_with_replacement(kinds, 2))
-    owners = np.searchsorted(frames.offsets, atoms, side="right") - 1
+    owners = frames.owners_of(atoms)
     vectors = []
     for start, stop in _chunks(frames):
         own = (owners >= start) & (owners < stop)

@@ -143,8 +143,7 @@ def map_environments(
     ours, theirs = _draw(training, most, rng), _draw(target, most, rng)
     known = describe_atoms(training, ours, bond)
     asked = describe_atoms(target, theirs, bond, training.elements)
-    frame_of = np.searchsorted(training.offsets, ours, side="right") - 1
-    own_distances = _nearest(known, known, frame_of)
+    own_distances = _nearest(known, known, training.owners_of(ours))
     fitted = Components.fit(known)
     return EnvironmentMap(
         training_atoms=ours,

@@ -146,6 +146,10 @@ class Frames:
         """Return the slice of the flat atom arrays that belongs to frame ``index``."""
         return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
 
+    def owners_of(self, atoms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return to which frame each atom of the flat arrays belongs; shape as `atoms`."""
+        return np.asarray(np.searchsorted(self.offsets, atoms, side="right") - 1)
+
     @property
     def sizes(self) -> NDArray[np.int64]:
         """Number of atoms of each frame, shape (F,)."""
@@ -381,9 +385,7 @@ def _label(atoms: Atoms, name: str, shape: tuple[int, ...]) -> Floats:
 
 def _free_info(atoms: Atoms) -> str:
     def plain(value: Any) -> Any:
-        if isinstance(value, np.generic | np.ndarray):
-            return value.tolist()
-        return str(value)
+        return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
     free = {str(k): v for k, v in atoms.info.items() if k not in ORIGIN_KEYS}
     return json.dumps(free, default=plain, sort_keys=True)

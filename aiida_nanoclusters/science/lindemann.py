@@ -19,9 +19,6 @@ from aiida_nanoclusters.science.environments import SURFACE_COORDINATION, coordi
 
 Floats = NDArray[np.float64]
 
-#: Between these a cluster melts: a solid's index stays below, a liquid's is above.
-THRESHOLDS = (0.10, 0.15)
-
 
 @dataclass(frozen=True)
 class Lindemann:

@@ -27,7 +27,7 @@ from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.label import LabelWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.resources import options_at
-from aiida_nanoclusters.workflows.train import TrainWorkChain
+from aiida_nanoclusters.workflows.train import TrainWorkChain, member_keys
 
 #: Sets of frames that grow.
 SETS = ("training", "validation", "checks")
@@ -166,16 +166,14 @@ class ActiveLearningWorkChain(WorkChain):
         builder.train_settings = _training(values["train"])
         if values["warm"] is not None:
             builder.warm_settings = _training(values["warm"])
-        for name in ("nequip_code", "lammps_code"):
-            builder.train[name] = getattr(train, name)
-        for verb in ("train", "compile"):
-            builder.train.options[verb] = train.options[verb]
-        builder.train.options.evaluate = options_at(lammps_options, "evaluate")
+        train.options["evaluate"] = options_at(lammps_options, "evaluate")
+        given = train._inputs(prune=True)
+        builder.train = {key: given[key] for key in given if key not in _OWN_TRAINING}
         explore = ExploreWorkChain.get_builder_from_protocol(
             lammps, element, {}, protocol, (overrides or {}).get("explore"), lammps_options
         )
         given = explore._inputs(prune=True)
-        builder.explore = {key: value for key, value in given.items() if key != "element"}
+        builder.explore = {key: given[key] for key in given if key != "element"}
         if label is None:
             evaluate = job(lammps, lammps_options, "label")
             label = {"potential": {"potential": reference, "evaluate": evaluate}}
@@ -227,18 +225,19 @@ class ActiveLearningWorkChain(WorkChain):
 
     # -- train -----------------------------------------------------------------------------
 
-    def _member_keys(self) -> list[str]:
+    @property
+    def _seeds(self) -> List:
         task = self._task
-        return [f"seed_{task['seed'] + k}" for k in range(1, task["members"] + 1)]
+        return List([task["seed"] + k for k in range(1, task["members"] + 1)])
 
     def train(self) -> None:
         """Train the committee on all labels, from the weights it has where no member lacks some."""
-        given, keys = self.inputs, self._member_keys()
+        given, seeds = self.inputs, self._seeds
+        keys = member_keys(seeds)
         inputs = self.exposed_inputs(TrainWorkChain, namespace="train")
         inputs |= {name: self.ctx.sets[name] for name in ("training", "validation")}
         inputs |= {name: given[name] for name in ("test", "unseen") if name in given}
-        inputs["seeds"] = List([int(key.removeprefix("seed_")) for key in keys])
-        inputs["settings"] = given.train_settings
+        inputs |= {"seeds": seeds, "settings": given.train_settings}
         if "warm_settings" in given and len(self.ctx.packages) == len(keys):
             inputs["settings"] = given.warm_settings
             inputs["start_from"] = {key: self.ctx.packages[str(k)] for k, key in enumerate(keys)}
@@ -256,7 +255,7 @@ class ActiveLearningWorkChain(WorkChain):
         """Keep weights to begin the next round with, and what the round's committee is worth."""
         outputs, number = self.ctx.training.outputs, self._task["round"]
         packages = dict(outputs.potentials) if "potentials" in outputs else {}
-        for k, key in enumerate(self._member_keys()):
+        for k, key in enumerate(member_keys(self._seeds)):
             if key in packages:
                 self.ctx.packages[str(k)] = packages[key]
         if "errors" in outputs:
@@ -287,7 +286,7 @@ class ActiveLearningWorkChain(WorkChain):
             )
         committee, child = self._committee, self.ctx.training
         why = f"{child.process_label}<{child.pk}>: {child.exit_message or 'see its report'}"
-        lost = [key for key in self._member_keys() if key not in committee]
+        lost = [key for key in member_keys(self._seeds) if key not in committee]
         outcome = {"members": len(committee), "failed": dict.fromkeys(lost, why)}
         self._tell(outcome, **found)
 

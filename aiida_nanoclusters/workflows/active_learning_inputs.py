@@ -8,6 +8,7 @@ from typing import Any
 from aiida.orm import Dict
 
 from aiida_nanoclusters.calculations.select import validate_calibration, validate_choice
+from aiida_nanoclusters.calculations.warm_start import start_problem
 from aiida_nanoclusters.science.active_learning import ActiveLearning
 from aiida_nanoclusters.workflows.train import validate_inputs as validate_sets
 from aiida_nanoclusters.workflows.validators import names_problem
@@ -65,4 +66,21 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
         )
     if ("state" in inputs) != bool(inputs.get("start_from")):
         return "to go on from a round give both its `state` and its potentials as `start_from`"
-    return None
+    return weights_problem(inputs)
+
+
+def weights_problem(inputs: Mapping[str, Any]) -> str | None:
+    """Return why weights of one round could not be those that the next one begins with, or None."""
+    if not {"warm_settings", "train_settings"} <= set(inputs):
+        return None  # all begin with random ones
+    warm = inputs["warm_settings"]
+    if warm["model"] != inputs["train_settings"]["model"]:
+        return (
+            "`warm_settings` has another `model` than `train_settings`: weights do not fit; give "
+            "both the same"
+        )
+    problems = (
+        start_problem(package, inputs["training"], warm, f"start_from.{key}")
+        for key, package in sorted(dict(inputs.get("start_from", {})).items())
+    )
+    return next((problem for problem in problems if problem), None)

@@ -252,3 +252,11 @@ def test_inputs_that_do_not_fit(aiida_profile, eam_potential, lmp_code, nequip_c
     own = {**given, "label": {"cp2k": {}}}
     assert validate_inputs(own, None) is None
     assert "give both its `state`" in validate_inputs({**own, "state": Dict({})}, None)
+    cold = load_protocol("train", "tutorial")
+    warm = {**own, "train_settings": Dict(cold), "warm_settings": Dict(cold)}
+    assert validate_inputs(warm, None) is None
+    wider = Dict({**cold, "model": {**cold["model"], "r_max": 6.0}})
+    message = validate_inputs({**warm, "warm_settings": wider}, None)
+    assert "`warm_settings` has another `model`" in message
+    later = {**warm, "state": Dict({}), "start_from": {"member_0": eam_potential}}
+    assert "`start_from.member_0` is a potential of kind" in validate_inputs(later, None)

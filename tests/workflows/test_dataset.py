@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import Dict, List
+from aiida.orm import Dict, Float, Int, List, Str
 from ase.calculators.emt import EMT
 
-from aiida_nanoclusters.calculations.dataset import split_dataset
+from aiida_nanoclusters.calculations.dataset import (
+    build_recipe,
+    split_dataset,
+    vary_structures,
+)
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.clusters import mackay_icosahedron
 from aiida_nanoclusters.science.frames import Frames
@@ -202,3 +206,10 @@ def test_minima_need_the_settings_of_a_basin_hopping(aiida_profile) -> None:
     assert "minima need `sizes`" in validate_recipe(List([{"kind": "minima"}]), None)
     probe = {"kind": "bulk", "lattices": ["fcc"], "repeat": 1, "probe": True}
     assert "a probe is sampled" in validate_recipe(List([probe]), None)
+
+
+def test_minima_that_were_not_found_are_left_out(aiida_profile) -> None:
+    recipe = List([{"kind": "atom"}, {"kind": "minima", "sizes": [7]}])
+    built = build_recipe(recipe, Str("Cu"), Float(2.55), Int(1))
+    varied = vary_structures(recipe, Int(1), **built)
+    assert list(varied["static"].frames.sizes) == [1]
