@@ -19,7 +19,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cluster import Icosahedron
 from ase.io import write
+from filelock import FileLock
 
 from aiida_nanoclusters.lammps_plugin.build import build
 
@@ -163,6 +164,17 @@ def run_tool(tool: str, *arguments: str | Path) -> None:
         raise RuntimeError(f"{tool} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
 
 
+def made_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Have `make` write `target` unless it is there; tests that run beside these wait for it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f"{target.name}.lock")):
+        if not target.exists():
+            partial = target.with_name(f"partial-{target.name}")
+            make(partial)
+            partial.rename(target)
+    return target
+
+
 def make_package(
     folder: Path,
     elements: Sequence[str],
@@ -171,9 +183,8 @@ def make_package(
     model: dict[str, Any] | None = None,
 ) -> Path:
     """Train for a few epochs in `folder` and return the packaged model (made only if absent)."""
-    package = folder / "model.nequip.zip"
-    if not package.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def train(partial: Path) -> None:
         frames_file = folder / "frames.extxyz"
         write(frames_file, training_frames(elements))
         config = training_config(frames_file, elements, dtype, epochs, model or TINY)
@@ -188,23 +199,21 @@ def make_package(
             f"hydra.run.dir={out}",
             "hydra/job_logging=none",
         )
-        partial = folder / "partial.nequip.zip"
         run_tool("nequip-package", "build", out / "last.ckpt", partial)
-        partial.rename(package)
-    return package
+
+    return made_once(folder / "model.nequip.zip", train)
 
 
 def make_compiled(package: Path, target: str = "pair_allegro") -> Path:
     """Compile a packaged model for this machine's CPU, beside the package (made only if absent)."""
-    compiled = package.with_name(f"{target}.nequip.pt2")
-    if not compiled.exists():
-        partial = package.with_name(f"partial-{target}.nequip.pt2")
+
+    def compile_it(partial: Path) -> None:
         run_tool(
             "nequip-compile", package, partial,
             "--mode", "aotinductor", "--device", "cpu", "--target", target,
         )  # fmt: skip
-        partial.rename(compiled)
-    return compiled
+
+    return made_once(package.with_name(f"{target}.nequip.pt2"), compile_it)
 
 
 def cache_folder(config: pytest.Config, label: str) -> Path:
@@ -230,4 +239,6 @@ def allegro_compiled(allegro_package: Path) -> Path:
 @pytest.fixture(scope="session")
 def allegro_plugin(pytestconfig: pytest.Config) -> Path:
     """Folder with the built LAMMPS plugin: the value for LAMMPS_PLUGIN_PATH."""
-    return build(Path(pytestconfig.cache.mkdir("allegro")) / "plugin").parent
+    folder = Path(pytestconfig.cache.mkdir("allegro"))
+    with FileLock(folder / "plugin.lock"):
+        return build(folder / "plugin").parent

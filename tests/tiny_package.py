@@ -9,15 +9,20 @@ import pytest
 from aiida_nanoclusters.formats.extxyz import write_extxyz
 from aiida_nanoclusters.formats.nequip import BEST_CHECKPOINT, config_yaml, render_config
 from aiida_nanoclusters.science.frames import Frames
-from tests.allegro_model import cache_folder, isolated_atom_energies, run_tool, training_frames
+from tests.allegro_model import (
+    cache_folder,
+    isolated_atom_energies,
+    made_once,
+    run_tool,
+    training_frames,
+)
 from tests.calculations.test_train import tiny
 
 
 def make_tiny_package(folder: Path) -> Path:
     """Train two epochs in `folder` and return the packaged model (made only if absent)."""
-    package = folder / "model.nequip.zip"
-    if not package.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def train(partial: Path) -> None:
         images, zero, names = training_frames(["Cu"]), isolated_atom_energies(["Cu"]), {}
         for split, part in (("train", images[:4]), ("val", images[4:6])):
             names[split] = str(folder / f"{split}.extxyz")
@@ -30,9 +35,9 @@ def make_tiny_package(folder: Path) -> Path:
         config["hydra"]["run"]["dir"] = str(folder)
         (folder / "config.yaml").write_text(config_yaml(config))
         run_tool("nequip-train", "-cp", folder, "-cn", "config.yaml", f"hydra.run.dir={folder}")
-        run_tool("nequip-package", "build", folder / BEST_CHECKPOINT, folder / "new.nequip.zip")
-        (folder / "new.nequip.zip").rename(package)
-    return package
+        run_tool("nequip-package", "build", folder / BEST_CHECKPOINT, partial)
+
+    return made_once(folder / "model.nequip.zip", train)
 
 
 @pytest.fixture(scope="session")

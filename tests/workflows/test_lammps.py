@@ -76,7 +76,7 @@ def test_continues_after_walltime(lmp_code, eam_potential):
 
 def test_a_relaxation_stopped_again_and_again_is_sampled_once(lmp_code, eam_potential):
     """Steps count on from job to job; none is missing, none is there twice."""
-    images = clusters(7, 6)
+    images = clusters(10, 7)  # some seconds each on any machine
     for atoms in images:
         atoms.rattle(0.1, seed=3)
     relax = {"kind": "relax", "algorithm": "fire", "force_tolerance": 1e-7, "sample_steps": 10}
