@@ -32,59 +32,96 @@ def query(laptop, expression: str):
     return json.loads(done.stdout.split("RESULT", 1)[1])
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in SCRIPTS.glob("*.py")))
-def test_help_tells_what_it_does(laptop, name) -> None:
-    done = script(laptop, name, "--help")
-    assert done.returncode == 0, done.stderr
-    assert "Usage:" in done.stdout and "--help" in done.stdout
+NAMES = sorted(p.stem for p in SCRIPTS.glob("*.py"))
+#: Arguments, and what the one line says that they end in; {these} are files.
+BAD = [
+    (("crossover",), "give either --potential UUID (once or more) or --potential-file FILE"),
+    (("crossover", "--potential-file", "none.eam"), "no potential file at"),
+    (("crossover", *EAM, "--kind", "tersoff"), "choose one of"),
+    (("crossover", *EAM, "--protocol", "quick"), "unknown protocol `quick`"),
+    (("crossover", *EAM, "--lammps", "lmp@moon"), "no code `lmp@moon`: run"),
+    (("crossover", *EAM, "--family", "cube"), "unknown motif 'cube'"),
+    (("crossover", *EAM, "--element", "Xx"), "Xx"),
+    (("anneal", *EAM, "--sizes", "7..9"), "write them as 7-9,55"),
+    (("anneal", *EAM, "--sizes", "0"), "whole numbers of atoms"),
+    (("basin_hopping", *EAM, "--sizes", "1"), "give numbers of atoms from 2 up"),
+    (("melting", *EAM), "give either --size N"),
+    (("melting", *EAM, "--size", "56"), "no icosahedron of 56 atoms: the nearest have"),
+    (("melting", *EAM, "--size", "55", "--element", "Au"), "does not know Au"),
+    (("melting", *EAM, "--frames", "{bare}"), "a cluster of 2 atoms cannot melt"),
+    (("melting", *EAM, "--frames", "{bare}", "--index", "3"), "no frame 3: there are 1"),
+    (("active_learning", *EAM), "give either --dataset UUID to begin, or --continue UUID"),
+    (("active_learning", *EAM, "--continue", "none"), "no node `none`"),
+    (("label", "missing.xyz", *EAM), "no node `missing.xyz`"),
+    (("label", "{bare}", "--potential", "1", "--potential", "2"), "give one, this takes no"),
+    (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),
+    (("stages", "{bare}", *EAM), "nothing to do: give --relax, --temperature 300, or --stages"),
+    (("stages", "{bare}", *EAM, "--stages", "none.yaml"), "cannot read stages from none.yaml"),
+    (
+        ("dataset", "--sample-by", "engine"),
+        "--sample-by engine needs an --engine: cp2k or vasp",
+    ),
+    (("train", "--start-from", "none"), "no node `none`"),
+    (("dataset", "--engine", "cp2k", "--label-protocol", "none"), "cp2k@localhost"),
+    (("dataset", "--dataset", "{collapsed}", "--level", "x"), "only 0.50 Å apart"),
+    (("dataset", "--dataset", "{bare}", "--level", "x"), "frame 0 has no energy"),
+    (("dataset", "--dataset", "{bare}", "--atom-energy", "Cu:1"), "write it as Cu=-0.2 (eV)"),
+]
+
+DRIVER = """
+import contextlib, io, json, runpy, sys
+
+answers = []
+for script, *arguments in json.loads(sys.argv[1]):
+    out, err, sys.argv = io.StringIO(), io.StringIO(), [script, *arguments]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            runpy.run_path(script, run_name="__main__")
+            status = 0
+        except SystemExit as exit:
+            status = exit.code or 0
+    answers.append([status, out.getvalue(), err.getvalue()])
+print("ANSWERS", json.dumps(answers))
+"""
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("crossover",), "give either --potential UUID (once or more) or --potential-file FILE"),
-        (("crossover", "--potential-file", "none.eam"), "no potential file at"),
-        (("crossover", *EAM, "--kind", "tersoff"), "choose one of"),
-        (("crossover", *EAM, "--protocol", "quick"), "unknown protocol `quick`"),
-        (("crossover", *EAM, "--lammps", "lmp@moon"), "no code `lmp@moon`: run"),
-        (("crossover", *EAM, "--family", "cube"), "unknown motif 'cube'"),
-        (("crossover", *EAM, "--element", "Xx"), "Xx"),
-        (("anneal", *EAM, "--sizes", "7..9"), "write them as 7-9,55"),
-        (("anneal", *EAM, "--sizes", "0"), "whole numbers of atoms"),
-        (("basin_hopping", *EAM, "--sizes", "1"), "give numbers of atoms from 2 up"),
-        (("melting", *EAM), "give either --size N"),
-        (("melting", *EAM, "--size", "56"), "no icosahedron of 56 atoms: the nearest have"),
-        (("melting", *EAM, "--size", "55", "--element", "Au"), "does not know Au"),
-        (("melting", *EAM, "--frames", "{bare}"), "a cluster of 2 atoms cannot melt"),
-        (("melting", *EAM, "--frames", "{bare}", "--index", "3"), "no frame 3: there are 1"),
-        (("active_learning", *EAM), "give either --dataset UUID to begin, or --continue UUID"),
-        (("active_learning", *EAM, "--continue", "none"), "no node `none`"),
-        (("label", "missing.xyz", *EAM), "no node `missing.xyz`"),
-        (("label", "{bare}", "--potential", "1", "--potential", "2"), "give one, this takes no"),
-        (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),
-        (("stages", "{bare}", *EAM), "nothing to do: give --relax, --temperature 300, or --stages"),
-        (("stages", "{bare}", *EAM, "--stages", "none.yaml"), "cannot read stages from none.yaml"),
-        (
-            ("dataset", "--sample-by", "engine"),
-            "--sample-by engine needs an --engine: cp2k or vasp",
-        ),
-        (("train", "--start-from", "none"), "no node `none`"),
-        (("dataset", "--engine", "cp2k", "--label-protocol", "none"), "cp2k@localhost"),
-        (("dataset", "--dataset", "{collapsed}", "--level", "x"), "only 0.50 Å apart"),
-        (("dataset", "--dataset", "{bare}", "--level", "x"), "frame 0 has no energy"),
-        (("dataset", "--dataset", "{bare}", "--atom-energy", "Cu:1"), "write it as Cu=-0.2 (eV)"),
-    ],
-)
-def test_bad_input_ends_in_one_line(laptop, tmp_path, arguments, message) -> None:
-    files = {"collapsed": 0.5, "bare": 2.4}
-    for name, distance in files.items():
+@pytest.fixture(scope="module")
+def answers(laptop, tmp_path_factory) -> dict[tuple[str, ...], tuple[int, str, str]]:
+    """Status, output and errors of what submits nothing, from one process: each takes seconds."""
+    folder, calls = tmp_path_factory.mktemp("bad"), [(name, "--help") for name in NAMES]
+    for name, distance in {"collapsed": 0.5, "bare": 2.4}.items():
         atoms = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, distance]])
-        ase.io.write(tmp_path / f"{name}.xyz", atoms, format="extxyz")
-    paths = {f"{{{name}}}": str(tmp_path / f"{name}.xyz") for name in files}
-    done = script(laptop, *(paths.get(a, a) for a in arguments))
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+        ase.io.write(folder / f"{name}.xyz", atoms, format="extxyz")
+    calls += [arguments for arguments, _ in BAD]
+    paths = {f"{{{path.stem}}}": str(path) for path in folder.iterdir()}
+    paths |= {name: str(SCRIPTS / f"{name}.py") for name in NAMES}
+    (folder / "driver.py").write_text(DRIVER)
+    given = json.dumps([[paths.get(word, word) for word in call] for call in calls])
+    done = laptop.run("aiida", "run", str(folder / "driver.py"), given)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.split("ANSWERS", 1)[1])
+    return {call: tuple(answer) for call, answer in zip(calls, found, strict=True)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_tells_what_it_does(answers, name) -> None:
+    status, out, err = answers[name, "--help"]
+    assert status == 0, err
+    assert "Usage:" in out and "--help" in out
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD)
+def test_bad_input_ends_in_one_line(answers, arguments, message) -> None:
+    status, out, err = answers[arguments]
+    assert status == 2, out + err
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_bad_input_from_the_shell(laptop) -> None:
+    done = script(laptop, "crossover")
+    assert done.returncode == 2
+    assert "give either --potential UUID" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_label_prints_the_frames(laptop, tmp_path) -> None:

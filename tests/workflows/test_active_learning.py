@@ -10,6 +10,8 @@ from aiida.cmdline.utils.common import get_workchain_report
 from aiida.engine import run_get_node
 from aiida.orm import Bool, Dict, Int, List, Str
 from ase.build import bulk
+from ase.calculators.eam import EAM
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_nanoclusters.calculations.active_learning import split_probes, take_labels
 from aiida_nanoclusters.data.frames import FramesData
@@ -18,34 +20,30 @@ from aiida_nanoclusters.science.recipe import recipe_problem
 from aiida_nanoclusters.science.selection import largest_forces
 from aiida_nanoclusters.workflows.active_learning import ActiveLearningWorkChain
 from aiida_nanoclusters.workflows.active_learning_inputs import validate_inputs, validate_settings
-from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
+from tests.allegro_model import training_frames
 from tests.calculations.test_train import labelled, tiny
 
-START = [
-    {"kind": "atom"},
-    {"kind": "dimer", "nearest": 0.75, "farthest": 1.6, "count": 6},
-    {"kind": "bulk", "lattices": ["fcc"], "repeat": 1, "distort": {"strains": [-0.06, 0.06]}},
-    {"kind": "cluster", "sizes": [13], "structures": 6, "sample": {"temperatures": [300, 900]}},
-]
 EXPLORED = [
     {"kind": "cluster", "sizes": [13], "structures": 2, "sample": {"temperatures": [300]}},
     {"kind": "motif", "motif": "icosahedron", "sizes": [55], "probe": True,
      "sample": {"temperatures": [300]}},
 ]  # fmt: skip
+LEVEL = "EAM/Mishin2001"
 BY_CHANCE = {"by_chance": True, "wanted": ["good", "decent"]}
 
 
 @pytest.fixture
-def sets(lmp_code, eam_potential):
+def sets(aiida_profile, eam_file) -> dict[str, FramesData]:
     """Training, validation and test set, labelled by the embedded-atom potential."""
-    node = run_get_node(
-        DatasetWorkChain.get_builder_from_protocol(
-            lmp_code, "Cu", eam_potential, protocol="trial", overrides={"recipe": START}
-        )
-    )[1]
-    assert node.is_finished_ok, node.exit_message
-    return {name: node.outputs[name] for name in ("training", "validation", "test")}
+    images = training_frames(["Cu"])
+    for atoms in images:
+        atoms.calc = EAM(potential=str(eam_file))
+        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+    level = {"level_of_theory": LEVEL, "atom_energies": {"Cu": 0.0}}
+    parts = {"training": images[:4], "validation": images[4:6], "test": images[6:]}
+    return {name: FramesData(Frames.from_atoms(own, **level)) for name, own in parts.items()}
 
 
 def build(lammps, nequip, reference, sets, **overrides):
