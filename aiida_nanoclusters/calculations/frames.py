@@ -46,12 +46,6 @@ def concatenate_frames(**parts: FramesData) -> FramesData:
 
 
 @calcfunction
-def deduplicate_frames(frames: FramesData) -> FramesData:
-    """Keep the first of all frames with the same content."""
-    return FramesData(selection.deduplicate(frames.frames))
-
-
-@calcfunction
 def split_frames(frames: FramesData, fractions: List, seed: Int) -> dict[str, FramesData]:
     """Split by trajectory, kind and size into `part_0`, `part_1`, ..."""
     parts = selection.split_frames(frames.frames, fractions.get_list(), seed.value)

@@ -307,6 +307,8 @@ def launch(builder: ProcessBuilder, *, here: bool) -> ProcessNode:
     """
     from aiida.common.exceptions import InvalidOperation
     from aiida.engine import run_get_node, submit
+    from aiida.engine.utils import instantiate_process
+    from aiida.manage import get_manager
 
     from aiida_nanoclusters.cli.launch_checks import check_launch
     from aiida_nanoclusters.cli.progress import watch
@@ -315,13 +317,16 @@ def launch(builder: ProcessBuilder, *, here: bool) -> ProcessNode:
     check_launch(builder._inputs(prune=True), console)
     try:
         with fixable():
-            node: ProcessNode = run_get_node(builder)[1] if here else submit(builder)
+            made = instantiate_process(get_manager().get_runner(), builder) if here else None
+            node: ProcessNode = made.node if made else submit(builder)
     except InvalidOperation as error:
         raise Fixable(
             "the daemon is not running: start it by `verdi daemon start`, or add --here"
         ) from error
     console.print(f"{node.process_label} {node.uuid}")
-    if not here and not watch(node, console):
+    if made:
+        run_get_node(made)
+    elif not watch(node, console):
         sys.exit(0)
     return node
 

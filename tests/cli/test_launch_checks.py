@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from aiida import orm
+from aiida.engine import WorkChain
 from rich.console import Console
 
 from aiida_nanoclusters.cli.code_checks import check_model, program_of
-from aiida_nanoclusters.cli.launch import finish
+from aiida_nanoclusters.cli.launch import finish, launch
 from aiida_nanoclusters.cli.launch_checks import check_launch
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.potential import PotentialData
@@ -140,3 +141,25 @@ def test_what_programs_say_is_printed_as_it_is(aiida_profile, capsys):
         finish(node.store(), [])
     assert ended.value.code == 1
     assert "LAMMPS stopped: [/opt/x] and [red] things" in capsys.readouterr().out
+
+
+class Stumbling(WorkChain):
+    """Wants a number, and trips over any."""
+
+    @classmethod
+    def define(cls, spec):
+        super().define(spec)
+        spec.input("number", valid_type=orm.Int)
+        spec.outline(cls.stumble)
+
+    def stumble(self):
+        raise ValueError("a mistake of the program")
+
+
+def test_only_wrong_inputs_are_told_as_such(aiida_profile) -> None:
+    builder = Stumbling.get_builder()
+    with pytest.raises(Fixable, match="number"):
+        launch(builder, here=True)
+    builder.number = orm.Int(1)
+    with pytest.raises(ValueError, match="a mistake of the program"):
+        launch(builder, here=True)
