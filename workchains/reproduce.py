@@ -3,7 +3,7 @@
 verdi run workchains/reproduce.py UUID --code lammps@hpc=lammps@localhost
 """
 
-from aiida_nanoclusters.cli.reproduce import reproduce
+from aiida_nanoclusters.cli.reproduce.command import reproduce
 
 if __name__ == "__main__":
     reproduce()

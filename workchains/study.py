@@ -63,7 +63,7 @@ def main(
     """Labels, committee of potentials, magic sizes and crossover, with a report at the end."""
     from aiida.orm import Str
 
-    from aiida_nanoclusters.cli.report import write_report
+    from aiida_nanoclusters.cli.report.command import write_report
     from aiida_nanoclusters.workflows.study import StudyWorkChain
 
     labelled = cli.get_frames(dataset, level or "", atom_energy) if dataset else None

@@ -9,11 +9,11 @@ from aiida_nanoclusters.cli.analyse import analyse
 from aiida_nanoclusters.cli.doctor import doctor
 from aiida_nanoclusters.cli.explain import explain
 from aiida_nanoclusters.cli.find import find
-from aiida_nanoclusters.cli.import_archive import import_command, trust_command
-from aiida_nanoclusters.cli.import_labels import import_labels
-from aiida_nanoclusters.cli.publish import publish
-from aiida_nanoclusters.cli.report import report
-from aiida_nanoclusters.cli.reproduce import reproduce
+from aiida_nanoclusters.cli.imports.archive import import_command, trust_command
+from aiida_nanoclusters.cli.imports.labels import import_labels
+from aiida_nanoclusters.cli.publish.command import publish
+from aiida_nanoclusters.cli.report.command import report
+from aiida_nanoclusters.cli.reproduce.command import reproduce
 from aiida_nanoclusters.cli.setup import setup
 from aiida_nanoclusters.cli.status import status
 from aiida_nanoclusters.cli.terminal import prepare_environment

@@ -8,8 +8,8 @@ from ase.calculators.emt import EMT
 from ase.cluster import Icosahedron
 from click.testing import CliRunner
 
-from aiida_nanoclusters.cli.import_archive import import_command, trust_command
-from aiida_nanoclusters.cli.publish import publish
+from aiida_nanoclusters.cli.imports.archive import import_command, trust_command
+from aiida_nanoclusters.cli.publish.command import publish
 
 #: Prints UUID -> what makes a node what it is, of a whole profile.
 CONTENT = """

@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.units import GPa
 from click.testing import CliRunner
 
-from aiida_nanoclusters.cli.import_labels import import_labels
+from aiida_nanoclusters.cli.imports.labels import import_labels
 from aiida_nanoclusters.formats.extxyz import read_extxyz
 from tests.stand_in_vasp import Ionic, write_outcar, write_xml
 

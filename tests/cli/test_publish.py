@@ -16,7 +16,7 @@ from aiida.common.links import LinkType
 from aiida.orm import CalcJobNode, FolderData, QueryBuilder, load_node
 from nequip.data.dataset import NequIPLMDBDataset
 
-from aiida_nanoclusters.cli.publish_archive import find_withheld
+from aiida_nanoclusters.cli.publish.archive import find_withheld
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from tests.cli.published import make_study, run_import, run_publish
@@ -246,13 +246,13 @@ def test_killed_publish_leaves_nothing_complete(tmp_path) -> None:
         "from aiida.manage.configuration import load_profile\n"
         "load_profile()\n"
         "from aiida.orm import Int\n"
-        "from aiida_nanoclusters.cli import publish, publish_plain\n"
+        "from aiida_nanoclusters.cli.publish import command, plain\n"
         "def stuck(found, folder, **_):\n"
         "    print('WRITING', flush=True)\n"
         "    time.sleep(600)\n"
         "    yield\n"
-        "publish_plain.write_plain = stuck\n"
-        f"publish.publish_nodes([Int(1).store()], Path({str(tmp_path / 'out')!r}), authors=['A'])\n"
+        "plain.write_plain = stuck\n"
+        f"command.publish_nodes([Int(1).store()], Path({str(tmp_path / 'out')!r}), authors=['A'])\n"
     )
     environment = {**os.environ, "AIIDA_PATH": str(tmp_path)}
     made = subprocess.run(

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from plotly.io import from_json
 
-from aiida_nanoclusters.cli import report_data as data
-from aiida_nanoclusters.cli.report import render
-from aiida_nanoclusters.cli.report_figures import show
-from aiida_nanoclusters.cli.report_tables import ranges
-from aiida_nanoclusters.cli.report_words import answer_of, gap
+from aiida_nanoclusters.cli.report import data
+from aiida_nanoclusters.cli.report.command import render
+from aiida_nanoclusters.cli.report.figures import show
+from aiida_nanoclusters.cli.report.tables import ranges
+from aiida_nanoclusters.cli.report.words import answer_of, gap
 from aiida_nanoclusters.queries.programs import Code, Version
 from aiida_nanoclusters.science import magic
 from aiida_nanoclusters.science.clusters import motif_family

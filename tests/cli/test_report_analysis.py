@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from aiida_nanoclusters.calculations.analysis import compare_environments
 from aiida_nanoclusters.cli.main import cli
-from aiida_nanoclusters.cli.report import render
-from aiida_nanoclusters.cli.report_collect import collect
+from aiida_nanoclusters.cli.report.collect import collect
+from aiida_nanoclusters.cli.report.command import render
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.clusters import mackay_icosahedron

@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from aiida_nanoclusters.cli.report_viewer import histogram, pack
+from aiida_nanoclusters.cli.report.viewer import histogram, pack
 from tests.cli.test_report import html, study  # noqa: F401  (fixtures)
 
 

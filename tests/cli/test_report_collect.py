@@ -16,8 +16,8 @@ from aiida_nanoclusters.calculations.errors import compare_committee
 from aiida_nanoclusters.calculations.size_scan import compare_sizes
 from aiida_nanoclusters.calculations.train import LEARNING_CURVE_UNITS, learning_curve_node
 from aiida_nanoclusters.cli.main import cli
-from aiida_nanoclusters.cli.report import render
-from aiida_nanoclusters.cli.report_collect import LARGEST_DRAWN, collect
+from aiida_nanoclusters.cli.report.collect import LARGEST_DRAWN, collect
+from aiida_nanoclusters.cli.report.command import render
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.clusters import motif_family

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from aiida_nanoclusters.calculations.active_learning import summarise_rounds
 from aiida_nanoclusters.cli.main import cli
-from aiida_nanoclusters.cli.report import render
-from aiida_nanoclusters.cli.report_collect import collect
+from aiida_nanoclusters.cli.report.collect import collect
+from aiida_nanoclusters.cli.report.command import render
 from aiida_nanoclusters.science.active_learning import ActiveLearning
 from tests.cli.test_report import Page
 from tests.cli.test_report_browser import browse, chromium  # noqa: F401  (fixture)

@@ -16,7 +16,7 @@ from ase.cluster import Icosahedron, Octahedron
 from click.testing import CliRunner
 
 from aiida_nanoclusters.calculations.frames import select_frames
-from aiida_nanoclusters.cli.reproduce import reproduce
+from aiida_nanoclusters.cli.reproduce.command import reproduce
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain

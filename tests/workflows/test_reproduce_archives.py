@@ -8,7 +8,7 @@ from aiida.orm import Computer, InstalledCode, Node, ProcessNode, QueryBuilder
 from aiida.tools.archive import import_archive
 from click.testing import CliRunner
 
-from aiida_nanoclusters.cli.reproduce import reproduce
+from aiida_nanoclusters.cli.reproduce.command import reproduce
 from tests.workflows.test_reproduce import call
 
 ARCHIVES = ("arithmetic.add", "dos_wc_Cu", "export_main_0001_simple", "scf_wc_Cu_simple")

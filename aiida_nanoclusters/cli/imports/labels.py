@@ -47,6 +47,6 @@ def import_labels(**options: Any) -> None:
 
     Published folders, AiiDA archives and potentials come in by `aiida-nanoclusters import`.
     """
-    from aiida_nanoclusters.cli.gather_labels import gather
+    from aiida_nanoclusters.cli.imports.gather import gather
 
     gather(**options)

@@ -21,7 +21,7 @@ from aiida.orm import (
 )
 from aiida.tools.graph.graph_traversers import get_nodes_export
 
-from aiida_nanoclusters.cli.report_provenance import installed_versions
+from aiida_nanoclusters.cli.report.provenance import installed_versions
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.queries.nodes import chunks, class_name

@@ -111,12 +111,12 @@ def publish_nodes(
     Fixable
         If a process still runs, `out` is in use, or a text cannot be used.
     """
-    from aiida_nanoclusters.cli import publish_gather
+    from aiida_nanoclusters.cli.publish import gather
 
     _check(nodes, out, authors, license_name)
-    found = publish_gather.gather(nodes)
+    found = gather.gather(nodes)
     _check_ended(found.pks)
-    roots = {node.uuid: publish_gather.describe(node) for node in nodes}
+    roots = {node.uuid: gather.describe(node) for node in nodes}
     publication = Publication(
         title=title or f"Data of {', '.join(roots.values())}",
         authors=tuple(authors),
@@ -124,9 +124,9 @@ def publish_nodes(
         published=date.today(),
         roots=roots,
         citation=citation,
-        versions=publish_gather.versions(found.pks),
-        counts=publish_gather.count_nodes(found.pks),
-        told=publish_gather.whom_it_names(found.pks),
+        versions=gather.versions(found.pks),
+        counts=gather.count_nodes(found.pks),
+        told=gather.whom_it_names(found.pks),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-incomplete-", dir=out.parent))
@@ -143,8 +143,8 @@ def publish_nodes(
 
 def _write(publication: Publication, found: Any, folder: Path, small: bool) -> Publication:
     from aiida_nanoclusters.cli.archive_log import quiet_archives
-    from aiida_nanoclusters.cli.publish_archive import find_compiled, find_withheld, write_archive
-    from aiida_nanoclusters.cli.publish_plain import write_plain
+    from aiida_nanoclusters.cli.publish.archive import find_compiled, find_withheld, write_archive
+    from aiida_nanoclusters.cli.publish.plain import write_plain
 
     withheld = find_withheld(found.pks) | (find_compiled(found.pks) if small else {})
     with quiet_archives():

@@ -17,7 +17,7 @@ from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile,
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-    from aiida_nanoclusters.cli.report_data import Structure, StudyReport
+    from aiida_nanoclusters.cli.report.data import Structure, StudyReport
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[−+]?\d[\d.e−]*( %)?|–")
@@ -67,7 +67,7 @@ def write_report(node: ProcessNode, out: Path, *, full_graph: bool = False) -> P
         If there is nothing to report on, or the file cannot be written.
     """
     from aiida_nanoclusters.cli.explain import full_picture
-    from aiida_nanoclusters.cli.report_collect import collect
+    from aiida_nanoclusters.cli.report.collect import collect
 
     try:
         found = collect(node)
@@ -93,15 +93,15 @@ def render(report: StudyReport) -> str:
 
     from aiida_nanoclusters import __version__
     from aiida_nanoclusters.cli.progress import duration
-    from aiida_nanoclusters.cli.report_coverage import coverage_rows
-    from aiida_nanoclusters.cli.report_figures import show
-    from aiida_nanoclusters.cli.report_melting import sign_rows
-    from aiida_nanoclusters.cli.report_rounds import COLUMNS, round_rows
-    from aiida_nanoclusters.cli.report_tables import tables
-    from aiida_nanoclusters.cli.report_words import bulk_rows, search_sentence
+    from aiida_nanoclusters.cli.report.coverage import coverage_rows
+    from aiida_nanoclusters.cli.report.figures import show
+    from aiida_nanoclusters.cli.report.melting import sign_rows
+    from aiida_nanoclusters.cli.report.rounds import COLUMNS, round_rows
+    from aiida_nanoclusters.cli.report.tables import tables
+    from aiida_nanoclusters.cli.report.words import bulk_rows, search_sentence
 
     environment = Environment(
-        loader=PackageLoader("aiida_nanoclusters.cli", "templates"),
+        loader=PackageLoader("aiida_nanoclusters.cli.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -148,14 +148,7 @@ def _numeric_columns(rows: Sequence[Sequence[Any]]) -> list[bool]:
 
 
 def _pictures(report: StudyReport) -> dict[str, Any]:
-    from aiida_nanoclusters.cli import (
-        report_coverage,
-        report_crossing,
-        report_figures,
-        report_melting,
-        report_rounds,
-        report_sizes,
-    )
+    from aiida_nanoclusters.cli.report import coverage, crossing, figures, melting, rounds, sizes
 
     training, scan = report.training, report.scan
     crossovers = []
@@ -164,31 +157,31 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
         if part is None:
             continue
         whose = f" ({who})" if both else ""
-        binding = report_crossing.binding_by_motif(part, who=whose, name=f"motifs-{who}")
+        binding = crossing.binding_by_motif(part, who=whose, name=f"motifs-{who}")
         modes = None
         if part.modes is not None:
-            modes = report_crossing.modes(part.modes, who=whose, name=f"modes-{who}")
+            modes = crossing.modes(part.modes, who=whose, name=f"modes-{who}")
         label = {"learnt": "learnt potentials", "reference": "reference itself"}[who]
         crossovers.append((label if both else "", part, {"binding": binding, "modes": modes}))
     return {
-        "difference": report_crossing.difference(report.crossover, report.reference),
+        "difference": crossing.difference(report.crossover, report.reference),
         "crossovers": crossovers,
-        "second": report_sizes.second_differences(scan) if scan else None,
-        "binding": report_sizes.binding_energies(scan) if scan else None,
-        "curves": report_figures.learning_curves(training.curves) if training else None,
-        "parities": report_figures.parity(training) if training else [],
-        "sets": report_figures.SETS.items(),
-        "growth": report_rounds.growth(report.rounds) if report.rounds else None,
-        "caloric": report_melting.caloric_curve(report.melting) if report.melting else None,
+        "second": sizes.second_differences(scan) if scan else None,
+        "binding": sizes.binding_energies(scan) if scan else None,
+        "curves": figures.learning_curves(training.curves) if training else None,
+        "parities": figures.parity(training) if training else [],
+        "sets": figures.SETS.items(),
+        "growth": rounds.growth(report.rounds) if report.rounds else None,
+        "caloric": melting.caloric_curve(report.melting) if report.melting else None,
         "coverages": [
-            (part, report_coverage.words(part), report_coverage.pictures(part, number))
+            (part, coverage.words(part), coverage.pictures(part, number))
             for number, part in enumerate(report.coverages, start=1)
         ],
     }
 
 
 def _texts(report: StudyReport) -> dict[str, Any]:
-    from aiida_nanoclusters.cli import report_words as words
+    from aiida_nanoclusters.cli.report import words
 
     topic = {
         "StudyWorkChain": "from cluster to crystal",
@@ -213,7 +206,7 @@ def _texts(report: StudyReport) -> dict[str, Any]:
 
 
 def _structures(report: StudyReport) -> dict[str, Any]:
-    from aiida_nanoclusters.cli import report_viewer as viewer
+    from aiida_nanoclusters.cli.report import viewer
 
     groups: list[tuple[str, list[tuple[int, Structure]]]] = []
     members: list[Structure] = []

@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report_data import ClusterEnergies, CrossoverPart, Curve, Floats, Modes
-from aiida_nanoclusters.cli.report_figures import (
+from aiida_nanoclusters.cli.report.data import ClusterEnergies, CrossoverPart, Curve, Floats, Modes
+from aiida_nanoclusters.cli.report.figures import (
     COLOURS,
     LEARNT,
     MUTED,

@@ -12,7 +12,7 @@ from aiida.orm import Computer, Group, ImportGroup, Node, ProcessNode, QueryBuil
 from aiida.tools.archive import import_archive
 from ase.io.formats import UnknownFileTypeError, filetype
 
-from aiida_nanoclusters.cli.import_checks import (
+from aiida_nanoclusters.cli.imports.checks import (
     archive_errors,
     check_nodes,
     migrated,

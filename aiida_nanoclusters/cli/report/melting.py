@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report_data import MeltingPart
-from aiida_nanoclusters.cli.report_figures import COLOURS, MUTED, Picture, picture, show, style
+from aiida_nanoclusters.cli.report.data import MeltingPart
+from aiida_nanoclusters.cli.report.figures import COLOURS, MUTED, Picture, picture, show, style
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.units import MEV_PER_EV
 

@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report_data import CoveragePart
-from aiida_nanoclusters.cli.report_figures import COLOURS, MUTED, Picture, picture, style
+from aiida_nanoclusters.cli.report.data import CoveragePart
+from aiida_nanoclusters.cli.report.figures import COLOURS, MUTED, Picture, picture, style
 from aiida_nanoclusters.science import keys
 
 if TYPE_CHECKING:

@@ -129,12 +129,12 @@ def import_paths(
     Fixable
         If one of them cannot be used; nothing is stored then.
     """
-    from aiida_nanoclusters.cli import import_store
+    from aiida_nanoclusters.cli.imports import store
 
     limit = parse_size(MAX_SIZE) if max_bytes is None else max_bytes
     with tempfile.TemporaryDirectory() as folder:
         sources: list[Any] = [
-            import_store.prepare(path, Path(folder), limit, level, atom_energy)
+            store.prepare(path, Path(folder), limit, level, atom_energy)
             for path in dict.fromkeys(paths)
         ]
         if check:

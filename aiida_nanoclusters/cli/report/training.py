@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from aiida_nanoclusters.cli import report_data as data
+from aiida_nanoclusters.cli.report import data
 from aiida_nanoclusters.science.errors import COMMITTEE, parity_name
 
 #: Order of the sets a committee is compared on, the most usual first.

@@ -54,6 +54,6 @@ def reproduce(**options: Any) -> None:
     just imported from an archive. Exit code 0 if all that was compared agrees, 1 if anything
     differs.
     """
-    from aiida_nanoclusters.cli.reproduce_run import run
+    from aiida_nanoclusters.cli.reproduce.run import run
 
     run(**options)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiida_nanoclusters.cli import report_data as data
-from aiida_nanoclusters.cli.report_coverage import collect_coverages
-from aiida_nanoclusters.cli.report_melting import collect_melting
-from aiida_nanoclusters.cli.report_provenance import collect_codes, collect_stages, collect_versions
-from aiida_nanoclusters.cli.report_rounds import collect_rounds
-from aiida_nanoclusters.cli.report_training import collect_training
+from aiida_nanoclusters.cli.report import data
+from aiida_nanoclusters.cli.report.coverage import collect_coverages
+from aiida_nanoclusters.cli.report.melting import collect_melting
+from aiida_nanoclusters.cli.report.provenance import collect_codes, collect_stages, collect_versions
+from aiida_nanoclusters.cli.report.rounds import collect_rounds
+from aiida_nanoclusters.cli.report.training import collect_training
 from aiida_nanoclusters.cli.stage_picture import draw
 from aiida_nanoclusters.cli.stages import read_progress
 from aiida_nanoclusters.queries.stages import stage_graph

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiida_nanoclusters.cli.progress import duration
-from aiida_nanoclusters.cli.report_data import StageRow, StudyReport
-from aiida_nanoclusters.cli.report_figures import show
+from aiida_nanoclusters.cli.report.data import StageRow, StudyReport
+from aiida_nanoclusters.cli.report.figures import show
 
 #: Most processes a report lists one by one.
 MOST_PROCESSES = 1500

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aiida_nanoclusters.cli.report_data import Structure
+from aiida_nanoclusters.cli.report.data import Structure
 
 #: Integer steps of a coordinate in one Å: a hundredth is less than a pixel.
 STEPS = 100

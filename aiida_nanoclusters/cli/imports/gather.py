@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from aiida_nanoclusters.cli.label_files import Source, find_files, read_source
+from aiida_nanoclusters.cli.imports.files import Source, find_files, read_source
 from aiida_nanoclusters.cli.launch import parse_atom_energy
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile
 from aiida_nanoclusters.formats.extxyz import write_extxyz

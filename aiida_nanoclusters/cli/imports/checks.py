@@ -23,7 +23,7 @@ from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSql
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiida_nanoclusters.cli.archive_log import quiet_archives
-from aiida_nanoclusters.cli.publish_archive import flat_files
+from aiida_nanoclusters.cli.publish.archive import flat_files
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.queries.nodes import chunks
 

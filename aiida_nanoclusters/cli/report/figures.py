@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report_data import Floats, LearningCurve, Parity, TrainingPart
+from aiida_nanoclusters.cli.report.data import Floats, LearningCurve, Parity, TrainingPart
 from aiida_nanoclusters.science.units import MEV_PER_EV
 
 #: Told apart also by those who see fewer colours, legible on white and on black.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aiida_nanoclusters.cli.report_data import (
+from aiida_nanoclusters.cli.report.data import (
     CrossoverPart,
     Curve,
     MotifDifference,
@@ -16,9 +16,9 @@ from aiida_nanoclusters.cli.report_data import (
     StudyReport,
     TrainingPart,
 )
-from aiida_nanoclusters.cli.report_figures import show
-from aiida_nanoclusters.cli.report_melting import melting_answer
-from aiida_nanoclusters.cli.report_training import OVERALL
+from aiida_nanoclusters.cli.report.figures import show
+from aiida_nanoclusters.cli.report.melting import melting_answer
+from aiida_nanoclusters.cli.report.training import OVERALL
 from aiida_nanoclusters.science.crossing import Crossing
 from aiida_nanoclusters.science.units import MEV_PER_EV
 

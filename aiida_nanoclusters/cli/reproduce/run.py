@@ -16,7 +16,7 @@ from rich.table import Table
 from aiida_nanoclusters.cli.integrity import BAD, GOOD, UNKNOWN, Check, check_stored
 from aiida_nanoclusters.cli.job_options import options_of, parse_options
 from aiida_nanoclusters.cli.launch import fixable, get_node, launch
-from aiida_nanoclusters.cli.reproduce_codes import map_codes
+from aiida_nanoclusters.cli.reproduce.codes import map_codes
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.rebuild import Plan, label_of, plan_of

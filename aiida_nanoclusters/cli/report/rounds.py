@@ -8,8 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report_data import RoundsPart
-from aiida_nanoclusters.cli.report_figures import COLOURS, Picture, picture, show, style
+from aiida_nanoclusters.cli.report.data import RoundsPart
+from aiida_nanoclusters.cli.report.figures import COLOURS, Picture, picture, show, style
 from aiida_nanoclusters.science.errors import UNITS
 
 #: Errors of a round, and what they are called.

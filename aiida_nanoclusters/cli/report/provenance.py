@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import PackageNotFoundError, version
 
-from aiida_nanoclusters.cli.report_data import ProcessRow, StageRow
+from aiida_nanoclusters.cli.report.data import ProcessRow, StageRow
 from aiida_nanoclusters.cli.stages import Process, Progress, Stage
 from aiida_nanoclusters.queries.programs import Code, Version, codes_of, versions_of
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiida.orm import ArrayData, Data, Dict
 
-from aiida_nanoclusters.cli.publish_gather import Gathered, dict_tables
-from aiida_nanoclusters.cli.report_training import collect_training
+from aiida_nanoclusters.cli.publish.gather import Gathered, dict_tables
+from aiida_nanoclusters.cli.report.training import collect_training
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.formats.extxyz import write_extxyz

@@ -1,0 +1,1 @@
+"""Taking in what others published or computed: archives, and labels in files."""

@@ -1,0 +1,1 @@
+"""A folder that others can read, check and go on from."""

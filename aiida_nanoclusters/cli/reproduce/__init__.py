@@ -1,0 +1,1 @@
+"""Computing again what a published node holds."""
