@@ -1,6 +1,8 @@
+import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 pytest_plugins = [
     "aiida.tools.pytest_fixtures",
@@ -9,6 +11,13 @@ pytest_plugins = [
     "tests.services.fixtures",
     "tests.tiny_package",
 ]
+
+
+@event.listens_for(Engine, "connect")
+def _leave_writing_to_the_system(connection, _) -> None:
+    """No database of the tests has to outlive the machine."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(scope="session")
