@@ -88,7 +88,7 @@ class Annealing:
 
     def end(self) -> dict:
         """Wait for it; what became of it."""
-        out, _ = self.process.communicate(timeout=400)
+        out, _ = self.process.communicate(timeout=800)
         line = next(line for line in out.splitlines() if line.startswith("AnnealWorkChain "))
         (self.home.path / "look.py").write_text(LOOK)
         found: list[dict] = []
