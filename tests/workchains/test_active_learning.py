@@ -52,13 +52,13 @@ def test_killed_in_mid_round_it_chooses_the_same(laptop) -> None:
         first = uuid_of(said(), "ActiveLearningWorkChain")
         node = f"orm.load_node('{first}')"
         explored = f"sum(c.process_label == 'ExploreWorkChain' for c in {node}.called)"
-        wait_for(lambda: query(laptop, explored) == 2, 900)  # the second round is under way
+        wait_for(lambda: query(laptop, explored) == 2, 1800)  # the second round is under way
     finally:
         process.kill()
     kill_workers(laptop)
     laptop.run("aiida", "daemon", "stop")
     assert laptop.run("aiida_nanoclusters.cli.main", "setup").returncode == 0
-    wait_for(lambda: query(laptop, f"{node}.is_terminated"), 900)
+    wait_for(lambda: query(laptop, f"{node}.is_terminated"), 1800)
     assert query(laptop, f"{node}.is_finished_ok"), query(laptop, f"{node}.exit_message")
     try:  # what is computed now is not taken from what was
         laptop.run("aiida", "config", "unset", "caching.enabled_for")
