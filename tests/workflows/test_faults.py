@@ -77,6 +77,7 @@ class Annealing:
         found: list[int] = []
 
         def ready() -> bool:
+            assert not self.process.poll(), self.process.communicate()[0]
             for number, process in self.processes():
                 with contextlib.suppress(psutil.Error):  # the relaxation before it is quicker
                     if process.name() == "lmp" and time.time() - process.create_time() > 5:
@@ -177,10 +178,10 @@ def test_preempted_job(annealing, services):
 
 @pytest.fixture
 def small_scratch(cluster):
-    """The folder of the jobs on a disk of its own, of 64 megabytes."""
+    """The folder of the jobs on a disk of its own, just above what is refused before a launch."""
     folder = cluster.path / "scratch"
     folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=1200m", "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount a file system")
     yield folder
