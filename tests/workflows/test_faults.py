@@ -33,19 +33,18 @@ print(json.dumps({
     ),
 }))
 """
-#: Six starts of each in one job, for the better part of a minute.
-SIZES = (13, 38)
+SIZES = (309, 400)
 OUT_OF_WALLTIME, PREEMPTED, DISK_FULL = 320, 141, 301
 
 
 class Annealing:
     """One annealing of two sizes on the cluster, in the daemon's hands."""
 
-    def __init__(self, home, services, seed: int, *options: str, sizes=SIZES):
+    def __init__(self, home, services, seed: int, *options: str, sizes=SIZES, protocol="tutorial"):
         self.home, self.services, self.sizes = home, services, sizes
         self.taken = self.next_id()
         command = [
-            sys.executable, "-m", "aiida", "run", "workchains/anneal.py", "--protocol", "moderate",
+            sys.executable, "-m", "aiida", "run", "workchains/anneal.py", "--protocol", protocol,
             "--sizes", ",".join(map(str, sizes)), "--potential-file", "Cu_mishin1.eam.alloy",
             "--lammps", "lammps@cluster", "--seed", str(seed),
             *(word for text in options for word in ("--options", text)),
@@ -143,7 +142,7 @@ def test_cancelled_job(annealing, services):
 
 def test_job_beyond_its_walltime(annealing):
     """LAMMPS stops by itself half a minute before, and the next job goes on from there."""
-    run = annealing(2, "anneal.walltime=60", sizes=(55,))
+    run = annealing(2, "anneal.walltime=60", sizes=(55,), protocol="moderate")
     found = run.end()
     cut = [str(job[1]) for job in found["jobs"] if job[2] == OUT_OF_WALLTIME]
     assert cut
