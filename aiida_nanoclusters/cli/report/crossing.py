@@ -166,18 +166,7 @@ def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) ->
         title_text="Number of atoms", range=np.log10(ends).tolist(), **logarithmic(*ends)
     )
     figure.update_yaxes(title_text="E(icosahedral) − E(crystal) (meV/atom)", range=[low, high])
-    for text, y, anchor in (("crystal lower", 0.98, "top"), ("icosahedral lower", 0.02, "bottom")):
-        figure.add_annotation(
-            text=text,
-            xref="paper",
-            yref="paper",
-            x=0.99,
-            y=y,
-            xanchor="right",
-            yanchor=anchor,
-            showarrow=False,
-            font={"color": MUTED},
-        )
+    _say_which_is_lower(figure, "crystal", "icosahedral", xref="paper", yref="paper")
     grid = np.unique(np.geomspace(ends[0], ends[1], 24).round())
     columns, values = ["N"], [grid]
     for who, _, curve, _ in sides:
@@ -271,6 +260,24 @@ def _window(sides: list[tuple[CrossoverPart, Curve]]) -> tuple[float, float]:
     return (min(bottom) - room) * MEV_PER_EV, (max(top) + room) * MEV_PER_EV
 
 
+def _say_which_is_lower(
+    figure: go.Figure, at_top: str, at_bottom: str, *, xref: str, yref: str
+) -> None:
+    """Write on the right of a difference which side lies lower above zero and below it."""
+    for who, at, anchor in ((at_top, 0.98, "top"), (at_bottom, 0.02, "bottom")):
+        figure.add_annotation(
+            text=f"{who} lower",
+            xref=xref,
+            yref=yref,
+            x=0.99,
+            y=at,
+            xanchor="right",
+            yanchor=anchor,
+            showarrow=False,
+            font={"color": MUTED},
+        )
+
+
 def _faint(colour: str, opacity: float) -> str:
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({r},{g},{b},{opacity})"
@@ -322,21 +329,7 @@ def modes(part: Modes, *, who: str, name: str) -> Picture | None:
     figure.add_hrect(
         y0=-1e4, y1=0, fillcolor="#1a9a76", opacity=0.1, line_width=0, layer="below", row=1, col=1
     )
-    for text, at, anchor in (
-        ("Wulff mode lower", 0.98, "top"),
-        ("cluster mode lower", 0.02, "bottom"),
-    ):
-        figure.add_annotation(
-            text=text,
-            xref="x domain",
-            yref="y domain",
-            x=0.99,
-            y=at,
-            xanchor="right",
-            yanchor=anchor,
-            showarrow=False,
-            font={"color": MUTED},
-        )
+    _say_which_is_lower(figure, "Wulff mode", "cluster mode", xref="x domain", yref="y domain")
     figure.update_xaxes(**logarithmic(float(min(part.sizes)), float(max(part.sizes))))
     figure.update_xaxes(title_text="Number of atoms", row=2, col=1)
     return picture(
