@@ -54,7 +54,13 @@ LEARNT = {
               "allegro_mlp_width": 16},
     "alignment": None,
 }  # fmt: skip
-ARMS = {"chosen": {}, "by chance": {"by_chance": True, "wanted": ["good", "decent"]}}
+#: What is labelled: as active learning does; by chance of those in doubt; by chance of all, as
+#: without a committee.
+ARMS = {
+    "chosen": {},
+    "by chance, in doubt": {"by_chance": True},
+    "by chance": {"by_chance": True, "wanted": ["good", "decent", "poor"]},
+}
 
 
 def first_labels(code, element, reference, options):
@@ -97,18 +103,28 @@ def unseen_clusters(code, element, reference, options):
 @click.option("--per-round", default=40, show_default=True, help="Labels a round.")
 @click.option("--members", default=3, show_default=True)
 @click.option("--epochs", default=30, show_default=True, help="Of the first committee.")
-@click.option("--warm-epochs", default=10, show_default=True, help="Of every later one.")
+@click.option("--warm-epochs", default=30, show_default=True, help="Of every later one.")
+@click.option("--low", default=0.2, show_default=True, help="eV/Å; below, frames are good.")
+@click.option("--high", default=1.0, show_default=True, help="eV/Å; above, frames are poor.")
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    type=click.Choice(list(ARMS)),
+    default=("chosen", "by chance"),
+    show_default=True,
+)
 @click.option("--at-once", default=2, show_default=True, help="Loops that run at once.")
 @click.option("--picture", default="active_learning.png", show_default=True)
 @cli.lammps_option
 @cli.nequip_option
 def main(element, potentials, potential_file, kind, level, seeds, rounds, per_round, members,
-         epochs, warm_epochs, at_once, picture, lammps, nequip):  # fmt: skip
+         epochs, warm_epochs, low, high, arms, at_once, picture, lammps, nequip):  # fmt: skip
     (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
     lammps, nequip = cli.get_code(lammps), cli.get_code(nequip)
     options = options_of(lammps)
     # One arm after the other: at the same time both would compute what they have in common.
-    order = [(arm, seed) for arm in ARMS for seed in cli.parse_sizes(seeds)]
+    order = [(arm, seed) for arm in arms for seed in cli.parse_sizes(seeds)]
     running = {key: pk for key in order if (pk := known(element, *key)) is not None}
     if running:  # killed, the benchmark goes on
         given = load_node(min(running.values())).inputs
@@ -122,7 +138,7 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
     def build(seed, arm):
         loop = {
             **{"budget": rounds * per_round, "per_round": per_round, "max_rounds": rounds},
-            **{"members": members, "low": 0.05, "high": 3.0},
+            **{"members": members, "low": low, "high": high},
         }
         sampling = [{**HOLD, "temperature": 300, "duration": 2.0, "sample_every": 0.2}]
         builder = ActiveLearningWorkChain.get_builder_from_protocol(
@@ -199,24 +215,27 @@ def show(arm, seed, history):
 
 
 def compare(done):
-    """Errors at the largest number of labels that all have reached."""
+    """Errors of each arm, mean and range over the seeds, and how many times those of `chosen`."""
     import numpy as np
 
-    histories = {
-        key: node.outputs.history for key, node in done.items() if "history" in node.outputs
-    }
-    reached = min(max(curve(history)[0]) for history in histories.values())
-    for quantity, unit in (("energy_rmse", "meV/atom"), ("forces_rmse", "meV/Å")):
+    found = {}
+    for (arm, _), node in done.items():
+        if "history" in node.outputs:
+            found.setdefault(arm, []).append(node.outputs.history)
+    counts = set.intersection(*(set(curve(h)[0]) for arm in found.values() for h in arm))
+    for quantity, unit in (("forces_rmse", "meV/Å"), ("energy_rmse", "meV/atom")):
         for size in (None, *UNSEEN):
-            last = {arm: [] for arm in ARMS}
-            for (arm, _), history in histories.items():
-                labels, values = curve(history, size, quantity)
-                last[arm].append(values[labels.index(reached)])
-            means = {arm: np.mean(values) for arm, values in last.items()}
-            ratio = means["by chance"] / means["chosen"]
-            text = ", ".join(f"{arm} {mean:.2f}" for arm, mean in means.items())
-            name = "all" if size is None else size
-            print(f"{name:>5} {unit}: {text}; by chance / chosen {ratio:.2f}")
+            print(f"{'all sizes' if size is None else size}, {unit}")
+            for count in sorted(counts):
+                means, text = {}, []
+                for arm, histories in found.items():
+                    curves = [curve(h, size, quantity) for h in histories]
+                    values = [errors[labels.index(count)] for labels, errors in curves]
+                    means[arm] = np.mean(values)
+                    text.append(f"{arm} {means[arm]:.1f} ({min(values):.1f} to {max(values):.1f})")
+                    if arm != "chosen" and "chosen" in means:
+                        text[-1] += f" x {means[arm] / means['chosen']:.2f}"
+                print(f"  {count:4} labels: {'; '.join(text)}")
 
 
 def draw(done, picture):
@@ -227,10 +246,12 @@ def draw(done, picture):
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, len(UNSEEN), figsize=(10, 3.4), sharey=True)
-    colours = dict(zip(ARMS, ("#1f6fb4", "#c1443c"), strict=True))
+    colours = dict(zip(ARMS, ("#1f6fb4", "#6b8e23", "#c1443c"), strict=True))
     for axis, size in zip(axes, UNSEEN, strict=True):
         for arm, colour in colours.items():
             curves = [curve(n.outputs.history, size) for (a, _), n in done.items() if a == arm]
+            if not curves:
+                continue
             for labels, errors in curves:
                 axis.plot(labels, errors, color=colour, alpha=0.35, lw=1)
             length = min(len(labels) for labels, _ in curves)

@@ -62,8 +62,7 @@ def test_killed_in_mid_round_it_chooses_the_same(laptop) -> None:
     assert query(laptop, f"{node}.is_finished_ok"), query(laptop, f"{node}.exit_message")
     try:  # what is computed now is not taken from what was
         laptop.run("aiida", "config", "unset", "caching.enabled_for")
-        laptop.run("aiida", "daemon", "restart")
-        done = script(laptop, "active_learning", *arguments)
+        done = script(laptop, "active_learning", *arguments, "--here")
     finally:
         laptop.run("aiida_nanoclusters.cli.main", "setup")
     assert done.returncode == 0, done.stdout + done.stderr
