@@ -58,8 +58,8 @@ LEARNT = {
 #: without a committee.
 ARMS = {
     "chosen": {},
-    "by chance, in doubt": {"by_chance": True},
-    "by chance": {"by_chance": True, "wanted": ["good", "decent", "poor"]},
+    "by chance, in doubt": {"by": "chance"},
+    "by chance": {"by": "chance", "wanted": ["good", "decent", "poor"]},
 }
 
 

@@ -31,7 +31,13 @@ from aiida_nanoclusters.cli.terminal import Fixable
 @click.option("--recipe", metavar="FILE", help="YAML list of what is explored, instead.")
 @click.option("--labels", type=int, help="In all, instead of the protocol's budget.")
 @click.option("--labels-per-round", type=int, help="Instead of the protocol's.")
-@click.option("--by-chance", is_flag=True, help="Draw labels by chance, to compare with.")
+@click.option(
+    "--choose-by",
+    type=click.Choice(["medoids", "farthest", "chance"]),
+    default="medoids",
+    show_default=True,
+    help="What to label of the frames in doubt; chance draws from all frames.",
+)
 @click.option("--seed", default=1, show_default=True)
 @cli.lammps_option
 @cli.nequip_option
@@ -56,7 +62,7 @@ def main(
     recipe,
     labels,
     labels_per_round,
-    by_chance,
+    choose_by,
     seed,
     lammps,
     nequip,
@@ -81,8 +87,10 @@ def main(
         label = engines.engine_inputs(engine, label_protocol, label_code, options)
     loop = {"budget": labels, "per_round": labels_per_round}
     overrides = {"settings": {"loop": {k: v for k, v in loop.items() if v is not None}}}
-    if by_chance:
-        overrides["settings"]["choice"] = {"by_chance": True, "wanted": ["good", "decent"]}
+    choice = {"by": choose_by}
+    if choose_by == "chance":  # as without a committee
+        choice["wanted"] = ["good", "decent", "poor"]
+    overrides["settings"]["choice"] = choice
     if recipe:
         overrides["explore"] = {"recipe": cli.read_list(recipe, "entries", "{kind: cluster, ...}")}
     lammps_code, nequip_code = cli.get_code(lammps), cli.get_code(nequip)

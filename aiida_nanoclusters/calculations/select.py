@@ -22,7 +22,15 @@ from aiida_nanoclusters.science.committee import (
 )
 from aiida_nanoclusters.science.errors import max_force_error
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.label_choice import CHANCE, CHECK, DIVERSE, TOLERANCE, choose
+from aiida_nanoclusters.science.label_choice import (
+    CHANCE,
+    CHECK,
+    DIVERSE,
+    MEDOIDS,
+    TOLERANCE,
+    WAYS,
+    choose,
+)
 
 #: Prefix of the arguments that hold the frames as a member of the committee labels them.
 PREDICTED = "predicted_"
@@ -31,7 +39,7 @@ CHOICE = {
     "checks": "of these, frames drawn by chance, for calibrating",
     "wanted": "classes to label, of good, decent and poor",
     "tolerance": "distance below which frames are alike",
-    "by_chance": "true draws the budget by chance, to compare with",
+    "by": "medoids, farthest or chance",
 }
 CALIBRATION = {
     "low": "eV/Å; frames of smaller deviation are good. Where it cannot be calibrated",
@@ -52,8 +60,8 @@ def validate_choice(value: Dict, _: Any) -> str | None:
         return f"`budget` {budget}, `checks` {checks}: whole numbers, the checks within the budget"
     if unknown := sorted(set(settings.get("wanted", [])) - {"good", "decent", "poor"}):
         return f"`wanted` names {', '.join(unknown)}: only good, decent and poor"
-    if not isinstance(settings.get("by_chance", False), bool):
-        return "`by_chance` is true or false"
+    if settings.get("by", MEDOIDS) not in WAYS:
+        return f"`by` is {settings['by']!r}: only {', '.join(WAYS)}"
     if not settings.get("tolerance", TOLERANCE) >= 0:
         return "`tolerance` must not be negative"
     return None

@@ -1,4 +1,4 @@
-"""Which frames to label under a budget: unlike each other, unlike what is labelled, of all kinds.
+"""Which frames to label under a budget: those that stand for the others and for nothing labelled.
 
 The same frames in another order give the same choice: frames are ordered by a hash of their content
 before anything is compared, and chance enters by the rank of that hash salted with the seed.
@@ -23,6 +23,12 @@ Floats = NDArray[np.float64]
 CHECK, DIVERSE, CHANCE = "check", "diverse", "chance"
 #: ... or left out, beside its class.
 KNOWN, DUPLICATE, ALIKE, OVER_BUDGET = "already labelled", "duplicate", "alike", "over budget"
+
+#: How the budget is spent, see :func:`choose`.
+MEDOIDS, FARTHEST = "medoids", "farthest"
+WAYS = (MEDOIDS, FARTHEST, CHANCE)
+#: More candidates than these are thinned out by chance: all their distances are held at once.
+_MOST = 5000
 
 #: Frames are alike below this distance: that of copies rattled by some 0.02 Å, see :func:`choose`.
 TOLERANCE = 0.02
@@ -60,21 +66,25 @@ def choose(
     seed: int = 0,
     wanted: Sequence[str] = (DECENT,),
     tolerance: float = TOLERANCE,
-    by_chance: bool = False,
+    by: str = MEDOIDS,
 ) -> Choice:
     """Choose at most `budget` frames to label.
 
-    Frames of the wanted classes are dealt with by stratum (configuration type and composition),
-    in turns: each stratum gives one frame a turn until the budget is spent, those with the largest
-    deviations first, so that no kind of frame takes it all. A stratum gives the frame farthest from
-    everything chosen or labelled before (farthest-point sampling: Gonzalez, Theor. Comput. Sci. 38,
-    293 (1985)), or of those alike to it the one of the largest deviation; where nothing was chosen
-    or labelled, the one of the largest deviation of all.
+    Frames of the wanted classes are taken one by one, `by`
 
-    The distance of frames is that of their averaged SOAP vectors
+    - ``medoids``: each the one that shortens the distances of all candidates to the nearest frame
+      chosen or labelled by most in sum, so that crowds and outliers count by their number (greedy
+      k-medoids; at least 1 - 1/e of the best: Nemhauser, Wolsey, Fisher, Math. Program. 14, 265
+      (1978));
+    - ``farthest``: each the one farthest from all chosen or labelled (farthest-point sampling:
+      Gonzalez, Theor. Comput. Sci. 38, 293 (1985)): what is rare comes first, whatever it is;
+    - ``chance``: neither deviation nor distance enters. What the others are compared with.
+
+    Of frames alike to the one so found, the one of the largest deviation is taken. The distance of
+    frames is that of their averaged SOAP vectors
     (:func:`aiida_nanoclusters.science.descriptors.describe_frames`). Frames of one composition are
     alike where it is below `tolerance` / sqrt(N): what happens to one atom of many must not pass
-    for nothing.
+    for nothing. Of more than 5000 candidates, 5000 drawn by chance stand for all.
 
     Parameters
     ----------
@@ -97,9 +107,8 @@ def choose(
         Classes to label. ``poor`` may be named where a first committee finds everything poor.
     tolerance
         See above; 0 keeps all but duplicates.
-    by_chance
-        Draw the whole budget by chance from the wanted classes: what the choice is to be compared
-        with. Neither deviation nor distance enters.
+    by
+        ``medoids``, ``farthest`` or ``chance``.
 
     Raises
     ------
@@ -116,6 +125,8 @@ def choose(
         )
     if unknown := sorted(set(wanted) - {GOOD, DECENT, POOR}):
         raise ValueError(f"unknown classes {', '.join(unknown)}: only good, decent and poor")
+    if by not in WAYS:
+        raise ValueError(f"`by` is {by!r}: only {', '.join(WAYS)}")
     classes = classify(values, thresholds)
     reasons = np.array(classes, dtype="<U16")
     new = _new_frames(frames, known, reasons)
@@ -124,15 +135,17 @@ def choose(
     candidates = new[np.isin(classes[new], list(wanted)) & (reasons[new] != CHECK)]
     reasons[candidates] = OVER_BUDGET
     picked = candidates[:0]
-    if by_chance:
+    if by == CHANCE:
         picked = _draw(frames, candidates, budget - len(drawn), seed)
         reasons[picked] = CHANCE
     elif len(candidates) and len(drawn) < budget:
+        if len(candidates) > _MOST:
+            candidates = _draw(frames, candidates, _MOST, seed)
         labelled = _near_to(frames.select(candidates), known)
         near = [p for p in (labelled, frames.select(drawn) if len(drawn) else None) if p]
-        turns = _Turns(frames.select(candidates), values[candidates], near, tolerance)
-        picked = candidates[turns.pick(budget - len(drawn))]
-        reasons[candidates[turns.alike]] = ALIKE
+        greedy = _Greedy(frames.select(candidates), values[candidates], near, tolerance)
+        picked = candidates[greedy.pick(budget - len(drawn), by)]
+        reasons[candidates[greedy.alike]] = ALIKE
         reasons[picked] = DIVERSE
     return Choice(np.concatenate([drawn, picked]), classes, reasons)
 
@@ -181,8 +194,8 @@ def _compositions(frames: Frames) -> list[str]:
     return formulas
 
 
-class _Turns:
-    """Farthest-point sampling over several strata in turns.
+class _Greedy:
+    """One candidate after another, each the best beside those before.
 
     Attributes
     ----------
@@ -196,47 +209,43 @@ class _Turns:
         everything = Frames.concatenate([f.without_labels() for f in (candidates, *near)])
         vectors = describe_frames(everything, bond_length(everything.elements))
         count = len(candidates)
-        self.vectors = vectors[:count]
+        compositions = np.array(_compositions(everything))
         self.deviations = np.nan_to_num(deviations, nan=np.inf)
-        self.compositions = np.array(_compositions(everything))
         self.limits = tolerance / np.sqrt(candidates.sizes)
-        self.distances = np.full(count, np.inf)
-        self.alike = np.zeros(count, dtype=bool)
+        self.compositions = compositions[:count]
         self.free = np.ones(count, dtype=bool)
-        self.strata = np.array(
-            [f"{k} {c}" for k, c in zip(candidates.config_types, self.compositions, strict=False)]
-        )
-        for vector, composition in zip(vectors[count:], self.compositions[count:], strict=True):
-            self._keep_away(vector, composition)
+        self.alike = np.zeros(count, dtype=bool)
+        #: Between candidates, (C, C), and from each to the nearest one labelled or picked, (C,).
+        self.between = _distances(vectors[:count], vectors[:count])
+        self.nearest = np.full(count, np.sqrt(2.0))  # no two vectors are farther from each other
+        for vector, composition in zip(vectors[count:], compositions[count:], strict=True):
+            self._keep_away(_distances(vectors[:count], vector[None])[:, 0], composition)
 
-    def pick(self, budget: int) -> NDArray[np.int64]:
+    def pick(self, budget: int, by: str) -> NDArray[np.int64]:
         """Return candidates in the order of picking."""
         picked: list[int] = []
-        names = np.unique(self.strata)
-        worst = [self.deviations[self.strata == name].max() for name in names]
-        members = {k: np.flatnonzero(self.strata == names[k]) for k in np.argsort(worst)[::-1]}
-        while members and len(picked) < budget:
-            for k in list(members):
-                left = members[k] = members[k][(self.free & ~self.alike)[members[k]]]
-                if not len(left):
-                    del members[k]
-                elif len(picked) < budget:
-                    best = self._best(left)
-                    picked.append(best)
-                    self.free[best] = False
-                    self._keep_away(self.vectors[best], self.compositions[best])
+        gains = np.maximum(0, self.nearest[:, None] - self.between).sum(axis=0)
+        while len(picked) < budget and len(left := np.flatnonzero(self.free & ~self.alike)):
+            wanted = gains if by == MEDOIDS else self.nearest
+            found = left[np.lexsort((self.deviations[left], wanted[left]))[-1]]
+            away = self.between[left, found]
+            twins = left[(away < self.limits[found]) | (left == found)]
+            best = int(twins[np.argmax(self.deviations[twins])])
+            picked.append(best)
+            self.free[best] = False
+            before = self.nearest.copy()
+            self._keep_away(self.between[:, best], self.compositions[best])
+            for k in np.flatnonzero(self.nearest < before):
+                gains -= np.maximum(0, before[k] - self.between[k])
+                gains += np.maximum(0, self.nearest[k] - self.between[k])
         return np.array(picked, dtype=np.int64)
 
-    def _best(self, left: NDArray[np.int64]) -> int:
-        """Return the candidate farthest from all before, or the worst of those alike to it."""
-        # Of those equally far, as all are at first, the one of the largest deviation.
-        far = left[np.lexsort((self.deviations[left], self.distances[left]))[-1]]
-        away = np.linalg.norm(self.vectors[left] - self.vectors[far], axis=1)
-        twins = left[(away < self.limits[far]) | (left == far)]
-        return int(twins[np.argmax(self.deviations[twins])])
+    def _keep_away(self, distances: Floats, composition: str) -> None:
+        same = self.compositions == composition
+        self.alike |= self.free & same & (distances < self.limits)
+        self.nearest = np.minimum(self.nearest, distances)
 
-    def _keep_away(self, vector: Floats, composition: str) -> None:
-        away = np.linalg.norm(self.vectors - vector, axis=1)
-        same = self.compositions[: len(away)] == composition
-        self.alike |= self.free & same & (away < self.limits)
-        self.distances = np.minimum(self.distances, away)
+
+def _distances(ours: Floats, others: Floats) -> Floats:
+    """Return the distances of vectors of length 1, (A, B)."""
+    return np.asarray(np.sqrt(np.maximum(0.0, 2.0 - 2.0 * ours @ others.T)))

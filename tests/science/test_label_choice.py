@@ -7,6 +7,7 @@ from ase.cluster import Icosahedron, Octahedron
 from scipy.spatial.transform import Rotation
 
 from aiida_nanoclusters.science.committee import DECENT, GOOD, POOR, Thresholds
+from aiida_nanoclusters.science.descriptors import describe_frames
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.label_choice import choose
 
@@ -35,33 +36,70 @@ def chosen(frames, choice):
     return [frames.content_hashes()[i] for i in choice.indices]
 
 
-def test_budget_goes_round_the_kinds(pool):
-    """12 labels over three strata: four each, though one has 40 of 50 candidates."""
+def test_as_many_as_the_budget(pool):
     frames, deviations = pool
     choice = choose(frames, deviations, LIMITS, 12)
-    kinds = [(frames.config_types[i], int(frames.sizes[i])) for i in choice.indices]
-    assert {k: kinds.count(k) for k in kinds} == {
-        ("md", 13): 4, ("md", 55): 4, ("anneal", 13): 4,
-    }  # fmt: skip
     assert len(set(choice.indices)) == 12
     assert set(choice.reasons[choice.indices]) == {"diverse"}
     assert (choice.reasons == "over budget").sum() == 38
 
 
-def test_what_a_kind_leaves_goes_to_the_others(pool):
-    frames, deviations = pool
-    choice = choose(frames, deviations, LIMITS, 30)
-    kinds = [(frames.config_types[i], int(frames.sizes[i])) for i in choice.indices]
-    assert {k: kinds.count(k) for k in kinds} == {
-        ("md", 13): 20, ("md", 55): 6, ("anneal", 13): 4,
-    }  # fmt: skip
+@pytest.mark.parametrize("by", ["medoids", "farthest"])
+def test_every_group_has_its_own(by):
+    """Groups of 30, 12, 5 and 2 nearly equal frames: four picks take one of each."""
+    groups = [(2, 30), (3, 12), (4, 5), (5, 2)]
+    images = [cluster(shells, 0.03, seed) for shells, count in groups for seed in range(count)]
+    frames = Frames.from_atoms(images)
+    choice = choose(frames, np.full(49, 0.3), LIMITS, 4, by=by, tolerance=0.0)
+    assert sorted(frames.sizes[choice.indices]) == [13, 55, 147, 309]
 
 
-def test_kinds_with_the_largest_deviations_come_first(pool):
+def vectors_of(frames):
+    vectors = describe_frames(frames)
+    return np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+
+
+def test_medoids_stand_for_all_and_farthest_points_for_none_too_far(pool):
+    """Eight of fifty: medoids are nearest in sum, farthest points leave the smallest hole; both
+    are ahead of fifty choices by chance."""
     frames, deviations = pool
-    assert choose(frames, deviations, LIMITS, 1).indices.tolist() == [49]
-    second = choose(frames, deviations, LIMITS, 2).indices.tolist()[1]
-    assert frames.sizes[second] == 55
+    away = vectors_of(frames)
+
+    def left(indices):
+        nearest = away[indices].min(axis=0)
+        return nearest.sum(), nearest.max()
+
+    found = {by: left(choose(frames, deviations, LIMITS, 8, by=by, tolerance=0.0).indices)
+             for by in ("medoids", "farthest")}  # fmt: skip
+    drawn = np.array([left(choose(frames, deviations, LIMITS, 8, by="chance", seed=s).indices)
+                      for s in range(50)])  # fmt: skip
+    assert found["medoids"][0] < min(found["farthest"][0], drawn[:, 0].min())
+    assert found["farthest"][1] <= found["medoids"][1]
+    assert found["farthest"][1] < np.quantile(drawn[:, 1], 0.1)
+
+
+def test_medoids_are_the_greedy_choice(pool):
+    """Against sums over all candidates, written out anew at each pick."""
+    frames, deviations = pool
+    known = Frames.from_atoms([cluster(2, 0.2, 1000), cluster(3, 0.2, 1001)])
+    both = Frames.concatenate([frames, known])
+    away = vectors_of(both)[:50]
+    nearest, picks = away[:, 50:].min(axis=1), []
+    for _ in range(10):
+        sums = [np.minimum(nearest, away[:, k]).sum() for k in range(50)]
+        picks.append(int(np.argmin(sums)))
+        nearest = np.minimum(nearest, away[:, picks[-1]])
+    choice = choose(frames, deviations, LIMITS, 10, known=known, tolerance=0.0)
+    assert choice.indices.tolist() == picks
+
+
+def test_a_crowd_is_thinned_out(pool, monkeypatch):
+    """Distances are held between so many candidates and no more."""
+    monkeypatch.setattr("aiida_nanoclusters.science.label_choice._MOST", 20)
+    frames, deviations = pool
+    choice = choose(frames, deviations, LIMITS, 50)
+    assert len(choice.indices) == 20
+    assert (choice.reasons == "over budget").sum() == 30
 
 
 def test_only_the_wanted_classes(pool):
@@ -146,11 +184,13 @@ def test_known_frames_are_kept_away_from():
     frames = Frames.from_atoms([*images[:4], octahedron])
     known = Frames.from_atoms([images[4]])
     deviations = [0.4, 0.3, 0.3, 0.3, 0.2]
-    assert choose(frames, deviations, LIMITS, 1, known=known).indices.tolist() == [4]
-    assert choose(frames, deviations, LIMITS, 1).indices.tolist() == [0]
+    options = {"by": "farthest"}
+    assert choose(frames, deviations, LIMITS, 1, known=known, **options).indices.tolist() == [4]
+    assert choose(frames, deviations, LIMITS, 1, **options).indices.tolist() == [0]
 
 
-def test_farthest_points_cover_two_packings():
+@pytest.mark.parametrize("by", ["medoids", "farthest"])
+def test_two_packings_are_covered(by):
     """Thirty icosahedra and two octahedra of one size: two picks take one of each."""
     shape = Octahedron("Cu", 5, 2)
     images = [cluster(3, 0.05, s) for s in range(30)]
@@ -158,7 +198,7 @@ def test_farthest_points_cover_two_packings():
         atoms = Atoms(shape.symbols, shape.positions, info={"config_type": "md"})
         atoms.rattle(0.05, seed=s)
         images.append(atoms)
-    choice = choose(Frames.from_atoms(images), np.full(32, 0.3), LIMITS, 2)
+    choice = choose(Frames.from_atoms(images), np.full(32, 0.3), LIMITS, 2, by=by)
     assert {bool(i >= 30) for i in choice.indices} == {True, False}
 
 
@@ -178,6 +218,8 @@ def test_what_makes_no_sense_is_refused(pool):
         choose(frames, deviations, LIMITS, 3, checks=4)
     with pytest.raises(ValueError, match="unknown classes bad"):
         choose(frames, deviations, LIMITS, 3, wanted=["bad"])
+    with pytest.raises(ValueError, match="only medoids, farthest, chance"):
+        choose(frames, deviations, LIMITS, 3, by="luck")
 
 
 def test_by_chance_neither_deviation_nor_distance_enters(pool):
@@ -185,7 +227,7 @@ def test_by_chance_neither_deviation_nor_distance_enters(pool):
     wanted = ["good", "decent", "poor"]
 
     def draw(values, seed=1):
-        choice = choose(frames, values, LIMITS, 4, wanted=wanted, seed=seed, by_chance=True)
+        choice = choose(frames, values, LIMITS, 4, wanted=wanted, seed=seed, by="chance")
         assert set(choice.reasons[choice.indices]) == {"chance"}
         return sorted(choice.indices)
 

@@ -30,7 +30,7 @@ EXPLORED = [
      "sample": {"temperatures": [300]}},
 ]  # fmt: skip
 LEVEL = "EAM/Mishin2001"
-BY_CHANCE = {"by_chance": True, "wanted": ["good", "decent"]}
+BY_CHANCE = {"by": "chance", "wanted": ["good", "decent"]}
 
 
 @pytest.fixture
