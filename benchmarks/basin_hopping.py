@@ -1,6 +1,7 @@
-"""Relaxations and evaluations per published Lennard-Jones minimum, beside ASE's basin hopping.
+"""Relaxations and evaluations per published minimum, beside ASE's basin hopping.
 
 python -m benchmarks.basin_hopping --sizes 13,19,23 --runs 3
+python -m benchmarks.basin_hopping --potential sutton-chen --known sutton_chen_cu_9_6.csv
 
 Both start from the same random drops, relax with the same minimiser and stop at the minimum or
 after the same number of relaxations; the shakes of ASE keep the length ours begin with.
@@ -8,6 +9,7 @@ after the same number of relaxations; the shakes of ASE keep the length ours beg
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import click
 import numpy as np
@@ -16,12 +18,48 @@ from ase.units import kB
 
 from aiida_nanoclusters.cli.launch import parse_sizes
 from aiida_nanoclusters.science.basin_hopping import MOVES, BasinHopping
-from tests.cluster_potentials import EPSILON, LJ_MINIMA, LennardJones, relaxed
+from tests.cluster_potentials import EPSILON, LJ_MINIMA, LennardJones, SuttonChen, relaxed
 
-BOND, STEP = 3.8, 0.35  # Å, and bond lengths
-TEMPERATURE = 0.8 * EPSILON / kB
-#: Well depths by which an energy may be above the published one.
-MARGIN = 1e-3
+STEP = 0.35  # bond lengths
+
+
+class Counted:
+    """Counts relaxations too."""
+
+    relaxations = 0
+
+
+class CountedLennardJones(Counted, LennardJones):
+    """Of argon."""
+
+
+class CountedSuttonChen(Counted, SuttonChen):
+    """Of copper."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is searched: lengths in Å, energies in eV."""
+
+    element: str
+    potential: type
+    bond: float
+    temperature: float
+    minima: dict[int, float]
+    #: By which an energy may be above the published one.
+    margin: float
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """Of our search and of the drops both begin with."""
+        return {"temperature": self.temperature, "distance": self.bond, "step": STEP}
+
+
+ARGON = Problem(
+    *("Ar", CountedLennardJones, 3.8, 0.8 * EPSILON / kB),
+    {n: depth * EPSILON for n, depth in LJ_MINIMA.items()},
+    1e-3 * EPSILON,
+)
 
 
 class Found(Exception):  # noqa: N818
@@ -46,45 +84,36 @@ class Minimiser:
         self.atoms.calc.relaxations += 1
 
 
-class Counted(LennardJones):
-    """Counts relaxations too."""
-
-    relaxations = 0
-
-
-def ours(size: int, seed: int, steps: int, moves: dict[str, float]) -> tuple[bool, int, int]:
+def ours(
+    given: Problem, size: int, seed: int, steps: int, moves: dict[str, float]
+) -> tuple[bool, int, int]:
     """Whether the minimum was found, relaxations and evaluations."""
-    potential = Counted()
-    search = BasinHopping(
-        *("Ar", [size], 1, steps),
-        temperature=TEMPERATURE,
-        distance=BOND,
-        step=STEP,
-        moves=moves,
-        seed=seed,
-    )
+    potential = given.potential()
+    search = BasinHopping(given.element, [size], 1, steps, moves=moves, seed=seed, **given.settings)
     while not search.is_finished:
         results = {key: relaxed(atoms, potential) for key, atoms in search.next().items()}
         potential.relaxations += 1
         search.update(results)
         lowest = search.table()[0]["lowest"]
-        if lowest is not None and lowest / EPSILON < LJ_MINIMA[size] + MARGIN:
+        if lowest is not None and lowest < given.minima[size] + given.margin:
             return True, potential.relaxations, potential.calls
     return False, potential.relaxations, potential.calls
 
 
-def ases(size: int, seed: int, steps: int) -> tuple[bool, int, int]:
+def ases(given: Problem, size: int, seed: int, steps: int) -> tuple[bool, int, int]:
     """The same by :class:`ase.optimize.basin.BasinHopping`."""
-    start = BasinHopping("Ar", [size], 1, 1, distance=BOND, seed=seed).next()[size, 0]
-    potential = start.calc = Counted()
+    start = BasinHopping(given.element, [size], 1, 1, distance=given.bond, seed=seed).next()[
+        size, 0
+    ]
+    potential = start.calc = given.potential()
     np.random.seed(seed)
 
     quiet = {"logfile": None, "trajectory": None, "local_minima_trajectory": None}
-    shakes = {"fmax": 1e-4, "dr": STEP * BOND}
-    search = AseBasinHopping(start, kB * TEMPERATURE, optimizer=Minimiser, **shakes, **quiet)
+    shakes = {"fmax": 1e-4, "dr": STEP * given.bond}
+    search = AseBasinHopping(start, kB * given.temperature, optimizer=Minimiser, **shakes, **quiet)
 
     def check() -> None:
-        if search.Emin / EPSILON < LJ_MINIMA[size] + MARGIN:
+        if search.Emin < given.minima[size] + given.margin:
             raise Found
 
     search.attach(check)
@@ -103,21 +132,52 @@ def row(name: str, size: int, runs: int, search: Callable[[int], tuple[bool, int
     hits, seconds = int(found.sum()), time.perf_counter() - begin
     per_hit = [f"{values.sum() / hits:.0f}" if hits else "-" for values in (relaxations, calls)]
     print(
-        f"{size:5} {name:18} {hits:4} of {runs:<3} {per_hit[0]:>12} {per_hit[1]:>12} {seconds:8.1f}"
+        f"{size:5} {name:18} {hits:4} of {runs:<3} {per_hit[0]:>12} {per_hit[1]:>12} "
+        f"{seconds:8.1f}",
+        flush=True,
     )
 
 
+def copper(known: str) -> Problem:
+    """Sutton-Chen copper 9-6 with the minima of a table of sizes and eV."""
+    table = np.loadtxt(known, delimiter=",", skiprows=1)
+    minima = {int(size): float(energy) for size, energy in table}
+    return Problem("Cu", CountedSuttonChen, 2.5, 1500.0, minima, 1e-4)
+
+
 @click.command()
-@click.option("--sizes", default="13,19,23", show_default=True, help="From 10 to 30.")
+@click.option("--sizes", default="13,19,23", show_default=True, help="Of argon: from 10 to 30.")
 @click.option("--runs", default=3, show_default=True, help="Seeds of each size.")
 @click.option("--steps", default=150, show_default=True, help="Most relaxations of a run.")
-def main(sizes: str, runs: int, steps: int) -> None:
+@click.option(
+    "--potential",
+    type=click.Choice(["lennard-jones", "sutton-chen"]),
+    default="lennard-jones",
+    show_default=True,
+)
+@click.option("--known", type=click.Path(exists=True), help="Sutton-Chen's minima: N,eV lines.")
+@click.option(
+    "--search",
+    "searches",
+    multiple=True,
+    type=click.Choice(["all", "shakes", "ase"]),
+    default=("all", "shakes", "ase"),
+    show_default=True,
+)
+def main(sizes, runs, steps, potential, known, searches):  # fmt: skip
+    if potential == "sutton-chen" and known is None:
+        raise click.UsageError("give the published minima by --known FILE")
+    given = ARGON if potential == "lennard-jones" else copper(known)
     print("    N search             found    relaxations  evaluations        s")
     print("                                      per hit      per hit")
+    shakes = {"shake": 1.0}
     for size in parse_sizes(sizes):
-        row("all moves", size, runs, lambda s, n=size: ours(n, s, steps, MOVES))
-        row("shakes, adapted", size, runs, lambda s, n=size: ours(n, s, steps, {"shake": 1}))
-        row("ase", size, runs, lambda s, n=size: ases(n, s, steps))
+        if "all" in searches:
+            row("all moves", size, runs, lambda s, n=size: ours(given, n, s, steps, MOVES))
+        if "shakes" in searches:
+            row("shakes, adapted", size, runs, lambda s, n=size: ours(given, n, s, steps, shakes))
+        if "ase" in searches:
+            row("ase", size, runs, lambda s, n=size: ases(given, n, s, steps))
 
 
 if __name__ == "__main__":
