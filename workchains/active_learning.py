@@ -34,9 +34,7 @@ from aiida_nanoclusters.cli.terminal import Fixable
 @click.option(
     "--choose-by",
     type=click.Choice(["medoids", "farthest", "chance"]),
-    default="medoids",
-    show_default=True,
-    help="What to label of the frames in doubt; chance draws from all frames.",
+    help="Instead of the protocol's; chance draws from all frames, not from those in doubt.",
 )
 @click.option("--seed", default=1, show_default=True)
 @cli.lammps_option
@@ -87,10 +85,10 @@ def main(
         label = engines.engine_inputs(engine, label_protocol, label_code, options)
     loop = {"budget": labels, "per_round": labels_per_round}
     overrides = {"settings": {"loop": {k: v for k, v in loop.items() if v is not None}}}
-    choice = {"by": choose_by}
-    if choose_by == "chance":  # as without a committee
-        choice["wanted"] = ["good", "decent", "poor"]
-    overrides["settings"]["choice"] = choice
+    if choose_by:
+        overrides["settings"]["choice"] = {"by": choose_by}
+    if choose_by == "chance":
+        overrides["settings"]["choice"]["wanted"] = ["good", "decent", "poor"]
     if recipe:
         overrides["explore"] = {"recipe": cli.read_list(recipe, "entries", "{kind: cluster, ...}")}
     lammps_code, nequip_code = cli.get_code(lammps), cli.get_code(nequip)

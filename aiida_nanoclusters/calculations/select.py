@@ -184,7 +184,7 @@ def select_to_label(
     settings
         The keys of :data:`CHOICE`; only ``budget`` must be there.
     seed
-        Of the checks.
+        Of all that is drawn by chance.
     known
         Frames that are labelled already.
     predicted

@@ -27,8 +27,11 @@ KNOWN, DUPLICATE, ALIKE, OVER_BUDGET = "already labelled", "duplicate", "alike",
 #: How the budget is spent, see :func:`choose`.
 MEDOIDS, FARTHEST = "medoids", "farthest"
 WAYS = (MEDOIDS, FARTHEST, CHANCE)
-#: More candidates than these are thinned out by chance: all their distances are held at once.
-_MOST = 5000
+#: Medoids are sought among so many candidates, or so many times the budget, drawn by chance:
+#: their distances are held at once, 100 MB of 5000.
+_MOST, _TIMES = 5000, 5
+#: Scores that differ by less are equal.
+_ROUNDING = 1e-6
 
 #: Frames are alike below this distance: that of copies rattled by some 0.02 Å, see :func:`choose`.
 TOLERANCE = 0.02
@@ -74,17 +77,19 @@ def choose(
 
     - ``medoids``: each the one that shortens the distances of all candidates to the nearest frame
       chosen or labelled by most in sum, so that crowds and outliers count by their number (greedy
-      k-medoids; at least 1 - 1/e of the best: Nemhauser, Wolsey, Fisher, Math. Program. 14, 265
-      (1978));
+      k-medoids; shortens them by at least 1 - 1/e of what is possible: Nemhauser, Wolsey, Fisher,
+      Math. Program. 14, 265 (1978)). Of more than 5000 candidates, and five times the budget, so
+      many are drawn by chance before;
     - ``farthest``: each the one farthest from all chosen or labelled (farthest-point sampling:
       Gonzalez, Theor. Comput. Sci. 38, 293 (1985)): what is rare comes first, whatever it is;
     - ``chance``: neither deviation nor distance enters. What the others are compared with.
 
-    Of frames alike to the one so found, the one of the largest deviation is taken. The distance of
+    Of equals, and of frames alike to the one so found, that of the largest deviation is taken. The
+    distance of
     frames is that of their averaged SOAP vectors
     (:func:`aiida_nanoclusters.science.descriptors.describe_frames`). Frames of one composition are
     alike where it is below `tolerance` / sqrt(N): what happens to one atom of many must not pass
-    for nothing. Of more than 5000 candidates, 5000 drawn by chance stand for all.
+    for nothing.
 
     Parameters
     ----------
@@ -102,7 +107,7 @@ def choose(
         How many of the budget to draw by chance from all good and decent frames: labels for
         :func:`aiida_nanoclusters.science.committee.calibrate`, which must not be picked.
     seed
-        Of that chance.
+        Of all that is drawn by chance.
     wanted
         Classes to label. ``poor`` may be named where a first committee finds everything poor.
     tolerance
@@ -139,10 +144,10 @@ def choose(
         picked = _draw(frames, candidates, budget - len(drawn), seed)
         reasons[picked] = CHANCE
     elif len(candidates) and len(drawn) < budget:
-        if len(candidates) > _MOST:
-            candidates = _draw(frames, candidates, _MOST, seed)
-        labelled = _near_to(frames.select(candidates), known)
-        near = [p for p in (labelled, frames.select(drawn) if len(drawn) else None) if p]
+        most = max(_MOST, _TIMES * budget)
+        if by == MEDOIDS and len(candidates) > most:
+            candidates = _draw(frames, candidates, most, seed)
+        near = [p for p in (known, frames.select(drawn) if len(drawn) else None) if p]
         greedy = _Greedy(frames.select(candidates), values[candidates], near, tolerance)
         picked = candidates[greedy.pick(budget - len(drawn), by)]
         reasons[candidates[greedy.alike]] = ALIKE
@@ -175,15 +180,6 @@ def _draw(frames: Frames, among: NDArray[np.int64], count: int, seed: int) -> ND
     return among[np.argsort(ranks)[:count]]
 
 
-def _near_to(candidates: Frames, known: Frames | None) -> Frames | None:
-    """Return the labelled frames of the candidates' compositions."""
-    if known is None:
-        return None
-    own = set(_compositions(candidates))
-    same = np.array([c in own for c in _compositions(known)])
-    return known.select(same) if same.any() else None
-
-
 def _compositions(frames: Frames) -> list[str]:
     """Return the formula of each frame, with a mark where it is periodic."""
     formulas = []
@@ -210,35 +206,42 @@ class _Greedy:
         vectors = describe_frames(everything, bond_length(everything.elements))
         count = len(candidates)
         compositions = np.array(_compositions(everything))
+        self.vectors, self.compositions = vectors[:count], compositions[:count]
         self.deviations = np.nan_to_num(deviations, nan=np.inf)
         self.limits = tolerance / np.sqrt(candidates.sizes)
-        self.compositions = compositions[:count]
         self.free = np.ones(count, dtype=bool)
         self.alike = np.zeros(count, dtype=bool)
-        #: Between candidates, (C, C), and from each to the nearest one labelled or picked, (C,).
-        self.between = _distances(vectors[:count], vectors[:count])
-        self.nearest = np.full(count, np.sqrt(2.0))  # no two vectors are farther from each other
+        #: To the nearest frame labelled or picked, (C,); no two vectors are farther apart.
+        self.nearest = np.full(count, np.sqrt(2.0))
         for vector, composition in zip(vectors[count:], compositions[count:], strict=True):
-            self._keep_away(_distances(vectors[:count], vector[None])[:, 0], composition)
+            self._keep_away(_distances(self.vectors, vector), composition)
 
     def pick(self, budget: int, by: str) -> NDArray[np.int64]:
         """Return candidates in the order of picking."""
         picked: list[int] = []
-        gains = np.maximum(0, self.nearest[:, None] - self.between).sum(axis=0)
+        gains = _Gains(self.vectors, self.nearest) if by == MEDOIDS else None
         while len(picked) < budget and len(left := np.flatnonzero(self.free & ~self.alike)):
-            wanted = gains if by == MEDOIDS else self.nearest
-            found = left[np.lexsort((self.deviations[left], wanted[left]))[-1]]
-            away = self.between[left, found]
-            twins = left[(away < self.limits[found]) | (left == found)]
-            best = int(twins[np.argmax(self.deviations[twins])])
+            best = self._best(left, self.nearest if gains is None else gains.sums)
             picked.append(best)
             self.free[best] = False
-            before = self.nearest.copy()
-            self._keep_away(self.between[:, best], self.compositions[best])
-            for k in np.flatnonzero(self.nearest < before):
-                gains -= np.maximum(0, before[k] - self.between[k])
-                gains += np.maximum(0, self.nearest[k] - self.between[k])
+            self._keep_away(self._from(best), self.compositions[best])
+            if gains is not None:
+                gains.update(self.nearest)
         return np.array(picked, dtype=np.int64)
+
+    def _best(self, left: NDArray[np.int64], scores: Floats) -> int:
+        """Return the one of the highest score, or the worst of those alike to it."""
+        equal = left[scores[left] >= scores[left].max() - _ROUNDING]
+        found = equal[np.argmax(self.deviations[equal])]
+        same = self.compositions[left] == self.compositions[found]
+        twins = left[same & (self._from(found)[left] < self.limits[found]) | (left == found)]
+        return int(twins[np.argmax(self.deviations[twins])])
+
+    def _from(self, index: int) -> Floats:
+        """Return distances of all candidates from one, (C,)."""
+        distances = _distances(self.vectors, self.vectors[index])
+        distances[index] = 0.0
+        return distances
 
     def _keep_away(self, distances: Floats, composition: str) -> None:
         same = self.compositions == composition
@@ -246,6 +249,25 @@ class _Greedy:
         self.nearest = np.minimum(self.nearest, distances)
 
 
-def _distances(ours: Floats, others: Floats) -> Floats:
-    """Return the distances of vectors of length 1, (A, B)."""
-    return np.asarray(np.sqrt(np.maximum(0.0, 2.0 - 2.0 * ours @ others.T)))
+class _Gains:
+    """By how much each candidate would shorten the distances of all: `sums`, (C,)."""
+
+    def __init__(self, vectors: Floats, nearest: Floats) -> None:
+        count = len(vectors)
+        self.between = np.empty((count, count), dtype=np.float32)
+        self.nearest, self.sums = nearest, np.zeros(count)
+        for k in range(count):
+            self.between[k] = _distances(vectors, vectors[k])
+            self.between[k, k] = 0.0
+            self.sums += np.maximum(0.0, nearest[k] - self.between[k])
+
+    def update(self, nearest: Floats) -> None:
+        """Take the distances that are left."""
+        for k in np.flatnonzero(nearest < self.nearest):
+            self.sums -= self.nearest[k] - np.clip(self.between[k], nearest[k], self.nearest[k])
+        self.nearest = nearest
+
+
+def _distances(ours: Floats, other: Floats) -> Floats:
+    """Return the distances of vectors of length 1 from another one, (A,)."""
+    return np.asarray(np.sqrt(np.maximum(0.0, 2.0 - 2.0 * ours @ other)))

@@ -157,6 +157,7 @@ def test_an_input_by_another_name(aiida_profile):
         ({"budget": 2.5}, "whole numbers"),
         ({"budget": 3, "wanted": ["bad"]}, "`wanted` names bad"),
         ({"budget": 3, "tolerance": -1.0}, "`tolerance`"),
+        ({"budget": 3, "by": "luck"}, "only medoids, farthest, chance"),
         ({"budget": 3, "checks": 3, "wanted": ["decent", "poor"], "tolerance": 0}, None),
     ],
 )

@@ -1,11 +1,13 @@
-"""The choice of frames to label: its budget, its fairness, its symmetries."""
+"""The choice of frames to label: its budget, what it stands for, its symmetries."""
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.cluster import Icosahedron, Octahedron
 from scipy.spatial.transform import Rotation
 
+from aiida_nanoclusters.science import label_choice
 from aiida_nanoclusters.science.committee import DECENT, GOOD, POOR, Thresholds
 from aiida_nanoclusters.science.descriptors import describe_frames
 from aiida_nanoclusters.science.frames import Frames
@@ -54,7 +56,7 @@ def test_every_group_has_its_own(by):
     assert sorted(frames.sizes[choice.indices]) == [13, 55, 147, 309]
 
 
-def vectors_of(frames):
+def distances_of(frames):
     vectors = describe_frames(frames)
     return np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
 
@@ -63,7 +65,7 @@ def test_medoids_stand_for_all_and_farthest_points_for_none_too_far(pool):
     """Eight of fifty: medoids are nearest in sum, farthest points leave the smallest hole; both
     are ahead of fifty choices by chance."""
     frames, deviations = pool
-    away = vectors_of(frames)
+    away = distances_of(frames)
 
     def left(indices):
         nearest = away[indices].min(axis=0)
@@ -83,11 +85,12 @@ def test_medoids_are_the_greedy_choice(pool):
     frames, deviations = pool
     known = Frames.from_atoms([cluster(2, 0.2, 1000), cluster(3, 0.2, 1001)])
     both = Frames.concatenate([frames, known])
-    away = vectors_of(both)[:50]
+    away = distances_of(both)[:50]
     nearest, picks = away[:, 50:].min(axis=1), []
     for _ in range(10):
-        sums = [np.minimum(nearest, away[:, k]).sum() for k in range(50)]
-        picks.append(int(np.argmin(sums)))
+        sums = np.array([np.minimum(nearest, away[:, k]).sum() for k in range(50)])
+        equal = np.flatnonzero(sums < sums.min() + 1e-6)  # as two are that stand for each other
+        picks.append(int(equal[np.argmax(deviations[equal])]))
         nearest = np.minimum(nearest, away[:, picks[-1]])
     choice = choose(frames, deviations, LIMITS, 10, known=known, tolerance=0.0)
     assert choice.indices.tolist() == picks
@@ -95,11 +98,71 @@ def test_medoids_are_the_greedy_choice(pool):
 
 def test_a_crowd_is_thinned_out(pool, monkeypatch):
     """Distances are held between so many candidates and no more."""
-    monkeypatch.setattr("aiida_nanoclusters.science.label_choice._MOST", 20)
+    module = "aiida_nanoclusters.science.label_choice"
     frames, deviations = pool
-    choice = choose(frames, deviations, LIMITS, 50)
-    assert len(choice.indices) == 20
-    assert (choice.reasons == "over budget").sum() == 30
+    order = np.random.default_rng(0).permutation(50)
+    whole = choose(frames, deviations, LIMITS, 4)
+    monkeypatch.setattr(f"{module}._MOST", 15)
+    monkeypatch.setattr(f"{module}._Gains", spied := Spy(label_choice._Gains))
+    thinned = choose(frames, deviations, LIMITS, 4)
+    turned = choose(frames.select(order), deviations[order], LIMITS, 4)
+    assert spied.counts == [20, 20]  # five times the budget
+    assert chosen(frames, whole) != chosen(frames, thinned) == chosen(frames.select(order), turned)
+    assert len(choose(frames, deviations, LIMITS, 50).indices) == 50
+    assert len(choose(frames, deviations, LIMITS, 20, by="farthest").indices) == 20
+
+
+class Spy:
+    """Notes of how many vectors distances are held."""
+
+    def __init__(self, held):
+        self.held, self.counts = held, []
+
+    def __call__(self, vectors, nearest):
+        self.counts.append(len(vectors))
+        return self.held(vectors, nearest)
+
+
+def test_what_is_labelled_counts_whatever_its_size():
+    """Cells of 32 atoms stand for what those of 4 have taught; an unknown cluster comes first."""
+    cell, large = bulk("Cu", cubic=True), bulk("Cu", cubic=True).repeat(2)
+    images = [large.copy() for _ in range(5)]
+    for seed, atoms in enumerate(images):
+        atoms.rattle(0.01, seed=seed)
+    frames = Frames.from_atoms([*images, cluster(3)])
+    known = Frames.from_atoms([cell])
+    assert choose(frames, np.full(6, 0.3), LIMITS, 1, known=known).indices.tolist() == [5]
+    assert choose(frames, np.full(6, 0.3), LIMITS, 1).indices.tolist() != [5]
+
+
+@pytest.mark.parametrize("by", ["medoids", "farthest"])
+def test_a_supercell_is_no_twin_of_its_cell(by):
+    """Their vectors are equal, their forces are not: both are kept, the doubtful one first."""
+    cell = bulk("Cu", cubic=True)
+    cell.rattle(0.1, seed=1)
+    frames = Frames.from_atoms([cell, cell.repeat(2)])
+    for deviations, first in (([0.3, 0.4], 1), ([0.4, 0.3], 0)):
+        assert choose(frames, deviations, LIMITS, 2, by=by).indices.tolist() == [first, 1 - first]
+
+
+def test_equals_go_by_deviation(pool):
+    """Two mirror images have the same vector: whichever the members doubt more is taken."""
+    one = cluster(3, 0.2, 7)
+    two = one.copy()
+    two.positions[:, 0] *= -1
+    frames = Frames.from_atoms([one, two, *pool[0].select([0, 1, 2])])
+    for deviations in ([0.4, 0.3], [0.3, 0.4]):
+        values = np.array([*deviations, 0.2, 0.2, 0.2])
+        indices = choose(frames, values, LIMITS, 5, tolerance=0.0).indices.tolist()
+        assert indices.index(int(np.argmax(deviations))) < indices.index(int(np.argmin(deviations)))
+
+
+def test_a_frame_no_member_could_evaluate_is_poor_but_may_be_wanted(pool):
+    frames, deviations = pool
+    deviations = deviations.copy()
+    deviations[3] = np.nan
+    choice = choose(frames, deviations, LIMITS, 50, wanted=[DECENT, POOR])
+    assert 3 in choice.indices and len(choice.indices) == 50
 
 
 def test_only_the_wanted_classes(pool):
