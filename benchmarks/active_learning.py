@@ -5,11 +5,11 @@ verdi run benchmarks/active_learning.py --element Cu --potential-file Cu_mishin1
 
 All arms begin with the same 200 frames of small clusters and crystals and the same committee,
 explore the same recipe, each with its own committee, and ask for the same number of labels. They
-differ in what is labelled: of the frames in doubt those that stand for the others (``chosen``) or
-as many by chance, or by chance of all candidates. Labels with a force above 40 eV/Å are paid for
-but not learnt. The errors are those on clusters of 55, 147 and 309 atoms from molecular dynamics by
-the reference, none of which is ever learnt. The profile's caching spares an arm what it has in
-common with the one before.
+differ in what is labelled: of the frames in doubt those that stand for the others (``chosen``), the
+farthest points or as many by chance, or by chance of all candidates. Labels with a force above
+40 eV/Å are paid for but not learnt. The errors are those on clusters of 55, 147 and 309 atoms from
+molecular dynamics by the reference, none of which is ever learnt. The profile's caching spares an
+arm what it has in common with the one before.
 """
 
 import hashlib
@@ -59,9 +59,10 @@ LEARNT = {
               "allegro_mlp_width": 16},
     "alignment": None,
 }  # fmt: skip
-#: What is labelled: the choice is what tells the first two apart, the thresholds the last two.
+#: What is labelled: the choice tells the first three apart, the thresholds the last two.
 ARMS = {
     "chosen": {},
+    "farthest": {"by": "farthest"},
     "by chance, in doubt": {"by": "chance"},
     "by chance": {"by": "chance", "wanted": ["good", "decent", "poor"]},
 }
@@ -115,7 +116,7 @@ def unseen_clusters(code, element, reference, options):
     "arms",
     multiple=True,
     type=click.Choice(list(ARMS)),
-    default=tuple(ARMS),
+    default=("chosen", "by chance, in doubt", "by chance"),
     show_default=True,
 )
 @click.option("--at-once", default=2, show_default=True, help="Loops that run at once.")
@@ -259,7 +260,7 @@ def draw(done, picture):
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, len(UNSEEN), figsize=(10, 3.4), sharey=True)
-    colours = dict(zip(ARMS, ("#1f6fb4", "#6b8e23", "#c1443c"), strict=True))
+    colours = dict(zip(ARMS, ("#1f6fb4", "#8e6bb4", "#6b8e23", "#c1443c"), strict=True))
     for axis, size in zip(axes, UNSEEN, strict=True):
         for arm, colour in colours.items():
             own = [node for (name, _), node in done.items() if name == arm]
