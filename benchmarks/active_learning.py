@@ -268,10 +268,11 @@ def draw(done, picture):
             if not curves:
                 continue
             for labels, errors in curves:
-                axis.plot(labels, errors, color=colour, alpha=0.35, lw=1)
-            length = min(len(labels) for labels, _ in curves)
-            mean = np.mean([errors[:length] for _, errors in curves], axis=0)
-            axis.plot(curves[0][0][:length], mean, "o-", color=colour, lw=2, label=arm)
+                axis.plot(labels, errors, ".-", color=colour, alpha=0.4, lw=1)
+            # A loop that finds fewer frames in doubt asks for fewer labels.
+            shared = sorted(set.intersection(*(set(labels) for labels, _ in curves)))
+            mean = [np.mean([e[n.index(count)] for n, e in curves]) for count in shared]
+            axis.plot(shared, mean, "o-", color=colour, lw=2, label=arm)
         axis.set_title(f"{size} atoms")
         axis.set_xlabel("labels added")
     axes[0].set_ylabel("force error, unseen clusters (meV/Å)")
