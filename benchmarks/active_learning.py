@@ -130,8 +130,11 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
     options = options_of(lammps)
     # One arm after the other: at the same time both would compute what they have in common.
     order = [(arm, seed) for arm in arms for seed in cli.parse_sizes(seeds)]
-    given = {"element": element, "rounds": rounds, "per_round": per_round, "members": members,
-             "epochs": [epochs, warm_epochs], "thresholds": [low, high]}  # fmt: skip
+    given = {
+        **{"element": element, "reference": reference.level_of_theory, "rounds": rounds},
+        **{"per_round": per_round, "members": members, "epochs": [epochs, warm_epochs]},
+        **{"thresholds": [low, high]},
+    }
     running = {key: pk for key in order if (pk := known(given, *key)) is not None}
     if running:  # killed, the benchmark goes on
         earlier = load_node(min(running.values())).inputs
@@ -227,29 +230,35 @@ def show(arm, seed, node):
 
 
 def compare(done):
-    """Print errors of each arm, mean and range over the seeds, and its ratio to `chosen`."""
-    import numpy as np
-
-    curves = {key: node.outputs.history for key, node in done.items() if "history" in node.outputs}
+    """Print errors of each arm, mean and range over the seeds, and its ratios to `chosen`."""
+    histories = {
+        key: node.outputs.history for key, node in done.items() if "history" in node.outputs
+    }
     for quantity, unit in (("forces_rmse", "meV/Å"), ("energy_rmse", "meV/atom")):
         for size in (None, *UNSEEN):
             print(f"{'all sizes' if size is None else size}, {unit}")
-            errors = {}
-            for (arm, seed), history in curves.items():
-                for count, error in zip(*curve(history, size, quantity), strict=True):
-                    errors.setdefault(count, {}).setdefault(arm, {})[seed] = error
-            for count, arms in sorted(errors.items()):
-                text = []
-                for arm, by_seed in arms.items():
-                    values = list(by_seed.values())
-                    text.append(
-                        f"{arm} {np.mean(values):.1f} ({min(values):.1f}-{max(values):.1f})"
-                    )
-                    best = arms.get("chosen", {})
-                    ratios = [by_seed[seed] / best[seed] for seed in sorted(by_seed.keys() & best)]
-                    if arm != "chosen":
-                        text[-1] += " x " + " ".join(f"{ratio:.2f}" for ratio in ratios)
-                print(f"  {count:4} labels: {'; '.join(text)}")
+            for count, arms in sorted(by_labels(histories, size, quantity).items()):
+                told = [
+                    summary(arm, errors, arms.get("chosen", {})) for arm, errors in arms.items()
+                ]
+                print(f"  {count:4} labels: {'; '.join(told)}")
+
+
+def by_labels(histories, size, quantity):
+    """Errors by number of labels, arm and seed."""
+    errors = {}
+    for (arm, seed), history in histories.items():
+        for count, error in zip(*curve(history, size, quantity), strict=True):
+            errors.setdefault(count, {}).setdefault(arm, {})[seed] = error
+    return errors
+
+
+def summary(arm, errors, chosen):
+    """Mean and range of an arm's errors by seed, and how many times those of `chosen`."""
+    values = list(errors.values())
+    text = f"{arm} {sum(values) / len(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+    ratios = [f"{errors[seed] / chosen[seed]:.2f}" for seed in sorted(errors.keys() & chosen)]
+    return text if arm == "chosen" or not ratios else f"{text} x {' '.join(ratios)}"
 
 
 def draw(done, picture):

@@ -102,9 +102,8 @@ def ours(
 
 def ases(given: Problem, size: int, seed: int, steps: int) -> tuple[bool, int, int]:
     """The same by :class:`ase.optimize.basin.BasinHopping`."""
-    start = BasinHopping(given.element, [size], 1, 1, distance=given.bond, seed=seed).next()[
-        size, 0
-    ]
+    drop = BasinHopping(given.element, [size], 1, 1, seed=seed, **given.settings)
+    start = drop.next()[size, 0]
     potential = start.calc = given.potential()
     np.random.seed(seed)
 
@@ -140,7 +139,7 @@ def row(name: str, size: int, runs: int, search: Callable[[int], tuple[bool, int
 
 def copper(known: str) -> Problem:
     """Sutton-Chen copper 9-6 with the minima of a table of sizes and eV."""
-    table = np.loadtxt(known, delimiter=",", skiprows=1)
+    table = np.loadtxt(known, delimiter=",", skiprows=1, ndmin=2)
     minima = {int(size): float(energy) for size, energy in table}
     return Problem("Cu", CountedSuttonChen, 2.5, 1500.0, minima, 1e-4)
 
@@ -155,7 +154,11 @@ def copper(known: str) -> Problem:
     default="lennard-jones",
     show_default=True,
 )
-@click.option("--known", type=click.Path(exists=True), help="Sutton-Chen's minima: N,eV lines.")
+@click.option(
+    "--known",
+    type=click.Path(exists=True),
+    help="Sutton-Chen's minima: a heading, then N,eV lines.",
+)
 @click.option(
     "--search",
     "searches",
@@ -168,6 +171,8 @@ def main(sizes, runs, steps, potential, known, searches):  # fmt: skip
     if potential == "sutton-chen" and known is None:
         raise click.UsageError("give the published minima by --known FILE")
     given = ARGON if potential == "lennard-jones" else copper(known)
+    if unknown := sorted(set(parse_sizes(sizes)) - set(given.minima)):
+        raise click.UsageError(f"no published minimum of {unknown} atoms: leave them out")
     print("    N search             found    relaxations  evaluations        s")
     print("                                      per hit      per hit")
     shakes = {"shake": 1.0}

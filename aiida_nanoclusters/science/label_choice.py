@@ -7,7 +7,7 @@ before anything is compared, and chance enters by the rank of that hash salted w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,9 +84,9 @@ def choose(
       Gonzalez, Theor. Comput. Sci. 38, 293 (1985)): what is rare comes first, whatever it is;
     - ``chance``: neither deviation nor distance enters. What the others are compared with.
 
-    Of equals, and of frames alike to the one so found, that of the largest deviation is taken. The
-    distance of
-    frames is that of their averaged SOAP vectors
+    Of equals, and of frames alike to the one so found, that of the largest deviation is taken.
+
+    The distance of frames is that of their averaged SOAP vectors
     (:func:`aiida_nanoclusters.science.descriptors.describe_frames`). Frames of one composition are
     alike where it is below `tolerance` / sqrt(N): what happens to one atom of many must not pass
     for nothing.
@@ -219,7 +219,7 @@ class _Greedy:
     def pick(self, budget: int, by: str) -> NDArray[np.int64]:
         """Return candidates in the order of picking."""
         picked: list[int] = []
-        gains = _Gains(self.vectors, self.nearest) if by == MEDOIDS else None
+        gains = _Gains(self._from, self.nearest) if by == MEDOIDS else None
         while len(picked) < budget and len(left := np.flatnonzero(self.free & ~self.alike)):
             best = self._best(left, self.nearest if gains is None else gains.sums)
             picked.append(best)
@@ -252,13 +252,12 @@ class _Greedy:
 class _Gains:
     """By how much each candidate would shorten the distances of all: `sums`, (C,)."""
 
-    def __init__(self, vectors: Floats, nearest: Floats) -> None:
-        count = len(vectors)
+    def __init__(self, distances_from: Callable[[int], Floats], nearest: Floats) -> None:
+        count = len(nearest)
         self.between = np.empty((count, count), dtype=np.float32)
         self.nearest, self.sums = nearest, np.zeros(count)
         for k in range(count):
-            self.between[k] = _distances(vectors, vectors[k])
-            self.between[k, k] = 0.0
+            self.between[k] = distances_from(k)
             self.sums += np.maximum(0.0, nearest[k] - self.between[k])
 
     def update(self, nearest: Floats) -> None:

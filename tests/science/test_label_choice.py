@@ -113,14 +113,14 @@ def test_a_crowd_is_thinned_out(pool, monkeypatch):
 
 
 class Spy:
-    """Notes of how many vectors distances are held."""
+    """Notes of how many candidates distances are held."""
 
     def __init__(self, held):
         self.held, self.counts = held, []
 
-    def __call__(self, vectors, nearest):
-        self.counts.append(len(vectors))
-        return self.held(vectors, nearest)
+    def __call__(self, distances_from, nearest):
+        self.counts.append(len(nearest))
+        return self.held(distances_from, nearest)
 
 
 def test_what_is_labelled_counts_whatever_its_size():
