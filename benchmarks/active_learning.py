@@ -63,7 +63,7 @@ LEARNT = {
 ARMS = {
     "chosen": {},
     "farthest": {"by": "farthest"},
-    "by chance, in doubt": {"by": "chance"},
+    "chance in doubt": {"by": "chance"},
     "by chance": {"by": "chance", "wanted": ["good", "decent", "poor"]},
 }
 
@@ -116,7 +116,7 @@ def unseen_clusters(code, element, reference, options):
     "arms",
     multiple=True,
     type=click.Choice(list(ARMS)),
-    default=("chosen", "by chance, in doubt", "by chance"),
+    default=("chosen", "chance in doubt", "by chance"),
     show_default=True,
 )
 @click.option("--at-once", default=2, show_default=True, help="Loops that run at once.")
