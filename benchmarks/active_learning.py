@@ -38,17 +38,19 @@ START = [
     {"kind": "bulk", "lattices": ["fcc"], "repeat": 1,
      "distort": {"strains": [-0.08, -0.04, 0.04], "rattles": [0.05], "copies": 4}},
 ]  # fmt: skip
+#: The published ladders, in K, and of pressures their ends (GPa).
+CLUSTERS = [50, 100, 200, 300, 500, 700, 900, 1200, 1500]
+CRYSTALS = [*CLUSTERS, 2000, 2500, 3000]
 EXPLORED = [
     {"kind": "minima", "sizes": [10, 13, 19], "structures": 3,
-     "sample": {"temperatures": ["0.2 Tm", "0.6 Tm", "0.95 Tm"]}},
-    {"kind": "cluster", "sizes": [26, 38], "structures": 3,
-     "sample": {"temperatures": ["0.2 Tm", "0.6 Tm", "0.95 Tm"]}},
-    {"kind": "bulk", "lattices": ["fcc"], "repeat": 2,
-     "sample": {"temperatures": ["0.45 Tm", "1.1 Tm"], "pressures": [0, 5]}},
+     "sample": {"temperatures": CLUSTERS}},
+    {"kind": "cluster", "sizes": [26, 38], "structures": 3, "sample": {"temperatures": CLUSTERS}},
+    {"kind": "bulk", "lattices": ["fcc", "bcc", "hcp"], "repeat": 2,
+     "sample": {"temperatures": CRYSTALS, "pressures": [0, 5]}},
     {"kind": "slab", "facets": [111, 100, 110], "layers": 4, "repeat": 2, "vacuum": 12.0,
-     "sample": {"temperatures": ["0.2 Tm", "0.75 Tm"]}},
+     "sample": {"temperatures": CRYSTALS}},
     {"kind": "motif", "motif": "icosahedron", "sizes": [147], "probe": True,
-     "sample": {"temperatures": ["0.2 Tm", "0.95 Tm"]}},
+     "sample": {"temperatures": [300, 1200]}},
 ]  # fmt: skip
 UNSEEN = (55, 147, 309)
 HOLD = {"kind": "hold", "timestep": 0.004}
@@ -87,11 +89,7 @@ def unseen_clusters(code, element, reference, options):
     """Frames of large clusters, solid and molten, labelled by the reference."""
     distance = element_data(element).nearest_neighbour
     starts = [a for n in UNSEEN for a in starting_clusters(element, n, distance, n, 2)]
-    melting_point = element_data(element).melting_point
-    temperatures = [round(part * melting_point) for part in (0.2, 0.6, 0.95)]
-    stages = [
-        {**HOLD, "temperature": t, "duration": 2.0, "sample_every": 1.0} for t in temperatures
-    ]
+    stages = [{**HOLD, "temperature": t, "duration": 2.0, "sample_every": 1.0} for t in CLUSTERS]
     node = run_get_node(
         StagesWorkChain.get_builder_for_potential(
             code, FramesData(Frames.from_atoms(starts)), stages, reference, options
@@ -105,11 +103,11 @@ def unseen_clusters(code, element, reference, options):
 @cli.potential_options
 @click.option("--seeds", default="1-3", show_default=True)
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--per-round", default=40, show_default=True, help="Labels a round.")
+@click.option("--per-round", default=30, show_default=True, help="Labels a round.")
 @click.option("--members", default=3, show_default=True)
-@click.option("--epochs", default=30, show_default=True, help="Of the first committee.")
-@click.option("--warm-epochs", default=30, show_default=True, help="Of every later one.")
-@click.option("--low", default=0.2, show_default=True, help="eV/Å; below, frames are good.")
+@click.option("--epochs", default=60, show_default=True, help="Of the first committee.")
+@click.option("--warm-epochs", default=40, show_default=True, help="Of every later one.")
+@click.option("--low", default=0.1, show_default=True, help="eV/Å; below, frames are good.")
 @click.option("--high", default=1.0, show_default=True, help="eV/Å; above, frames are poor.")
 @click.option(
     "--arm",
@@ -133,7 +131,7 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
     given = {
         **{"element": element, "reference": reference.level_of_theory, "rounds": rounds},
         **{"per_round": per_round, "members": members, "epochs": [epochs, warm_epochs]},
-        **{"thresholds": [low, high]},
+        **{"thresholds": [low, high], "explored": EXPLORED},
     }
     running = {key: pk for key in order if (pk := known(given, *key)) is not None}
     if running:  # killed, the benchmark goes on
@@ -164,7 +162,7 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
                          "training": {"epochs": warm_epochs}},
                 "settings": {"loop": loop, "choice": ARMS[arm]},
                 "explore": {"recipe": EXPLORED,
-                            "settings": {"total": 800, "sample_stages": sampling}},
+                            "settings": {"total": 2000, "sample_stages": sampling}},
             },
             lammps_options=options,
             nequip_options=options_of(nequip),

@@ -36,6 +36,16 @@ from aiida_nanoclusters.cli.terminal import Fixable
     type=click.Choice(["medoids", "farthest", "chance"]),
     help="Instead of the protocol's; chance draws from all frames, not from those in doubt.",
 )
+@click.option("--low", type=float, help="eV/Å; frames below are good, instead of the protocol's.")
+@click.option("--high", type=float, help="eV/Å; frames above are poor, instead of the protocol's.")
+@click.option("--checks", type=int, help="Labels a round drawn by chance and not learnt.")
+@click.option(
+    "--calibrate",
+    metavar="ERROR",
+    type=float,
+    help="Find `low` anew each round by all checks: with 90 % confidence nine of ten frames below "
+    "have no force that is wrong by more than ERROR (eV/Å).",
+)
 @click.option("--seed", default=1, show_default=True)
 @cli.lammps_option
 @cli.nequip_option
@@ -61,6 +71,10 @@ def main(
     labels,
     labels_per_round,
     choose_by,
+    low,
+    high,
+    checks,
+    calibrate,
     seed,
     lammps,
     nequip,
@@ -77,14 +91,20 @@ def main(
 
     if bool(dataset) == bool(earlier):
         raise Fixable("give either --dataset UUID to begin, or --continue UUID to go on")
+    if calibrate is not None and not checks:
+        raise Fixable("--calibrate needs labels drawn by chance: give --checks N as well")
     begun = cli.get_sets(dataset) if dataset else _go_on(earlier, number)
     reference = label = None
     if engine == "potential":
         reference = cli.get_one_potential(potentials, potential_file, kind, level)
     else:
         label = engines.engine_inputs(engine, label_protocol, label_code, options)
-    loop = {"budget": labels, "per_round": labels_per_round}
+    loop = {"budget": labels, "per_round": labels_per_round, "checks": checks}
+    loop |= {"low": low, "high": high}
     overrides = {"settings": {"loop": {k: v for k, v in loop.items() if v is not None}}}
+    if calibrate is not None:
+        sure = {"error": calibrate, "share": 0.1, "confidence": 0.9}
+        overrides["settings"]["calibration"] = sure
     if choose_by:
         overrides["settings"]["choice"] = {"by": choose_by}
     if choose_by == "chance":
