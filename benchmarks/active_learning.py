@@ -38,7 +38,7 @@ START = [
     {"kind": "bulk", "lattices": ["fcc"], "repeat": 1,
      "distort": {"strains": [-0.08, -0.04, 0.04], "rattles": [0.05], "copies": 4}},
 ]  # fmt: skip
-#: The published ladders, in K, and of pressures their ends (GPa).
+#: The published temperatures of clusters and of crystals, K; of the pressures their ends, GPa.
 CLUSTERS = [50, 100, 200, 300, 500, 700, 900, 1200, 1500]
 CRYSTALS = [*CLUSTERS, 2000, 2500, 3000]
 EXPLORED = [
@@ -131,7 +131,8 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
     given = {
         **{"element": element, "reference": reference.level_of_theory, "rounds": rounds},
         **{"per_round": per_round, "members": members, "epochs": [epochs, warm_epochs]},
-        **{"thresholds": [low, high], "explored": EXPLORED},
+        **{"thresholds": [low, high], "model": LEARNT["model"], "start": START},
+        **{"explored": EXPLORED, "unseen": [UNSEEN, CLUSTERS]},
     }
     running = {key: pk for key in order if (pk := known(given, *key)) is not None}
     if running:  # killed, the benchmark goes on

@@ -76,10 +76,12 @@ def choose(
     Frames of the wanted classes are taken one by one, `by`
 
     - ``medoids``: each the one that shortens the distances of all candidates to the nearest frame
-      chosen or labelled by most in sum, so that crowds and outliers count by their number (greedy
-      k-medoids; shortens them by at least 1 - 1/e of what is possible: Nemhauser, Wolsey, Fisher,
-      Math. Program. 14, 265 (1978)). Of more than 5000 candidates, and five times the budget, so
-      many are drawn by chance before;
+      chosen or labelled by most in sum, so that crowds and outliers count by their number, and each
+      frame by the square of its deviation (`high` where it is larger): its share of the squared
+      error, as far as the members know (greedy k-medoids; shortens the sum by at least
+      1 - 1/e of what is possible: Nemhauser, Wolsey, Fisher, Math. Program. 14, 265 (1978); weights
+      of doubt: Zhdanov, arXiv:1901.05954). Of more than 5000 candidates, and five times the budget,
+      so many are drawn by chance before;
     - ``farthest``: each the one farthest from all chosen or labelled (farthest-point sampling:
       Gonzalez, Theor. Comput. Sci. 38, 293 (1985)): what is rare comes first, whatever it is;
     - ``chance``: neither deviation nor distance enters. What the others are compared with.
@@ -149,7 +151,7 @@ def choose(
             candidates = _draw(frames, candidates, most, seed)
         near = [p for p in (known, frames.select(drawn) if len(drawn) else None) if p]
         greedy = _Greedy(frames.select(candidates), values[candidates], near, tolerance)
-        picked = candidates[greedy.pick(budget - len(drawn), by)]
+        picked = candidates[greedy.pick(budget - len(drawn), by, thresholds.high)]
         reasons[candidates[greedy.alike]] = ALIKE
         reasons[picked] = DIVERSE
     return Choice(np.concatenate([drawn, picked]), classes, reasons)
@@ -216,10 +218,14 @@ class _Greedy:
         for vector, composition in zip(vectors[count:], compositions[count:], strict=True):
             self._keep_away(_distances(self.vectors, vector), composition)
 
-    def pick(self, budget: int, by: str) -> NDArray[np.int64]:
-        """Return candidates in the order of picking."""
+    def pick(self, budget: int, by: str, high: float) -> NDArray[np.int64]:
+        """Return candidates in the order of picking; no deviation counts for more than `high`."""
         picked: list[int] = []
-        gains = _Gains(self._from, self.nearest) if by == MEDOIDS else None
+        gains = None
+        if by == MEDOIDS:
+            doubts = np.minimum(self.deviations, high)
+            weights = (doubts / (doubts.max() or 1.0)) ** 2
+            gains = _Gains(self._from, self.nearest, weights)
         while len(picked) < budget and len(left := np.flatnonzero(self.free & ~self.alike)):
             best = self._best(left, self.nearest if gains is None else gains.sums)
             picked.append(best)
@@ -250,20 +256,23 @@ class _Greedy:
 
 
 class _Gains:
-    """By how much each candidate would shorten the distances of all: `sums`, (C,)."""
+    """By how much each candidate would shorten the weighted distances of all: `sums`, (C,)."""
 
-    def __init__(self, distances_from: Callable[[int], Floats], nearest: Floats) -> None:
+    def __init__(
+        self, distances_from: Callable[[int], Floats], nearest: Floats, weights: Floats
+    ) -> None:
         count = len(nearest)
         self.between = np.empty((count, count), dtype=np.float32)
-        self.nearest, self.sums = nearest, np.zeros(count)
+        self.nearest, self.weights, self.sums = nearest, weights, np.zeros(count)
         for k in range(count):
             self.between[k] = distances_from(k)
-            self.sums += np.maximum(0.0, nearest[k] - self.between[k])
+            self.sums += weights[k] * np.maximum(0.0, nearest[k] - self.between[k])
 
     def update(self, nearest: Floats) -> None:
         """Take the distances that are left."""
         for k in np.flatnonzero(nearest < self.nearest):
-            self.sums -= self.nearest[k] - np.clip(self.between[k], nearest[k], self.nearest[k])
+            gone = self.nearest[k] - np.clip(self.between[k], nearest[k], self.nearest[k])
+            self.sums -= self.weights[k] * gone
         self.nearest = nearest
 
 

@@ -390,7 +390,8 @@ def test_error_falls_round_by_round_and_faster_than_by_chance():
     means = np.mean(chosen, axis=0)
     assert len(means) == 5
     assert np.all(np.diff(means) < 0)
-    assert np.all(means[1:] < 0.5 * np.mean(drawn, axis=0)[1:])
+    # The first six go to the few that are torn most.
+    assert np.all(means[2:] < 0.2 * np.mean(drawn, axis=0)[2:])
 
 
 def test_learning_is_repeated_exactly():

@@ -71,7 +71,7 @@ def test_medoids_stand_for_all_and_farthest_points_for_none_too_far(pool):
         nearest = away[indices].min(axis=0)
         return nearest.sum(), nearest.max()
 
-    found = {by: left(choose(frames, deviations, LIMITS, 8, by=by, tolerance=0.0).indices)
+    found = {by: left(choose(frames, deviations * 0 + 0.3, LIMITS, 8, by=by, tolerance=0.0).indices)
              for by in ("medoids", "farthest")}  # fmt: skip
     drawn = np.array([left(choose(frames, deviations, LIMITS, 8, by="chance", seed=s).indices)
                       for s in range(50)])  # fmt: skip
@@ -81,19 +81,33 @@ def test_medoids_stand_for_all_and_farthest_points_for_none_too_far(pool):
 
 
 def test_medoids_are_the_greedy_choice(pool):
-    """Against sums over all candidates, written out anew at each pick."""
+    """Against weighted sums over all candidates, written out anew at each pick."""
     frames, deviations = pool
+    deviations = deviations.copy()
+    deviations[5] = np.nan  # counts as `high`
+    weights = np.where(np.isnan(deviations), LIMITS.high, deviations) ** 2 / LIMITS.high**2
     known = Frames.from_atoms([cluster(2, 0.2, 1000), cluster(3, 0.2, 1001)])
     both = Frames.concatenate([frames, known])
     away = distances_of(both)[:50]
     nearest, picks = away[:, 50:].min(axis=1), []
     for _ in range(10):
-        sums = np.array([np.minimum(nearest, away[:, k]).sum() for k in range(50)])
+        sums = np.array([weights @ np.minimum(nearest, away[:, k]) for k in range(50)])
         equal = np.flatnonzero(sums < sums.min() + 1e-6)  # as two are that stand for each other
-        picks.append(int(equal[np.argmax(deviations[equal])]))
+        picks.append(int(equal[np.argmax(weights[equal])]))
         nearest = np.minimum(nearest, away[:, picks[-1]])
-    choice = choose(frames, deviations, LIMITS, 10, known=known, tolerance=0.0)
+    choice = choose(
+        frames, deviations, LIMITS, 10, known=known, tolerance=0.0, wanted=[DECENT, POOR]
+    )
     assert choice.indices.tolist() == picks
+
+
+def test_medoids_stand_first_for_what_is_in_doubt():
+    """A crowd of thirty that is doubted little, and three that are doubted much."""
+    images = [cluster(2, 0.05, s) for s in range(30)] + [cluster(3, 0.05, s) for s in range(3)]
+    frames = Frames.from_atoms(images)
+    for doubt, size in ((0.11, 13), (0.49, 55)):
+        deviations = np.array([0.11] * 30 + [doubt] * 3)
+        assert frames.sizes[choose(frames, deviations, LIMITS, 1).indices] == [size]
 
 
 def test_a_crowd_is_thinned_out(pool, monkeypatch):
@@ -118,9 +132,9 @@ class Spy:
     def __init__(self, held):
         self.held, self.counts = held, []
 
-    def __call__(self, distances_from, nearest):
+    def __call__(self, distances_from, nearest, weights):
         self.counts.append(len(nearest))
-        return self.held(distances_from, nearest)
+        return self.held(distances_from, nearest, weights)
 
 
 def test_what_is_labelled_counts_whatever_its_size():
