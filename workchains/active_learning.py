@@ -38,13 +38,13 @@ from aiida_nanoclusters.cli.terminal import Fixable
 )
 @click.option("--low", type=float, help="eV/Å; frames below are good, instead of the protocol's.")
 @click.option("--high", type=float, help="eV/Å; frames above are poor, instead of the protocol's.")
-@click.option("--checks", type=int, help="Labels a round drawn by chance and not learnt.")
+@click.option("--checks", type=int, help="Of the labels a round, drawn by chance and never learnt.")
 @click.option(
     "--calibrate",
     metavar="ERROR",
     type=float,
-    help="Find `low` anew each round by all checks: with 90 % confidence nine of ten frames below "
-    "have no force that is wrong by more than ERROR (eV/Å).",
+    help="Find `low` anew each round by all checks, 23 or more: with 90 % confidence nine of ten "
+    "frames like these and below it have no force that is wrong by more than ERROR (eV/Å).",
 )
 @click.option("--seed", default=1, show_default=True)
 @cli.lammps_option
@@ -91,9 +91,9 @@ def main(
 
     if bool(dataset) == bool(earlier):
         raise Fixable("give either --dataset UUID to begin, or --continue UUID to go on")
-    if calibrate is not None and not checks:
-        raise Fixable("--calibrate needs labels drawn by chance: give --checks N as well")
     begun = cli.get_sets(dataset) if dataset else _go_on(earlier, number)
+    if calibrate is not None and not checks and "checks" not in begun:
+        raise Fixable("--calibrate needs labels drawn by chance: give --checks N as well")
     reference = label = None
     if engine == "potential":
         reference = cli.get_one_potential(potentials, potential_file, kind, level)

@@ -130,6 +130,8 @@ def calibrate_thresholds(settings: Dict, labelled: FramesData, **predicted: Fram
     message = ""
     if found.low >= given["high"]:
         message = f"all frames below {given['high']} eV/Å are good: there are no decent ones"
+    elif not found.low:
+        message = "no threshold can be shown to hold: no frame is good"
     report.update(low=min(found.low, given["high"]), calibrated=True, message=message)
     counts = {"n_labels": found.n_labels, "n_below": found.n_below, "n_wrong": found.n_wrong}
     return Dict({**report, **counts})
@@ -171,6 +173,7 @@ def select_to_label(
     settings: Dict,
     seed: Int,
     known: FramesData | None = None,
+    checked: FramesData | None = None,
     **predicted: FramesData,
 ) -> dict[str, Any]:
     """Choose frames to label, see `science.label_choice.choose`.
@@ -186,7 +189,9 @@ def select_to_label(
     seed
         Of all that is drawn by chance.
     known
-        Frames that are labelled already.
+        Frames that are learnt already.
+    checked
+        Frames that are labelled and not learnt.
     predicted
         ``predicted_<member>``: the candidates as a member of the committee labels them.
 
@@ -207,6 +212,7 @@ def select_to_label(
         deviation.forces,
         limits,
         known=None if known is None else known.frames,
+        checked=None if checked is None else checked.frames,
         seed=seed.value,
         **settings.get_dict(),
     )

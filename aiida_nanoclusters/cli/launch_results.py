@@ -55,7 +55,8 @@ def print_rounds(node: ProcessNode) -> None:
     console, history = make_console(), node.outputs.history
     grid = Table(box=None, pad_edge=False)
     sets = sorted({name for row in history["rows"] for name in row.get("errors", {})})
-    for name in ("round", "labels", "members", "in doubt", *(f"{s} meV/atom, meV/Å" for s in sets)):
+    heads = ("round", "labels", "members", "low", "in doubt")
+    for name in (*heads, *(f"{s} meV/atom, meV/Å" for s in sets)):
         grid.add_column(name, justify="right")
     for row in history["rows"]:
         errors = [row.get("errors", {}).get(name, {}).get("overall", {}) for name in sets]
@@ -63,6 +64,7 @@ def print_rounds(node: ProcessNode) -> None:
             str(row["round"]),
             str(row["labels"]),
             str(row.get("members", "")),
+            f"{row['low']:.3g}" if "low" in row else "",
             "" if row.get("doubtful") is None else f"{100 * row['doubtful']:.3g} %",
             *(f"{_two(e, 'energy_rmse')}, {_two(e, 'forces_rmse')}" if e else "" for e in errors),
         )

@@ -87,8 +87,11 @@ class ActiveLearning:
                 "`budget`, `per_round`, `calm_rounds`, `max_rounds` and `patience` must be at "
                 "least 1, `members` at least 2"
             )
-        if not 0 <= checks <= per_round:
-            raise ValueError(f"`checks` {checks} are part of the {per_round} labels of a round")
+        if not 0 <= checks < per_round:
+            raise ValueError(
+                f"`checks` {checks} are part of the {per_round} labels of a round: leave some to "
+                "be learnt"
+            )
         self._settings: dict[str, Any] = {
             **{"budget": int(budget), "low": limits.low, "high": limits.high},
             **{"per_round": int(per_round), "checks": int(checks), "members": int(members)},
@@ -133,7 +136,7 @@ class ActiveLearning:
         elif now["phase"] == SELECT:
             budget = min(given["per_round"], given["budget"] - now["spent"])
             task["thresholds"] = {"low": now["low"], "high": given["high"]}
-            task["settings"] = {"budget": budget, "checks": min(given["checks"], budget)}
+            task["settings"] = {"budget": budget, "checks": min(given["checks"], budget - 1)}
         else:
             task["frames"] = now["selected"]
         return task
@@ -218,7 +221,7 @@ class ActiveLearning:
         loop = ActiveLearning.from_state({"settings": self._settings, "now": state["now"]})
         if loop.converged:
             raise ValueError(f"nothing is left to do: {loop.reason}")
-        loop._now.update(phase=TRAIN, reason="", setbacks=0)
+        loop._now.update(phase=TRAIN, reason="", setbacks=0, low=self._settings["low"])
         return loop
 
     # -- what came of it -------------------------------------------------------------------

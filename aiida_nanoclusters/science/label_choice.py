@@ -30,8 +30,8 @@ WAYS = (MEDOIDS, FARTHEST, CHANCE)
 #: Medoids are sought among so many candidates, or so many times the budget, drawn by chance:
 #: their distances are held at once, 100 MB of 5000.
 _MOST, _TIMES = 5000, 5
-#: Scores that differ by less are equal.
-_ROUNDING = 1e-6
+#: Scores that differ by a smaller part are equal; so are all below this part of the first ones.
+_ROUNDING, _NOISE = 1e-6, 1e-12
 
 #: Frames are alike below this distance: that of copies rattled by some 0.02 Å, see :func:`choose`.
 TOLERANCE = 0.02
@@ -65,6 +65,7 @@ def choose(
     budget: int,
     *,
     known: Frames | None = None,
+    checked: Frames | None = None,
     checks: int = 0,
     seed: int = 0,
     wanted: Sequence[str] = (DECENT,),
@@ -76,13 +77,13 @@ def choose(
     Frames of the wanted classes are taken one by one, `by`
 
     - ``medoids``: each the one that shortens the distances of all candidates to the nearest frame
-      chosen or labelled by most in sum, so that crowds and outliers count by their number, and each
-      frame by the square of its deviation (`high` where it is larger): its share of the squared
-      error, as far as the members know (greedy k-medoids; shortens the sum by at least
-      1 - 1/e of what is possible: Nemhauser, Wolsey, Fisher, Math. Program. 14, 265 (1978); weights
-      of doubt: Zhdanov, arXiv:1901.05954). Of more than 5000 candidates, and five times the budget,
-      so many are drawn by chance before;
-    - ``farthest``: each the one farthest from all chosen or labelled (farthest-point sampling:
+      chosen or learnt by most in sum. A candidate counts by the square of its deviation, a proxy of
+      its squared error; no deviation counts for more than `high`. Greedy k-medoids: at `tolerance`
+      0 they shorten the sum by at least 1 - 1/e of what is possible (Nemhauser, Wolsey, Fisher,
+      Math. Program. 14, 265 (1978)); the idea of such weights is in Zhdanov, arXiv:1901.05954. Of
+      more than 5000 candidates, and five times the budget, so many are drawn before by chance, in
+      which rare doubt may be lost;
+    - ``farthest``: each the one farthest from all chosen or learnt (farthest-point sampling:
       Gonzalez, Theor. Comput. Sci. 38, 293 (1985)): what is rare comes first, whatever it is;
     - ``chance``: neither deviation nor distance enters. What the others are compared with.
 
@@ -104,7 +105,10 @@ def choose(
     budget
         Labels that can be afforded.
     known
-        Frames that are labelled already. The choice keeps away from them.
+        Frames that are learnt already. The choice keeps away from them.
+    checked
+        Frames that are labelled and not learnt, the checks of earlier choices. Neither they nor
+        what is alike is chosen again, but they teach nothing about what is near.
     checks
         How many of the budget to draw by chance from all good and decent frames: labels for
         :func:`aiida_nanoclusters.science.committee.calibrate`, which must not be picked.
@@ -136,7 +140,7 @@ def choose(
         raise ValueError(f"`by` is {by!r}: only {', '.join(WAYS)}")
     classes = classify(values, thresholds)
     reasons = np.array(classes, dtype="<U16")
-    new = _new_frames(frames, known, reasons)
+    new = _new_frames(frames, [f for f in (known, checked) if f], reasons)
     drawn = _draw(frames, new[np.isin(classes[new], (GOOD, DECENT))], checks, seed)
     reasons[drawn] = CHECK
     candidates = new[np.isin(classes[new], list(wanted)) & (reasons[new] != CHECK)]
@@ -149,8 +153,10 @@ def choose(
         most = max(_MOST, _TIMES * budget)
         if by == MEDOIDS and len(candidates) > most:
             candidates = _draw(frames, candidates, most, seed)
-        near = [p for p in (known, frames.select(drawn) if len(drawn) else None) if p]
-        greedy = _Greedy(frames.select(candidates), values[candidates], near, tolerance)
+        greedy = _Greedy(frames.select(candidates), values[candidates], tolerance)
+        for part in (checked, frames.select(drawn) if len(drawn) else None):
+            greedy.leave_out(part)
+        greedy.leave_out(known, learnt=True)
         picked = candidates[greedy.pick(budget - len(drawn), by, thresholds.high)]
         reasons[candidates[greedy.alike]] = ALIKE
         reasons[picked] = DIVERSE
@@ -158,10 +164,10 @@ def choose(
 
 
 def _new_frames(
-    frames: Frames, known: Frames | None, reasons: NDArray[np.str_]
+    frames: Frames, known: Sequence[Frames], reasons: NDArray[np.str_]
 ) -> NDArray[np.int64]:
     """Return indices of frames that are neither labelled nor duplicates, ordered by content."""
-    labelled = set(known.content_hashes()) if known is not None else set()
+    labelled = {digest for part in known for digest in part.content_hashes()}
     first: dict[str, int] = {}
     for i, digest in enumerate(frames.content_hashes()):
         if digest in labelled:
@@ -201,43 +207,54 @@ class _Greedy:
         True where a candidate is nearly the same as one that is labelled or picked, shape (C,).
     """
 
-    def __init__(
-        self, candidates: Frames, deviations: Floats, near: Sequence[Frames], tolerance: float
-    ) -> None:
-        everything = Frames.concatenate([f.without_labels() for f in (candidates, *near)])
-        vectors = describe_frames(everything, bond_length(everything.elements))
+    def __init__(self, candidates: Frames, deviations: Floats, tolerance: float) -> None:
         count = len(candidates)
-        compositions = np.array(_compositions(everything))
-        self.vectors, self.compositions = vectors[:count], compositions[:count]
+        self.length = bond_length(candidates.elements)
+        self.vectors = describe_frames(candidates, self.length)
+        self.compositions = np.array(_compositions(candidates))
         self.deviations = np.nan_to_num(deviations, nan=np.inf)
         self.limits = tolerance / np.sqrt(candidates.sizes)
         self.free = np.ones(count, dtype=bool)
         self.alike = np.zeros(count, dtype=bool)
-        #: To the nearest frame labelled or picked, (C,); no two vectors are farther apart.
+        #: To the nearest frame learnt or picked, (C,); no two vectors are farther apart.
         self.nearest = np.full(count, np.sqrt(2.0))
-        for vector, composition in zip(vectors[count:], compositions[count:], strict=True):
-            self._keep_away(_distances(self.vectors, vector), composition)
+
+    def leave_out(self, labelled: Frames | None, *, learnt: bool = False) -> None:
+        """Leave out what is alike to labelled frames; those that are learnt stand for others."""
+        if not labelled:
+            return
+        vectors = describe_frames(labelled, self.length)
+        for vector, composition in zip(vectors, _compositions(labelled), strict=True):
+            distances = _distances(self.vectors, vector)
+            self._mark_alike(distances, composition)
+            if learnt:
+                self.nearest = np.minimum(self.nearest, distances)
 
     def pick(self, budget: int, by: str, high: float) -> NDArray[np.int64]:
         """Return candidates in the order of picking; no deviation counts for more than `high`."""
         picked: list[int] = []
         gains = None
         if by == MEDOIDS:
-            doubts = np.minimum(self.deviations, high)
-            weights = (doubts / (doubts.max() or 1.0)) ** 2
+            weights = np.minimum(self.deviations, high) ** 2
+            if not weights.any():
+                weights[:] = 1.0
             gains = _Gains(self._from, self.nearest, weights)
+        noise = _NOISE * (self.nearest if gains is None else gains.sums).max()
         while len(picked) < budget and len(left := np.flatnonzero(self.free & ~self.alike)):
-            best = self._best(left, self.nearest if gains is None else gains.sums)
+            best = self._best(left, self.nearest if gains is None else gains.sums, noise)
             picked.append(best)
             self.free[best] = False
-            self._keep_away(self._from(best), self.compositions[best])
+            distances = self._from(best)
+            self._mark_alike(distances, self.compositions[best])
+            self.nearest = np.minimum(self.nearest, distances)
             if gains is not None:
                 gains.update(self.nearest)
         return np.array(picked, dtype=np.int64)
 
-    def _best(self, left: NDArray[np.int64], scores: Floats) -> int:
+    def _best(self, left: NDArray[np.int64], scores: Floats, noise: float) -> int:
         """Return the one of the highest score, or the worst of those alike to it."""
-        equal = left[scores[left] >= scores[left].max() - _ROUNDING]
+        highest = scores[left].max()
+        equal = left[scores[left] >= highest - max(_ROUNDING * highest, noise)]
         found = equal[np.argmax(self.deviations[equal])]
         same = self.compositions[left] == self.compositions[found]
         twins = left[same & (self._from(found)[left] < self.limits[found]) | (left == found)]
@@ -249,10 +266,9 @@ class _Greedy:
         distances[index] = 0.0
         return distances
 
-    def _keep_away(self, distances: Floats, composition: str) -> None:
+    def _mark_alike(self, distances: Floats, composition: str) -> None:
         same = self.compositions == composition
         self.alike |= self.free & same & (distances < self.limits)
-        self.nearest = np.minimum(self.nearest, distances)
 
 
 class _Gains:

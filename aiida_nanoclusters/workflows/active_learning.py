@@ -30,7 +30,8 @@ from aiida_nanoclusters.workflows.resources import options_at
 from aiida_nanoclusters.workflows.train import TrainWorkChain, member_keys
 
 #: Sets of frames that grow.
-SETS = ("training", "validation", "checks")
+LEARNT = ("training", "validation")
+SETS = (*LEARNT, "checks")
 #: Inputs of a training that this work chain fills in itself.
 _OWN_TRAINING = ("training", "validation", "test", "unseen", "seeds", "settings", "start_from")
 #: Inputs of an exploration that depend on the committee of the round.
@@ -284,6 +285,9 @@ class ActiveLearningWorkChain(WorkChain):
                 self.ctx.sets["checks"],
                 **_predictions(self.ctx.run.outputs.labelled),
             )
+            told = found["thresholds"]
+            note = f" ({told['message']})" if told["message"] else ""
+            self.report(f"{told['n_labels']} checks: `low` is {told['low']:.3g} eV/Å{note}")
         committee, child = self._committee, self.ctx.training
         why = f"{child.process_label}<{child.pk}>: {child.exit_message or 'see its report'}"
         lost = [key for key in member_keys(self._seeds) if key not in committee]
@@ -319,7 +323,8 @@ class ActiveLearningWorkChain(WorkChain):
             thresholds,
             Dict({**self.inputs.settings["choice"], **task["settings"]}),
             Int(task["seed"]),
-            known=concatenate_frames(**self.ctx.sets),
+            known=concatenate_frames(**{name: self.ctx.sets[name] for name in LEARNT}),
+            checked=self.ctx.sets.get("checks"),
             **_predictions(outputs.predicted),
         )
         if "probed" in outputs and len(dict(outputs.probed)) > 1:

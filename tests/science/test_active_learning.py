@@ -180,6 +180,21 @@ def test_no_frames_from_exploring():
     assert search.reason == "exploration failed: it brought no frames; 2 times in a row"
 
 
+def test_who_takes_over_has_thresholds_of_his_own():
+    earlier = loop(low=0.2, high=0.4, max_rounds=1)
+    drive(earlier)
+    later = loop(low=0.01, high=0.1, max_rounds=2).taking_over(earlier.state)
+    tasks = drive(later)
+    found = [t["thresholds"] for t in tasks if t["action"] == "select"]
+    assert found == [{"low": 0.01, "high": 0.1}]
+
+
+def test_the_last_labels_are_not_all_checks():
+    tasks = drive(loop(budget=13, checks=3))
+    found = [t["settings"] for t in tasks if t["action"] == "select"]
+    assert found == [{"budget": 10, "checks": 3}, {"budget": 3, "checks": 2}]
+
+
 def test_threshold_from_the_checks_is_used_next():
     search = loop(max_rounds=2)
 
@@ -237,7 +252,7 @@ def test_a_wrong_outcome_changes_nothing():
         ({"share": 0.0}, "share"),
         ({"members": 1}, "at least 2"),
         ({"budget": 0}, "at least 1"),
-        ({"checks": 11}, "part of the 10"),
+        ({"checks": 10}, "part of the 10"),
         ({"low": 0.6}, "not below `low`"),
     ],
 )

@@ -101,6 +101,30 @@ def test_medoids_are_the_greedy_choice(pool):
     assert choice.indices.tolist() == picks
 
 
+@pytest.mark.parametrize("doubt", [1e-3, 300.0])
+@pytest.mark.parametrize("by", ["medoids", "farthest"])
+def test_the_scale_of_the_deviations_does_not_count(doubt, by):
+    groups = [(2, 12), (3, 6), (4, 2)]
+    images = [cluster(shells, 0.03, seed) for shells, count in groups for seed in range(count)]
+    frames = Frames.from_atoms(images)
+    for low, values in ((0.0, np.full(20, doubt)), (0.0, np.zeros(20))):
+        choice = choose(frames, values, Thresholds(low, 1e6), 3, by=by, tolerance=0.0)
+        assert sorted(frames.sizes[choice.indices]) == [13, 55, 147]
+
+
+def test_what_is_checked_is_not_chosen_and_teaches_nothing():
+    """Of two crowds one has a check in it: it is learnt as if there were none."""
+    images = [cluster(2, 0.05, s) for s in range(20)] + [cluster(3, 0.05, s) for s in range(10)]
+    frames, limits = Frames.from_atoms(images), Thresholds(0.1, 0.5)
+    checked = frames.select([0])
+    options = {"tolerance": 0.0, "checked": checked}
+    choice = choose(frames, np.full(30, 0.3), limits, 1, **options)
+    assert frames.sizes[choice.indices] == [13] and choice.indices != [0]
+    assert choice.reasons[0] == "already labelled"
+    learnt = choose(frames, np.full(30, 0.3), limits, 1, tolerance=0.0, known=checked)
+    assert frames.sizes[learnt.indices] == [55]
+
+
 def test_medoids_stand_first_for_what_is_in_doubt():
     """A crowd of thirty that is doubted little, and three that are doubted much."""
     images = [cluster(2, 0.05, s) for s in range(30)] + [cluster(3, 0.05, s) for s in range(3)]

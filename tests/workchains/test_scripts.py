@@ -52,10 +52,6 @@ BAD = [
     (("melting", *EAM, "--frames", "{bare}", "--index", "3"), "no frame 3: there are 1"),
     (("active_learning", *EAM), "give either --dataset UUID to begin, or --continue UUID"),
     (("active_learning", *EAM, "--continue", "none"), "no node `none`"),
-    (
-        ("active_learning", *EAM, "--continue", "none", "--calibrate", "0.2"),
-        "--calibrate needs labels drawn by chance: give --checks N",
-    ),
     (("label", "missing.xyz", *EAM), "no node `missing.xyz`"),
     (("label", "{bare}", "--potential", "1", "--potential", "2"), "give one, this takes no"),
     (("label", "{collapsed}", *EAM), "only 0.50 Å apart"),

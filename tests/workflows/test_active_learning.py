@@ -4,6 +4,9 @@ Most play nequip: all members are then the same model, so that they never disagr
 labelled is drawn by chance. Once all of it is real.
 """
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 from aiida.cmdline.utils.common import get_workchain_report
@@ -12,6 +15,7 @@ from aiida.orm import Bool, Dict, Int, List, Str
 from ase.build import bulk
 from ase.calculators.eam import EAM
 from ase.calculators.singlepoint import SinglePointCalculator
+from click.testing import CliRunner
 
 from aiida_nanoclusters.calculations.active_learning import split_probes, take_labels
 from aiida_nanoclusters.data.frames import FramesData
@@ -258,3 +262,31 @@ def test_inputs_that_do_not_fit(aiida_profile, eam_potential, lmp_code, nequip_c
     assert "`warm_settings` has another `model`" in message
     later = {**warm, "state": Dict({}), "start_from": {"member_0": eam_potential}}
     assert "`start_from.member_0` is a potential of kind" in validate_inputs(later, None)
+
+
+def test_options_of_the_launch_script(monkeypatch, sets, lmp_code, nequip_code, eam_file) -> None:
+    path = Path(__file__).parents[2] / "workchains" / "active_learning.py"
+    spec = importlib.util.spec_from_file_location("launch_active_learning", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    built = []
+
+    def launch(builder, here):
+        built.append(builder)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(script.cli, "get_sets", lambda uuid: dict(sets))
+    monkeypatch.setattr(script.cli, "launch", launch)
+    codes = ["--lammps", lmp_code.full_label, "--nequip", nequip_code.full_label]
+    given = ["--dataset", "x", "--potential-file", str(eam_file), "--level", LEVEL, *codes]
+    thresholds = ["--low", "0.3", "--high", "2.5", "--calibrate", "0.4"]
+    done = CliRunner().invoke(script.main, [*given, *thresholds])
+    assert "give --checks N as well" in done.output and not built
+    done = CliRunner().invoke(
+        script.main, [*given, *thresholds, "--checks", "4", "--labels-per-round", "12"]
+    )
+    assert done.exit_code == 0, done.exception
+    settings = built[0].settings.get_dict()
+    loop = settings["loop"]
+    assert (loop["low"], loop["high"], loop["checks"], loop["per_round"]) == (0.3, 2.5, 4, 12)
+    assert settings["calibration"] == {"error": 0.4, "share": 0.1, "confidence": 0.9}
