@@ -3,7 +3,7 @@
 verdi run benchmarks/active_learning.py --element Cu --potential-file Cu_mishin1.eam.alloy \
     --seeds 1-3 --picture active_learning.png
 
-All arms begin with the same 200 frames of small clusters and crystals and the same committee,
+All arms begin with the same 190 frames of small clusters and crystals and the same committee,
 explore the same recipe, each with its own committee, and ask for the same number of labels. They
 differ in what is labelled: of the frames in doubt those that stand for the others (``chosen``), the
 farthest points or as many by chance, or by chance of all candidates. Labels with a force above
@@ -128,12 +128,21 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
     options = options_of(lammps)
     # One arm after the other: at the same time both would compute what they have in common.
     order = [(arm, seed) for arm in arms for seed in cli.parse_sizes(seeds)]
-    given = {
-        **{"element": element, "reference": reference.level_of_theory, "rounds": rounds},
-        **{"per_round": per_round, "members": members, "epochs": [epochs, warm_epochs]},
-        **{"thresholds": [low, high], "model": LEARNT["model"], "start": START},
-        **{"explored": EXPLORED, "unseen": [UNSEEN, CLUSTERS]},
+    loop = {
+        **{"budget": rounds * per_round, "per_round": per_round, "max_rounds": rounds},
+        **{"members": members, "low": low, "high": high},
     }
+    sampling = [{**HOLD, "temperature": 300, "duration": 2.0, "sample_every": 0.2}]
+    overrides = {
+        "train": {**LEARNT, "training": {"epochs": epochs}},
+        "warm": {**LEARNT, "protocol": "tutorial_warm", "training": {"epochs": warm_epochs}},
+        "settings": {"loop": loop},
+        "explore": {
+            "recipe": EXPLORED,
+            "settings": {"total": 2000, "sample_stages": sampling},
+        },
+    }
+    given = [element, reference.level_of_theory, START, UNSEEN, CLUSTERS, overrides]
     running = {key: pk for key in order if (pk := known(given, *key)) is not None}
     if running:  # killed, the benchmark goes on
         earlier = load_node(min(running.values())).inputs
@@ -145,11 +154,6 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
     print({name: len(frames) for name, frames in {**sets, "unseen": unseen}.items()}, flush=True)
 
     def build(seed, arm):
-        loop = {
-            **{"budget": rounds * per_round, "per_round": per_round, "max_rounds": rounds},
-            **{"members": members, "low": low, "high": high},
-        }
-        sampling = [{**HOLD, "temperature": 300, "duration": 2.0, "sample_every": 0.2}]
         builder = ActiveLearningWorkChain.get_builder_from_protocol(
             lammps,
             nequip,
@@ -157,18 +161,11 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
             **sets,
             reference=reference,
             protocol="tutorial",
-            overrides={
-                "train": {**LEARNT, "training": {"epochs": epochs}},
-                "warm": {**LEARNT, "protocol": "tutorial_warm",
-                         "training": {"epochs": warm_epochs}},
-                "settings": {"loop": loop, "choice": ARMS[arm]},
-                "explore": {"recipe": EXPLORED,
-                            "settings": {"total": 2000, "sample_stages": sampling}},
-            },
+            overrides={**overrides, "settings": {"loop": loop, "choice": ARMS[arm]}},
             lammps_options=options,
             nequip_options=options_of(nequip),
             max_concurrent=max(1, 2 // at_once),
-        )  # fmt: skip
+        )
         builder.seed, builder.unseen = Int(seed), unseen
         builder.metadata.label = name_of(given, arm, seed)
         return builder
@@ -194,7 +191,7 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
 
 
 def name_of(given, arm, seed):
-    """Label of a loop: all that tells it from another one."""
+    """Label of a loop: all its settings. Loops of an earlier version of the package look alike."""
     digest = hashlib.sha256(json.dumps([given, ARMS[arm]], sort_keys=True).encode()).hexdigest()
     return f"benchmarks/active_learning {digest[:8]} {arm} {seed}"
 
