@@ -277,7 +277,7 @@ def test_options_of_the_launch_script(monkeypatch, sets, lmp_code, nequip_code, 
 
     monkeypatch.setattr(script.cli, "get_sets", lambda uuid: dict(sets))
     monkeypatch.setattr(script.cli, "launch", launch)
-    codes = ["--lammps", lmp_code.full_label, "--nequip", nequip_code.full_label]
+    codes = ["--lammps", lmp_code.uuid, "--nequip", nequip_code.uuid]
     given = ["--dataset", "x", "--potential-file", str(eam_file), "--level", LEVEL, *codes]
     thresholds = ["--low", "0.3", "--high", "2.5", "--calibrate", "0.4"]
     done = CliRunner().invoke(script.main, [*given, *thresholds])
@@ -285,7 +285,7 @@ def test_options_of_the_launch_script(monkeypatch, sets, lmp_code, nequip_code, 
     done = CliRunner().invoke(
         script.main, [*given, *thresholds, "--checks", "4", "--labels-per-round", "12"]
     )
-    assert done.exit_code == 0, done.exception
+    assert done.exit_code == 0, done.output
     settings = built[0].settings.get_dict()
     loop = settings["loop"]
     assert (loop["low"], loop["high"], loop["checks"], loop["per_round"]) == (0.3, 2.5, 4, 12)
