@@ -153,10 +153,9 @@ def choose(
         most = max(_MOST, _TIMES * budget)
         if by == MEDOIDS and len(candidates) > most:
             candidates = _draw(frames, candidates, most, seed)
-        greedy = _Greedy(frames.select(candidates), values[candidates], tolerance)
-        for part in (checked, frames.select(drawn) if len(drawn) else None):
-            greedy.leave_out(part)
-        greedy.leave_out(known, learnt=True)
+        learnt = [known] if known else []
+        aside = [f for f in (checked, frames.select(drawn) if len(drawn) else None) if f]
+        greedy = _Greedy(frames.select(candidates), values[candidates], tolerance, learnt, aside)
         picked = candidates[greedy.pick(budget - len(drawn), by, thresholds.high)]
         reasons[candidates[greedy.alike]] = ALIKE
         reasons[picked] = DIVERSE
@@ -207,27 +206,31 @@ class _Greedy:
         True where a candidate is nearly the same as one that is labelled or picked, shape (C,).
     """
 
-    def __init__(self, candidates: Frames, deviations: Floats, tolerance: float) -> None:
+    def __init__(
+        self,
+        candidates: Frames,
+        deviations: Floats,
+        tolerance: float,
+        learnt: Sequence[Frames],
+        aside: Sequence[Frames],
+    ) -> None:
+        parts = [f.without_labels() for f in (candidates, *learnt, *aside)]
+        everything = Frames.concatenate(parts)  # vectors of other elements are others
+        vectors = describe_frames(everything, bond_length(everything.elements))
         count = len(candidates)
-        self.length = bond_length(candidates.elements)
-        self.vectors = describe_frames(candidates, self.length)
-        self.compositions = np.array(_compositions(candidates))
+        compositions = np.array(_compositions(everything))
+        self.vectors, self.compositions = vectors[:count], compositions[:count]
         self.deviations = np.nan_to_num(deviations, nan=np.inf)
         self.limits = tolerance / np.sqrt(candidates.sizes)
         self.free = np.ones(count, dtype=bool)
         self.alike = np.zeros(count, dtype=bool)
         #: To the nearest frame learnt or picked, (C,); no two vectors are farther apart.
         self.nearest = np.full(count, np.sqrt(2.0))
-
-    def leave_out(self, labelled: Frames | None, *, learnt: bool = False) -> None:
-        """Leave out what is alike to labelled frames; those that are learnt stand for others."""
-        if not labelled:
-            return
-        vectors = describe_frames(labelled, self.length)
-        for vector, composition in zip(vectors, _compositions(labelled), strict=True):
-            distances = _distances(self.vectors, vector)
-            self._mark_alike(distances, composition)
-            if learnt:
+        taught = count + sum(len(f) for f in learnt)
+        for i in range(count, len(everything)):
+            distances = _distances(self.vectors, vectors[i])
+            self._mark_alike(distances, compositions[i])
+            if i < taught:
                 self.nearest = np.minimum(self.nearest, distances)
 
     def pick(self, budget: int, by: str, high: float) -> NDArray[np.int64]:

@@ -125,6 +125,14 @@ def test_what_is_checked_is_not_chosen_and_teaches_nothing():
     assert frames.sizes[learnt.indices] == [55]
 
 
+def test_what_is_labelled_may_hold_other_elements(pool):
+    alloy = cluster(2, 0.1)
+    alloy.symbols[0] = "Ag"
+    for name in ("known", "checked"):
+        others = {name: Frames.from_atoms([alloy])}
+        assert len(choose(*pool, LIMITS, 3, **others).indices) == 3
+
+
 def test_medoids_stand_first_for_what_is_in_doubt():
     """A crowd of thirty that is doubted little, and three that are doubted much."""
     images = [cluster(2, 0.05, s) for s in range(30)] + [cluster(3, 0.05, s) for s in range(3)]
