@@ -2,6 +2,7 @@
 
 verdi run workchains/dataset.py --potential-file Cu_mishin1.eam.alloy --protocol tutorial
 verdi run workchains/dataset.py --engine cp2k --label-protocol gfn1-xtb --sample-by engine
+verdi run workchains/dataset.py --engine cp2k --sample-by engine --recipe FILE
 verdi run workchains/dataset.py --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
 """
 
@@ -17,6 +18,11 @@ from aiida_nanoclusters.cli import launch_engine as engines
 @engines.engine_options("label-")
 @engines.sample_option
 @click.option("--dataset", help="Labelled frames of your own: a file or a UUID.")
+@click.option("--recipe", metavar="FILE", help="YAML list of what it is made of, instead.")
+@click.option(
+    "--basin-hopping",
+    help="Protocol that searches a recipe's `minima`: tutorial, moderate, first_principles.",
+)
 @click.option("--atom-energy", multiple=True, metavar="Cu=-0.2", help="Isolated atom, eV.")
 @cli.protocol_option("tutorial")
 @cli.lammps_option
@@ -33,6 +39,8 @@ def main(
     label_code,
     sample_by,
     dataset,
+    recipe,
+    basin_hopping,
     atom_energy,
     protocol,
     lammps,
@@ -50,6 +58,9 @@ def main(
     stages = engines.sampler(sample_by, label)
     if labelled is None and stages is None:
         reference = cli.get_one_potential(potentials, potential_file, kind, level)
+    overrides = {"basin_hopping": basin_hopping} if basin_hopping else {}
+    if recipe:
+        overrides["recipe"] = cli.read_list(recipe, "entries", "{kind: cluster, ...}")
     code = cli.get_code(lammps)
     with cli.fixable():
         builder = DatasetWorkChain.get_builder_from_protocol(
@@ -58,7 +69,8 @@ def main(
             reference,
             labelled,
             protocol,
-            options=cli.options_of(code, options),
+            overrides,
+            cli.options_of(code, options),
             label=label,
             stages=stages,
         )

@@ -3,9 +3,10 @@
 A recipe is a list of entries. Each names what is built (``kind`` and its parameters) and how it
 is then varied, in this order: relaxed or not, strained and rattled (``distort``), or sampled by
 molecular dynamics at several temperatures in K and, where the cell may change, pressures in GPa
-(``sample: {temperatures: [300, 600], pressures: [0, 5]}``). Lengths are in bond lengths and strains
-are fractions, so that one recipe serves every metal. Where a committee is taught, ``probe: true``
-marks structures that are sampled and judged, but never labelled.
+(``sample: {temperatures: [300, 600], pressures: [0, 5]}``). Lengths of dimers are in bond lengths
+and strains are fractions, so that one recipe serves every metal; rattles and vacuum are in Å.
+Where a committee is taught, ``probe: true`` marks structures that are sampled and judged, but never
+labelled.
 
 Entries
 -------
@@ -25,7 +26,8 @@ Entries
     Close-packed layers in any order: hcp, twins, stacking faults; a slab where there is vacuum.
 ``{kind: minima, sizes: [10, 13], structures: 4}``
     The lowest unlike minima of each size that a basin hopping finds with the potential or engine
-    that samples; the relaxations on the way are frames too.
+    that samples; the relaxations on the way are frames too, where its `relax_stages` have
+    `sample_steps`.
 """
 
 from __future__ import annotations
@@ -82,9 +84,11 @@ def _motif(
     family = {m.size: m for m in motif_family(motif, min(sizes), max(sizes))}
     missing = [n for n in sizes if n not in family]
     if missing:
+        known = [m.size for m in motif_family(motif, 1, 2 * max(sizes) + 10)]
+        near = sorted(sorted(known, key=lambda n: abs(n - missing[0]))[:6])
         raise ValueError(
-            f"no {motif} of {', '.join(map(str, missing))} atoms: sizes of this family are "
-            f"{', '.join(map(str, sorted(family)[:12]))} ..."
+            f"no {motif} of {', '.join(map(str, missing))} atoms: give sizes of this family, near "
+            f"by are {', '.join(map(str, near))}"
         )
     return [family[n].build(symbol, distance) for n in sizes]
 
@@ -164,12 +168,8 @@ def recipe_problem(recipe: Sequence[Entry]) -> str | None:
     if not recipe:
         return "the recipe is empty: give at least one entry, e.g. {kind: atom}"
     for k, entry in enumerate(recipe):
-        if entry.get("kind") == MINIMA:
-            if not entry.get("sizes") or entry.get("relax"):
-                return f"entry {k}: minima need `sizes`, and are relaxed already"
-        elif entry.get("kind") not in _BUILDERS:
-            known = ", ".join([*_BUILDERS, MINIMA])
-            return f"entry {k}: unknown kind {entry.get('kind')!r}, use {known}"
+        if entry.get("kind") not in (known := [*_BUILDERS, MINIMA]):
+            return f"entry {k}: unknown kind {entry.get('kind')!r}, use {', '.join(known)}"
         for part, allowed in (("distort", _DISTORT), ("sample", _SAMPLE)):
             unknown = set(entry.get(part) or {}) - allowed
             if unknown:
@@ -180,7 +180,45 @@ def recipe_problem(recipe: Sequence[Entry]) -> str | None:
             return f"entry {k}: sample needs a list of temperatures in K"
         if entry.get("probe") and not entry.get("sample"):
             return f"entry {k}: a probe is sampled: give `sample: {{temperatures: [...]}}`"
+        for name, values in (entry.get("sample") or {}).items():
+            if not _is_list(values, int | float):
+                return f"entry {k}: {name} are a list of numbers, got {values}"
+        if problem := _arguments_problem(entry, k):
+            return problem
     return None
+
+
+def _arguments_problem(entry: Entry, index: int) -> str | None:
+    """Return why the structures of an entry could not be built, or None."""
+    arguments = {name: value for name, value in entry.items() if name not in _COMMON}
+    kind = entry["kind"]
+    if kind in (MINIMA, "cluster", "motif"):
+        sizes = entry.get("sizes")
+        if not sizes or not _is_list(sizes, int) or min(sizes) < 1:
+            return f"entry {index} ({kind}): `sizes` are a list of numbers of atoms, got {sizes}"
+    if kind == MINIMA:
+        if entry.get("relax"):
+            return f"entry {index} (minima): they are relaxed already, leave out `relax`"
+        if entry.get("probe"):
+            return f"entry {index}: minima are found by labelling: probe a `cluster` or a `motif`"
+        unknown = set(arguments) - {"sizes", "structures"}
+        return f"entry {index} (minima): unknown {sorted(unknown)}" if unknown else None
+    if kind == "cluster":  # packing takes its time
+        arguments["sizes"] = []
+    try:
+        _images({"kind": kind, **arguments}, index, "X", 1.0, 0)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _is_list(values: Any, of: Any) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(value, of) for value in values)
+
+
+def largest_probe(recipe: Sequence[Entry]) -> int | None:
+    """Return the number of atoms of the largest clusters that are probes, or None."""
+    return max((n for e in recipe if e.get("probe") for n in e.get("sizes", [])), default=None)
 
 
 def minima_sizes(recipe: Sequence[Entry]) -> list[int]:
@@ -254,11 +292,7 @@ def build_entry(entry: Entry, index: int, symbol: str, distance: float, seed: in
         If an argument of the entry is unknown or missing, or a size does not exist.
     """
     kind = entry["kind"]
-    arguments = {k: v for k, v in entry.items() if k not in _COMMON}
-    try:
-        images = _BUILDERS[kind](symbol, distance, seed + index, **arguments)
-    except TypeError as error:
-        raise ValueError(f"entry {index} ({kind}) of the recipe: {error}") from error
+    images = _images(entry, index, symbol, distance, seed)
     for k, atoms in enumerate(images):
         atoms.info.update(
             config_type=entry.get("motif", kind),
@@ -266,6 +300,14 @@ def build_entry(entry: Entry, index: int, symbol: str, distance: float, seed: in
             entry=index,
         )
     return Frames.from_atoms(images)
+
+
+def _images(entry: Entry, index: int, symbol: str, distance: float, seed: int) -> list[Atoms]:
+    arguments = {k: v for k, v in entry.items() if k not in _COMMON}
+    try:
+        return _BUILDERS[entry["kind"]](symbol, distance, seed + index, **arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"entry {index} ({entry['kind']}) of the recipe: {error}") from error
 
 
 def distort(frames: Frames, how: Mapping[str, Any], seed: int) -> Frames:

@@ -6,6 +6,7 @@ from aiida_nanoclusters.science.recipe import (
     build_entry,
     distort,
     entry_of,
+    largest_probe,
     recipe_problem,
     thin,
 )
@@ -111,11 +112,39 @@ def test_thin_keeps_small_classes_whole() -> None:
         ([{"kind": "atom", "sample": {}, "distort": {}}], None),
         ([{"kind": "atom", "sample": {"pressures": [1.0]}}], "list of temperatures"),
         ([{"kind": "atom"}], None),
+        ([{"kind": "cluster", "sizes": 13, "structures": 1}], "numbers of atoms, got 13"),
+        ([{"kind": "cluster", "sizes": [13]}], "entry 0 (cluster) of the recipe"),
+        ([{"kind": "cluster", "sizes": [13], "structures": 1, "wobble": [1]}], "wobble"),
+        ([{"kind": "cluster", "sizes": [13], "structures": 1}], None),
+        (
+            [{"kind": "motif", "motif": "icosahedron", "sizes": [100]}],
+            "no icosahedron of 100 atoms: give sizes of this family, near by are 13, 55, 147",
+        ),
+        ([{"kind": "atom", "sample": {"temperatures": ["0.8Tm"]}}], "a list of numbers"),
+        ([{"kind": "bulk", "lattices": ["fcc", "bct"], "repeat": 1}], "unknown lattice 'bct'"),
+        ([{"kind": "bulk", "lattices": ["fcc", "bcc", "hcp", "dhcp"], "repeat": 1}], None),
+        (
+            [{"kind": "slab", "facets": [111, 100], "layers": 3, "repeat": 1, "vacuum": 9.0}],
+            None,
+        ),
+        ([{"kind": "stacking", "sequences": ["AB", "ABC"], "repeat": 1, "vacuum": 9}], None),
+        ([{"kind": "minima", "sizes": [10], "relax": True}], "relaxed already"),
+        ([{"kind": "minima", "sizes": [10], "count": 3}], "unknown ['count']"),
+        (
+            [{"kind": "minima", "sizes": [10], "probe": True, "sample": {"temperatures": [300]}}],
+            "probe a `cluster` or a `motif`",
+        ),
     ],
 )
 def test_recipes_are_checked(recipe, message) -> None:
     problem = recipe_problem(recipe)
     assert (problem is None) if message is None else (message in problem)
+
+
+def test_the_largest_probe_is_that_of_the_recipe() -> None:
+    probe = {"kind": "motif", "motif": "icosahedron", "sizes": [55, 147], "probe": True}
+    assert largest_probe([{"kind": "cluster", "sizes": [309], "structures": 1}, probe]) == 147
+    assert largest_probe([{"kind": "atom"}]) is None
 
 
 def test_wrong_arguments_name_the_entry() -> None:
