@@ -54,7 +54,7 @@ EXPLORED = [
 ]  # fmt: skip
 UNSEEN = (55, 147, 309)
 HOLD = {"kind": "hold", "timestep": 0.004}
-#: A model of a quarter of the tutorial's features learns in a minute; forces are compared, so
+#: A model of half of the tutorial's features learns in a minute; forces are compared, so
 #: energies are not aligned.
 LEARNT = {
     "model": {"num_scalar_features": 16, "num_tensor_features": 4, "two_body_mlp_width": 16,

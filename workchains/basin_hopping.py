@@ -49,6 +49,7 @@ def main(
     from aiida.orm import Int
 
     from aiida_nanoclusters.workflows.basin_hopping import BasinHoppingWorkChain
+    from aiida_nanoclusters.workflows.label import limit_jobs
 
     numbers = cli.parse_sizes(sizes)
     own = {"walkers": walkers, "steps": steps, "temperature": temperature}
@@ -73,7 +74,7 @@ def main(
                 inputs, element, numbers, protocol, overrides
             )
     builder.seed = Int(seed)
-    engines.set_jobs(builder, engine, jobs)
+    limit_jobs(builder, jobs)
     node = cli.launch(builder, here=here)
     if "table" in node.outputs:
         for row in node.outputs.table["rows"]:

@@ -39,7 +39,7 @@ def main(
     """Label FRAMES, a file that ASE reads or the UUID of FramesData."""
     from aiida.orm import Bool, Int
 
-    from aiida_nanoclusters.workflows.label import LabelWorkChain
+    from aiida_nanoclusters.workflows.label import LabelWorkChain, limit_jobs
 
     given = cli.get_frames(frames, "")
     if engine == "potential":
@@ -54,7 +54,7 @@ def main(
         with cli.fixable():
             builder = LabelWorkChain.get_builder_for_engine(given, inputs)
     builder.batch_size, builder.reuse = Int(batch_size), Bool(not anew)
-    engines.set_jobs(builder, engine, jobs)
+    limit_jobs(builder, jobs)
     node = cli.launch(builder, here=here)
     engines.print_labels(node)
     cli.finish(node, [f"verdi node show {node.uuid}"])

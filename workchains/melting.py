@@ -18,7 +18,7 @@ from aiida_nanoclusters.cli import launch as cli
 @cli.protocol_option("moderate")
 @cli.lammps_option
 @click.option("--seed", default=1, show_default=True)
-@click.option("--max-concurrent", default=2, show_default=True, help="Jobs at a time.")
+@click.option("--jobs", default=2, show_default=True, help="Jobs at once.")
 @cli.options_option
 @cli.here_option
 def main(
@@ -34,7 +34,7 @@ def main(
     protocol,
     lammps,
     seed,
-    max_concurrent,
+    jobs,
     options,
     here,
 ):
@@ -58,7 +58,7 @@ def main(
             protocol,
             options=cli.options_of(code, options),
         )
-        builder.seed, builder.max_concurrent = Int(seed), Int(max_concurrent)
+        builder.seed, builder.max_concurrent = Int(seed), Int(jobs)
     node = cli.launch(builder, here=here)
     if "melting" in node.outputs:
         melting = node.outputs.melting

@@ -40,6 +40,7 @@ def main(
     """Lead FRAMES, a file that ASE reads or the UUID of FramesData, through stages."""
     from aiida.orm import List
 
+    from aiida_nanoclusters.workflows.label import limit_jobs
     from aiida_nanoclusters.workflows.stages import StagesWorkChain
 
     given = cli.get_frames(frames, "")
@@ -55,7 +56,7 @@ def main(
         with cli.fixable():
             builder = StagesWorkChain.get_builder_for_engine(given, stages, inputs)
     builder.seeds = List([seed + i for i in range(len(given))])
-    engines.set_jobs(builder, engine, jobs)
+    limit_jobs(builder, jobs)
     node = cli.launch(builder, here=here)
     engines.print_stages(node)
     cli.finish(node, [f"verdi node show {node.uuid}"])

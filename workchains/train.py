@@ -8,6 +8,7 @@ verdi run workchains/train.py --dataset UUID --start-from UUID --protocol tutori
 import click
 
 from aiida_nanoclusters.cli import launch as cli
+from aiida_nanoclusters.cli import launch_results as results
 from aiida_nanoclusters.cli.terminal import Fixable
 
 
@@ -116,10 +117,7 @@ def _print_results(node):
             click.echo(f"  icosahedron - truncated octahedron off by {found['mean']:.2f} meV/atom")
         click.echo(f"  errors {node.outputs.errors.uuid}")
         click.echo(f"  parity {node.outputs.parity.uuid}")
-    for name in ("potentials", "compiled"):
-        if name in node.outputs:
-            for key, potential in sorted(dict(node.outputs[name]).items()):
-                click.echo(f"  {name:10} {key:8} {potential.uuid}")
+    results.print_potentials(node)
 
 
 if __name__ == "__main__":

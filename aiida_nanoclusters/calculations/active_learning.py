@@ -96,8 +96,7 @@ def take_labels(
         ``validation``: share of the trajectories by which epochs are chosen. ``max_force``: frames
         with a larger force (eV/Å) are left out.
     seed
-        By which trajectories are dealt out: equal seeds deal a trajectory to the same side in every
-        round.
+        By which trajectories are dealt out, another one each round.
     training, validation, checks
         The sets so far.
 

@@ -38,7 +38,7 @@ CHOICE = {
     "budget": "most frames to label",
     "checks": "of these, frames drawn by chance, for calibrating",
     "wanted": "classes to label, of good, decent and poor",
-    "tolerance": "distance below which frames are alike",
+    "tolerance": "distance below which frames are alike, see `science.label_choice`",
     "by": "medoids, farthest or chance",
 }
 CALIBRATION = {
@@ -126,7 +126,8 @@ def calibrate_thresholds(settings: Dict, labelled: FramesData, **predicted: Fram
         )
     except TooFewLabelsError as error:
         known = int((np.isfinite(deviation.forces) & np.isfinite(errors)).sum())
-        return Dict({**report, "message": str(error), "n_labels": known})
+        counts = {"n_labels": known, "n_below": 0, "n_wrong": 0}
+        return Dict({**report, **counts, "message": str(error)})
     message = ""
     if found.low >= given["high"]:
         message = f"all frames below {given['high']} eV/Å are good: there are no decent ones"

@@ -153,16 +153,6 @@ def engine_inputs(
     return inputs
 
 
-def set_jobs(builder: Any, engine: str, jobs: int) -> None:
-    """Bound the jobs at once of a work chain that deals batches out to an engine."""
-    from aiida.orm import Int
-
-    if engine == "vasp":  # each frame, or stage of a structure, is a job of its own in a batch
-        builder.vasp.max_concurrent, builder.max_concurrent = Int(jobs), Int(1)
-    else:
-        builder.max_concurrent = Int(jobs)
-
-
 def sampler(sample_by: str, label: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the inputs of what samples, those of `label`; None where that is a potential.
 

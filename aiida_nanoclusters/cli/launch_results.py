@@ -75,9 +75,16 @@ def print_rounds(node: ProcessNode) -> None:
         if name in node.outputs:
             frames = node.outputs[name]
             console.print(f"  {name:10} {len(frames):6} frames  {frames.uuid}", markup=False)
-    if "potentials" in node.outputs:
-        for key, potential in sorted(dict(node.outputs.potentials).items()):
-            console.print(f"  {key:12} {potential.uuid}", markup=False)
+    print_potentials(node)
+
+
+def print_potentials(node: ProcessNode) -> None:
+    """Print the packages of a training, which can be learnt on, and what LAMMPS can run."""
+    console = make_console()
+    for name in ("potentials", "compiled"):
+        found = dict(node.outputs[name]) if name in node.outputs else {}
+        for key, potential in sorted(found.items()):
+            console.print(f"  {name:10} {key:8} {potential.uuid}", markup=False)
 
 
 def _two(row: dict[str, Any], name: str) -> str:

@@ -117,11 +117,13 @@ class ActiveLearning:
 
             - ``train``: ``members``, how many. Answer ``members`` (how many there are now),
               ``failed`` (key: reason) and, where it was calibrated anew, ``low``.
-            - ``explore``: sample. Answer ``frames``, how many candidates were found.
+            - ``explore``: sample. Answer ``frames``, how many candidates were found, and ``why``
+              there are none.
             - ``select``: ``thresholds``, ``settings`` (``budget`` and ``checks``). Answer with the
               report of :func:`aiida_nanoclusters.calculations.select.select_to_label`, of which
-              ``selected``, ``reasons`` and ``classes`` are read, and ``probes``: the classes by
-              number of atoms, empty where there are no probes.
+              ``selected``, ``reasons`` and ``classes`` are read, ``probes``: the classes by number
+              of atoms, empty where there are none, and ``probe``: the size that is to agree, the
+              largest of `probes` where it is left out.
             - ``label``: ``frames``, how many were selected. Answer ``labelled`` and ``failed``, how
               many.
 
@@ -221,7 +223,8 @@ class ActiveLearning:
         loop = ActiveLearning.from_state({"settings": self._settings, "now": state["now"]})
         if loop.converged:
             raise ValueError(f"nothing is left to do: {loop.reason}")
-        loop._now.update(phase=TRAIN, reason="", setbacks=0, low=self._settings["low"])
+        # What was calm under other settings, by a committee that is gone, does not count.
+        loop._now.update(phase=TRAIN, reason="", setbacks=0, calm=0, low=self._settings["low"])
         return loop
 
     # -- what came of it -------------------------------------------------------------------
@@ -241,12 +244,12 @@ class ActiveLearning:
             self._setback(TRAIN, f"training failed: {why}")
 
     def _explored(self, outcome: Mapping[str, Any]) -> None:
-        frames = int(outcome["frames"])
-        self._note(EXPLORE, frames=frames, note="" if frames else "no frames")
+        frames, why = int(outcome["frames"]), str(outcome.get("why") or "it brought no frames")
+        self._note(EXPLORE, frames=frames, note="" if frames else why)
         if frames:
             self._go(SELECT, forgive=False)
         else:
-            self._setback(EXPLORE, "exploration failed: it brought no frames")
+            self._setback(EXPLORE, f"exploration failed: {why}")
 
     def _selected(self, outcome: Mapping[str, Any]) -> None:
         now, given, task = self._now, self._settings, self.next()
@@ -254,16 +257,14 @@ class ActiveLearning:
         if not 0 <= selected <= task["settings"]["budget"]:
             raise ValueError(f"{selected} frames for {task['settings']['budget']} labels")
         left_out = ", ".join(f"{n} {why}" for why, n in sorted(outcome["reasons"].items()))
-        largest = max(probes, key=int) if probes else None
-        share = _share(probes[largest] if largest else outcome["classes"])
+        largest = outcome.get("probe") or max(map(int, probes), default=None)
+        # A largest probe that nothing is known of is not replaced by what is easier.
+        share = _share(probes.get(str(largest), {}) if largest else outcome["classes"])
         now["selected"] = selected
-        self._note(
-            SELECT,
-            probe=largest and int(largest),
-            share=share,
-            selected=selected,
-            note="" if selected else f"nothing selected: {left_out}",
-        )
+        notes = [] if selected else [f"nothing selected: {left_out}"]
+        if largest and share is None:
+            notes.append(f"no probe of {largest} atoms could be judged")
+        self._note(SELECT, probe=largest, share=share, selected=selected, note="; ".join(notes))
         # Where nothing was found nothing is known.
         now["calm"] = now["calm"] + 1 if share is not None and share < given["share"] else 0
         if now["calm"] >= given["calm_rounds"]:

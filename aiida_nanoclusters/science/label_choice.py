@@ -107,8 +107,8 @@ def choose(
     known
         Frames that are learnt already. The choice keeps away from them.
     checked
-        Frames that are labelled and not learnt, the checks of earlier choices. Neither they nor
-        what is alike is chosen again, but they teach nothing about what is near.
+        Frames that are labelled and not learnt, such as the checks of earlier choices. Neither they
+        nor, but by chance, what is alike is chosen, but they teach nothing about what is near.
     checks
         How many of the budget to draw by chance from all good and decent frames: labels for
         :func:`aiida_nanoclusters.science.committee.calibrate`, which must not be picked.

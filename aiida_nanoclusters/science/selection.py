@@ -143,8 +143,9 @@ def split_frames(frames: Frames, fractions: Sequence[float], seed: int) -> list[
 def deal_trajectories(frames: Frames, share: float, seed: int) -> NDArray[np.bool_]:
     """Tell which frames are set aside, (F,): a `share` of all trajectories, drawn by their names.
 
-    Other than by :func:`split_frames` the others do not enter: a trajectory that goes on, or comes
-    back in a later set, stays on its side.
+    Other than by :func:`split_frames` the others do not enter: what is dealt in parts, by one
+    `seed`, stays on its side. Names are those of start and conditions: another seed for what is
+    sampled anew, lest one and the same condition is set aside for ever.
     """
     rest = np.zeros(len(frames), dtype=bool)
     for members in _trajectories(frames):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, if_, while_
-from aiida.orm import Dict, Int, List, Str
+from aiida.orm import Dict, Int, List, ProcessNode, Str
 
 from aiida_nanoclusters.calculations import active_learning as steps
 from aiida_nanoclusters.calculations.frames import concatenate_frames
@@ -20,11 +20,12 @@ from aiida_nanoclusters.calculations.train import validate_settings as validate_
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.active_learning import EXPLORE, LABEL, SELECT, TRAIN, ActiveLearning
+from aiida_nanoclusters.science.recipe import largest_probe
 from aiida_nanoclusters.workflows.active_learning_inputs import validate_inputs, validate_settings
 from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.explore import ExploreWorkChain
 from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.label import LabelWorkChain
+from aiida_nanoclusters.workflows.label import LabelWorkChain, limit_jobs
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.resources import options_at
 from aiida_nanoclusters.workflows.train import TrainWorkChain, member_keys
@@ -179,8 +180,9 @@ class ActiveLearningWorkChain(WorkChain):
             evaluate = job(lammps, lammps_options, "label")
             label = {"potential": {"potential": reference, "evaluate": evaluate}}
         builder.label = label
-        for part in (builder.train, builder.explore, builder.label):
+        for part in (builder.train, builder.explore):
             part["max_concurrent"] = Int(max_concurrent)
+        limit_jobs(builder.label, max_concurrent)
         return builder
 
     # -- the loop --------------------------------------------------------------------------
@@ -193,6 +195,7 @@ class ActiveLearningWorkChain(WorkChain):
         self.ctx.state = steps.start_active_learning(loop, given.seed, **earlier)
         self.ctx.sets = {name: given[name] for name in SETS if name in given}
         packages = sorted(dict(given.get("start_from", {})).items())
+        del packages[self.ctx.state["settings"]["members"] :]
         self.ctx.packages = {str(k): package for k, (_, package) in enumerate(packages)}
         self.ctx.errors = {}
 
@@ -239,9 +242,9 @@ class ActiveLearningWorkChain(WorkChain):
         inputs |= {name: self.ctx.sets[name] for name in ("training", "validation")}
         inputs |= {name: given[name] for name in ("test", "unseen") if name in given}
         inputs |= {"seeds": seeds, "settings": given.train_settings}
-        if "warm_settings" in given and len(self.ctx.packages) == len(keys):
-            inputs["settings"] = given.warm_settings
-            inputs["start_from"] = {key: self.ctx.packages[str(k)] for k, key in enumerate(keys)}
+        weights = {key: self.ctx.packages.get(str(k)) for k, key in enumerate(keys)}
+        if "warm_settings" in given and None not in weights.values():
+            inputs |= {"settings": given.warm_settings, "start_from": weights}
         self.to_context(training=self.submit(TrainWorkChain, **inputs | self._link(TRAIN)))
 
     def _link(self, action: str) -> dict[str, Any]:
@@ -276,23 +279,27 @@ class ActiveLearningWorkChain(WorkChain):
 
     def take_training(self) -> None:
         """Say how many members there are, and from which deviation on frames are in doubt."""
-        found = {}
-        if self.has_checks() and "labelled" in self.ctx.run.outputs:
-            loop = self.inputs.settings["loop"]
-            limits = {"low": loop["low"], "high": loop["high"]}
-            found["thresholds"] = calibrate_thresholds(
-                Dict({**self.inputs.settings["calibration"], **limits}),
-                self.ctx.sets["checks"],
-                **_predictions(self.ctx.run.outputs.labelled),
-            )
-            told = found["thresholds"]
-            note = f" ({told['message']})" if told["message"] else ""
-            self.report(f"{told['n_labels']} checks: `low` is {told['low']:.3g} eV/Å{note}")
+        found = {"thresholds": self._calibrated()} if self.has_checks() else {}
         committee, child = self._committee, self.ctx.training
-        why = f"{child.process_label}<{child.pk}>: {child.exit_message or 'see its report'}"
+        why = _told(child)
         lost = [key for key in member_keys(self._seeds) if key not in committee]
         outcome = {"members": len(committee), "failed": dict.fromkeys(lost, why)}
-        self._tell(outcome, **found)
+        self._tell(outcome, **{name: node for name, node in found.items() if node is not None})
+
+    def _calibrated(self) -> Dict | None:
+        """Return the thresholds that the checks allow; None where too few members judged them."""
+        child = self.ctx.run
+        judged = dict(child.outputs.labelled) if "labelled" in child.outputs else {}
+        if len(judged) < 2:
+            self.report(f"`low` stays: {len(judged)} members judged the checks ({_told(child)})")
+            return None
+        loop = self.inputs.settings["loop"]
+        limits = {"low": loop["low"], "high": loop["high"]}
+        settings = Dict({**self.inputs.settings["calibration"], **limits})
+        found = calibrate_thresholds(settings, self.ctx.sets["checks"], **_predictions(judged))
+        note = f" ({found['message']})" if found["message"] else ""
+        self.report(f"{found['n_labels']} checks: `low` is {found['low']:.3g} eV/Å{note}")
+        return found
 
     # -- explore, select -------------------------------------------------------------------
 
@@ -310,9 +317,10 @@ class ActiveLearningWorkChain(WorkChain):
         """Count the candidates that a committee could be asked about."""
         child = self.ctx.run
         if not child.is_finished_ok:
-            self.report(f"{child.process_label}<{child.pk}>: {child.exit_message}")
+            self.report(_told(child))
         asked = "predicted" in child.outputs and len(dict(child.outputs.predicted)) > 1
-        self._tell({"frames": len(child.outputs.candidates) if asked else 0})
+        frames = len(child.outputs.candidates) if asked else 0
+        self._tell({"frames": frames, "why": "" if frames else _told(child)})
 
     def select(self) -> None:
         """Choose what to label, and judge the probes."""
@@ -324,21 +332,30 @@ class ActiveLearningWorkChain(WorkChain):
             Dict({**self.inputs.settings["choice"], **task["settings"]}),
             Int(task["seed"]),
             known=concatenate_frames(**{name: self.ctx.sets[name] for name in LEARNT}),
-            checked=self.ctx.sets.get("checks"),
+            checked=concatenate_frames(**self._never_learnt),
             **_predictions(outputs.predicted),
         )
         if "probed" in outputs and len(dict(outputs.probed)) > 1:
             found["probes"] = assess_frames(
                 outputs.probes, thresholds, **_predictions(outputs.probed)
             )
-        self._tell({}, report=self.ctx.chosen["report"], **found)
+        probe = largest_probe(self.inputs.explore.recipe.get_list())
+        self._tell({"probe": probe}, report=self.ctx.chosen["report"], **found)
         self.report(self._last_words())
+
+    @property
+    def _never_learnt(self) -> dict[str, FramesData]:
+        """Frames that judge: were one of them learnt, errors would flatter."""
+        sets = {name: self.inputs[name] for name in ("test", "unseen") if name in self.inputs}
+        return sets | {name: self.ctx.sets[name] for name in ("checks",) if name in self.ctx.sets}
 
     def _last_words(self) -> str:
         entry = ActiveLearning.from_state(self.ctx.state.get_dict()).history[-1]
-        share = "none" if entry["share"] is None else f"{100 * entry['share']:.3g} %"
-        whose = f"of the probes of {entry['probe']} atoms" if entry["probe"] else "of the frames"
-        return f"round {entry['round']}: {share} {whose} in doubt, {entry['selected']} to label"
+        share = "unknown" if entry["share"] is None else f"{100 * entry['share']:.3g} %"
+        whose = f"probes of {entry['probe']} atoms" if entry["probe"] else "frames"
+        return (
+            f"round {entry['round']}: {whose} in doubt {share}, {entry['selected']} frames to label"
+        )
 
     # -- label -----------------------------------------------------------------------------
 
@@ -352,16 +369,17 @@ class ActiveLearningWorkChain(WorkChain):
         """Add the labels to the sets they belong to, and hand on where the round has come to."""
         child, chosen, number = self.ctx.run, self.ctx.chosen, self._task["round"]
         if not child.is_finished_ok:
-            self.report(f"{child.process_label}<{child.pk}>: {child.exit_message}")
+            self.report(_told(child))
         labelled = child.outputs.frames if "frames" in child.outputs else None
         if labelled is not None:
             settings = Dict(self.inputs.settings["sets"])
-            seed = self.inputs.seed
+            seed = Int(self._task["seed"])
             try:
                 self.ctx.sets = steps.take_labels(
                     labelled, chosen["frames"], chosen["report"], settings, seed, **self.ctx.sets
                 )
             except ValueError as error:
+                self._hand_on()
                 return self.exit_codes.ERROR_OTHER_LABELS.format(reason=str(error))
         count = 0 if labelled is None else len(labelled)
         self._tell({"labelled": count, "failed": len(chosen["frames"]) - count})
@@ -375,17 +393,22 @@ class ActiveLearningWorkChain(WorkChain):
     # -- results ---------------------------------------------------------------------------
 
     def results(self) -> ExitCode | None:
-        """Hand on the sets and the last committee; say why it ended."""
+        """Say why it ended."""
+        history = self._hand_on()
+        self.report(history["reason"])
+        if history["gave_up"]:
+            return self.exit_codes.ERROR_GAVE_UP.format(reason=history["reason"])
+        return None
+
+    def _hand_on(self) -> Dict:
+        """Hand on the sets, the last committee and the rounds so far, which are returned."""
         for name, node in self.ctx.sets.items():
             self.out(name, node)
         if "training" in self.ctx:
             self.out_many(self.exposed_outputs(self.ctx.training, TrainWorkChain))
         history = steps.summarise_rounds(self.ctx.state, **self.ctx.errors)
         self.out("history", history)
-        self.report(history["reason"])
-        if history["gave_up"]:
-            return self.exit_codes.ERROR_GAVE_UP.format(reason=history["reason"])
-        return None
+        return history
 
 
 def _training(named: Mapping[str, Any]) -> Dict:
@@ -393,6 +416,11 @@ def _training(named: Mapping[str, Any]) -> Dict:
     changes = {key: value for key, value in named.items() if key != "protocol"}
     values = load_protocol("train", named["protocol"], changes)
     return Dict({key: value for key, value in values.items() if key != "seeds"})
+
+
+def _told(child: ProcessNode) -> str:
+    """Return which child it is, and what it says of itself."""
+    return f"{child.process_label}<{child.pk}>: {child.exit_message or 'see its report'}"
 
 
 def _predictions(labelled: Mapping[str, FramesData]) -> dict[str, FramesData]:

@@ -10,6 +10,7 @@ from aiida.orm import Dict
 from aiida_nanoclusters.calculations.select import validate_calibration, validate_choice
 from aiida_nanoclusters.calculations.warm_start import start_problem
 from aiida_nanoclusters.science.active_learning import ActiveLearning
+from aiida_nanoclusters.workflows.label import level_of_labels
 from aiida_nanoclusters.workflows.train import validate_inputs as validate_sets
 from aiida_nanoclusters.workflows.validators import names_problem
 
@@ -58,11 +59,11 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
             f"`training` holds {', '.join(training.elements)}, `element` is "
             f"{inputs['element'].value}: give frames of that element alone"
         )
-    by_potential = inputs["label"].get("potential", {}).get("potential")
-    if by_potential is not None and by_potential.level_of_theory != training.level_of_theory:
+    level = level_of_labels(inputs["label"])
+    if level is not None and level != training.level_of_theory:
         return (
             f"`training` is labelled by `{training.level_of_theory}`, new frames would be by "
-            f"`{by_potential.level_of_theory}`: label all at one level"
+            f"`{level}`: label all at one level"
         )
     if ("state" in inputs) != bool(inputs.get("start_from")):
         return "to go on from a round give both its `state` and its potentials as `start_from`"

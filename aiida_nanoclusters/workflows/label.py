@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, MutableMapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -42,6 +43,20 @@ def validate_engine(value: Str, _) -> str | None:
     if name not in ENGINES:
         return f"unknown engine `{name}`: choose one of {', '.join(ENGINES)}"
     return None
+
+
+def limit_jobs(inputs: MutableMapping[str, Any], jobs: int) -> None:
+    """Let at most so many jobs run at once of a work chain that deals batches out to an engine."""
+    if inputs.get("engine") == Str("vasp"):  # of a batch each frame, or stage, is a job of its own
+        inputs["max_concurrent"], inputs["vasp"]["max_concurrent"] = Int(1), Int(jobs)
+    else:
+        inputs["max_concurrent"] = Int(jobs)
+
+
+def level_of_labels(inputs: Mapping[str, Any]) -> str | None:
+    """Return the level of theory at which a LabelWorkChain with these inputs labels, if told."""
+    name = inputs["engine"].value if "engine" in inputs else "potential"
+    return ENGINES[name].level_of_theory(inputs[name]) if name in inputs else None
 
 
 def validate_batch_size(value: Int | None, _) -> str | None:

@@ -11,6 +11,7 @@ from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.workflows.crossover import CrossoverWorkChain
 from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
 from aiida_nanoclusters.workflows.jobs import job
+from aiida_nanoclusters.workflows.label import limit_jobs
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.resources import options_at
@@ -160,10 +161,9 @@ class StudyWorkChain(WorkChain):
         )._inputs(prune=True)
         for part in (builder.dataset, builder.train, builder.size_scan):
             part["max_concurrent"] = Int(max_concurrent)
-        if label is not None:
-            builder.dataset["label"]["max_concurrent"] = Int(max_concurrent)
-        if stages is not None:
-            builder.dataset["stages"]["max_concurrent"] = Int(max_concurrent)
+        for part, given in (("label", label), ("stages", stages)):
+            if given is not None:
+                limit_jobs(builder.dataset[part], max_concurrent)
         if label is None and reference is not None:
             builder.probes = Dict(values["probes"])
             stages = List(values["probe_stages"])

@@ -96,6 +96,21 @@ def test_two_calm_rounds_in_a_row_end_it(probed):
     assert search.history[-1]["probe"] == (309 if probed else None)
 
 
+def test_a_largest_probe_that_is_missing_is_not_replaced():
+    def answers(task):
+        found = answer(task)
+        if task["action"] == "select":
+            found = selected(10, 100, 0, {"55": {"good": 100}}) | {"probe": 309}
+        return found
+
+    search = loop(max_rounds=3)
+    drive(search, answers)
+    assert search.reason == "rounds: all 3 are done"
+    judged = [entry for entry in search.history if entry["action"] == "select"]
+    assert [(entry["probe"], entry["share"]) for entry in judged] == [(309, None)] * 3
+    assert judged[0]["note"] == "no probe of 309 atoms could be judged"
+
+
 def test_calm_rounds_without_labels_train_no_more():
     tasks = drive(loop(), lambda task: answer(task, 100, 0))
     assert [t["action"] for t in tasks] == ["train", "explore", "select", "explore", "select"]
@@ -187,6 +202,26 @@ def test_who_takes_over_has_thresholds_of_his_own():
     tasks = drive(later)
     found = [t["thresholds"] for t in tasks if t["action"] == "select"]
     assert found == [{"low": 0.01, "high": 0.1}]
+
+
+def test_who_takes_over_counts_calm_rounds_anew():
+    def calm(task):
+        return answer(task, good=98, doubtful=2)
+
+    earlier = loop(max_rounds=1)
+    drive(earlier, calm)
+    later = loop().taking_over(earlier.state)
+    tasks = drive(later, calm)
+    assert later.converged
+    assert sum(t["action"] == "select" for t in tasks) == 2
+
+
+def test_why_nothing_was_found_is_told():
+    search = loop(patience=1)
+    search.update({"members": 4})
+    search.update({"frames": 0, "why": "ExploreWorkChain<7>: no icosahedron of 100 atoms"})
+    assert search.gave_up
+    assert "ExploreWorkChain<7>: no icosahedron of 100 atoms" in search.reason
 
 
 def test_the_last_labels_are_not_all_checks():

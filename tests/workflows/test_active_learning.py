@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiida.cmdline.utils.common import get_workchain_report
+from aiida.common import AttributeDict
 from aiida.engine import run_get_node
 from aiida.orm import Bool, Dict, Int, List, Str
 from ase.build import bulk
@@ -24,6 +25,7 @@ from aiida_nanoclusters.science.recipe import recipe_problem
 from aiida_nanoclusters.science.selection import largest_forces
 from aiida_nanoclusters.workflows.active_learning import ActiveLearningWorkChain
 from aiida_nanoclusters.workflows.active_learning_inputs import validate_inputs, validate_settings
+from aiida_nanoclusters.workflows.label import limit_jobs
 from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
 from tests.allegro_model import training_frames
 from tests.calculations.test_train import labelled, tiny
@@ -82,7 +84,7 @@ def test_rounds(lmp_code, nequip_code, allegro_plugin, eam_potential, sets) -> N
     assert added == set(new.select(largest_forces(new) <= limit).content_hashes())
     assert not added & before["test"]
     assert 55 not in {*after["training"].sizes, *after["validation"].sizes}
-    assert "of the probes of 55 atoms" in get_workchain_report(node, "REPORT")
+    assert "round 1: probes of 55 atoms in doubt " in get_workchain_report(node, "REPORT")
     assert after["training"].labelled.all()
     assert node.inputs.test.uuid == sets["test"].uuid
     assert set(node.outputs.rounds) == {"round_001"}
@@ -157,7 +159,7 @@ def test_a_later_run_goes_on_from_a_round(play) -> None:
     [
         ({"BROKEN_SEEDS": "1000001 1000002"}, None, "training failed: a committee of 0 cannot"),
         ({}, "label", "labelling failed: none of 6 frames"),
-        ({}, "explore", "exploration failed: it brought no frames"),
+        ({}, "explore", "exploration failed: ExploreWorkChain<"),
     ],
 )
 def test_what_never_works_is_given_up(play, code_on, environment, breaks, reason) -> None:
@@ -213,6 +215,41 @@ def test_labels_go_where_they_belong(aiida_profile) -> None:
         assert added <= found[name] | {hashes[largest]}
 
 
+def test_each_round_deals_anew(aiida_profile) -> None:
+    """Runs of later rounds have the names of earlier ones, but are others."""
+    chosen = labelled(range(8))
+    frames = chosen.frames.with_origin(parents=[f"run {k}" for k in range(8)])
+    start = {name: FramesData(frames.select([0])) for name in ("training", "validation")}
+    settings = Dict({"validation": 0.5, "max_force": 1e3})
+    given = (FramesData(frames.select(range(1, 8))), chosen, Dict({"checks": 0}), settings)
+    dealt = {
+        frozenset(take_labels(*given, Int(seed), **start)["validation"].frames.content_hashes())
+        for seed in range(1, 5)
+    }
+    assert len(dealt) > 1
+
+
+def test_thresholds_stay_where_one_member_judged_the_checks(aiida_profile) -> None:
+    told: list[str] = []
+    exit_message = "LAMMPS failed"
+    for outputs in ({}, {"labelled": {"seed_1": labelled([0])}}):
+        run = AttributeDict(
+            {"outputs": outputs, "process_label": "X", "pk": 7, "exit_message": exit_message}
+        )
+        process = AttributeDict({"ctx": {"run": run}})
+        process.report = told.append
+        assert ActiveLearningWorkChain._calibrated(process) is None
+    assert told[1] == "`low` stays: 1 members judged the checks (X<7>: LAMMPS failed)"
+
+
+@pytest.mark.parametrize("engine", ["cp2k", "vasp"])
+def test_jobs_are_bounded_where_they_are_submitted(aiida_profile, engine) -> None:
+    inputs = {"engine": Str(engine), engine: {}}
+    limit_jobs(inputs, 5)
+    bound = {"cp2k": (5, None), "vasp": (1, 5)}[engine]
+    assert (inputs["max_concurrent"], inputs[engine].get("max_concurrent")) == bound
+
+
 @pytest.mark.parametrize("protocol", protocol_names("active_learning"))
 def test_protocols_make_sense(protocol) -> None:
     values = load_protocol("active_learning", protocol, element="Ni")
@@ -251,6 +288,10 @@ def test_inputs_that_do_not_fit(aiida_profile, eam_potential, lmp_code, nequip_c
     assert "frames of that element alone" in validate_inputs({**given, "element": Str("Ag")}, None)
     other = {**given, "validation": labelled([2], level="PBE")}
     assert "label both at one level" in validate_inputs(other, None)
+    settings = Dict(load_protocol("cp2k", "gfn1-xtb"))
+    by_cp2k = {"engine": Str("cp2k"), "cp2k": {"job": {"settings": settings}}}
+    message = validate_inputs({**given, "label": by_cp2k}, None)
+    assert "new frames would be by `CP2K/GFN1-xTB`" in message
     own = {**given, "label": {"cp2k": {}}}
     assert validate_inputs(own, None) is None
     assert "give both its `state`" in validate_inputs({**own, "state": Dict({})}, None)

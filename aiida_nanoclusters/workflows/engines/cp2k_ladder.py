@@ -60,6 +60,11 @@ class Cp2kLadderWorkChain(WorkChain):
         kept = {key: value for key, value in settings.items() if key not in _EFFORT}
         return method_key("cp2k", kept)
 
+    @staticmethod
+    def level_of_theory(inputs) -> str:
+        """Return the level of the labels."""
+        return str(inputs["job"]["settings"]["level_of_theory"])
+
     @property
     def ladder(self) -> LabelLadder:
         """Where every frame stands."""

@@ -52,6 +52,11 @@ class PotentialEngineWorkChain(WorkChain):
         """Return a key of everything a label depends on besides its frame."""
         return f"potential-{inputs['potential'].base.caching.compute_hash()}"
 
+    @staticmethod
+    def level_of_theory(inputs) -> str:
+        """Return the level of the labels."""
+        return inputs["potential"].level_of_theory
+
     def evaluate(self) -> None:
         """Evaluate all frames in one job."""
         inputs = self.exposed_inputs(EvaluateBaseWorkChain)

@@ -18,6 +18,7 @@ from aiida_nanoclusters.calculations.vasp import (
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.vasp_input import (
     frame_problem,
+    level_of_theory,
     settings_problem,
 )
 from aiida_nanoclusters.science.labelling import LABELLED, REFUSED, UNFINISHED, LabelLadder
@@ -129,6 +130,11 @@ class VaspEngineWorkChain(BatchedWorkChain):
         tags = {str(tag).upper(): value for tag, value in settings["incar"].items()}
         kept["incar"] = {tag: tags[tag] for tag in sorted(set(tags) - _EFFORT_TAGS)}
         return method_key("vasp", kept)
+
+    @staticmethod
+    def level_of_theory(inputs) -> str:
+        """Return the level of the labels."""
+        return level_of_theory(inputs["settings"].get_dict())
 
     # -- one round for each rung -------------------------------------------------------------
 
