@@ -194,6 +194,14 @@ class ActiveLearning:
         return deepcopy(self._now["history"])
 
     @property
+    def last_selection(self) -> str:
+        """What came of the last selection, in a sentence."""
+        last = next(e for e in reversed(self._now["history"]) if e["action"] == SELECT)
+        share = "unknown" if last["share"] is None else f"{100 * last['share']:.3g} %"
+        whose = f"probes of {last['probe']} atoms" if last["probe"] else "frames"
+        return f"round {last['round']}: {whose} in doubt {share}, {last['selected']} to label"
+
+    @property
     def spent(self) -> int:
         """Labels asked for so far."""
         return int(self._now["spent"])

@@ -200,7 +200,9 @@ def _arguments_problem(entry: Entry, index: int) -> str | None:
         if entry.get("relax"):
             return f"entry {index} (minima): they are relaxed already, leave out `relax`"
         if entry.get("probe"):
-            return f"entry {index}: minima are found by labelling: probe a `cluster` or a `motif`"
+            return (
+                f"entry {index} (minima): relaxations are labelled, probe a `cluster` or a `motif`"
+            )
         unknown = set(arguments) - {"sizes", "structures"}
         return f"entry {index} (minima): unknown {sorted(unknown)}" if unknown else None
     if kind == "cluster":  # packing takes its time

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, if_, while_
-from aiida.orm import Dict, Int, List, ProcessNode, Str
+from aiida.orm import Dict, Int, List, Str
 
 from aiida_nanoclusters.calculations import active_learning as steps
 from aiida_nanoclusters.calculations.frames import concatenate_frames
@@ -21,22 +21,18 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.active_learning import EXPLORE, LABEL, SELECT, TRAIN, ActiveLearning
 from aiida_nanoclusters.science.recipe import largest_probe
-from aiida_nanoclusters.workflows.active_learning_inputs import validate_inputs, validate_settings
+from aiida_nanoclusters.workflows import active_learning_inputs as ports
+from aiida_nanoclusters.workflows.batches import told_by
 from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.explore import ExploreWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.label import LabelWorkChain, limit_jobs
 from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.resources import options_at
 from aiida_nanoclusters.workflows.train import TrainWorkChain, member_keys
 
 #: Sets of frames that grow.
 LEARNT = ("training", "validation")
 SETS = (*LEARNT, "checks")
-#: Inputs of a training that this work chain fills in itself.
-_OWN_TRAINING = ("training", "validation", "test", "unseen", "seeds", "settings", "start_from")
-#: Inputs of an exploration that depend on the committee of the round.
-_OWN_EXPLORATION = ("element", "seed", "stages", "sampler.lammps.potential", "evaluate.potentials")
 
 
 class ActiveLearningWorkChain(WorkChain):
@@ -61,7 +57,7 @@ class ActiveLearningWorkChain(WorkChain):
         spec.input(
             "settings",
             valid_type=Dict,
-            validator=validate_settings,
+            validator=ports.validate_settings,
             help="`loop`, `choice`, `calibration` and `sets`, see protocols/active_learning.yaml.",
         )
         spec.input("seed", valid_type=Int, default=lambda: Int(1))
@@ -90,12 +86,12 @@ class ActiveLearningWorkChain(WorkChain):
             help="Packages whose weights the first training begins with, in the order of keys.",
         )
         optional = {"required": False, "populate_defaults": False}
-        spec.expose_inputs(TrainWorkChain, namespace="train", exclude=_OWN_TRAINING)
-        spec.expose_inputs(ExploreWorkChain, namespace="explore", exclude=_OWN_EXPLORATION)
+        spec.expose_inputs(TrainWorkChain, namespace="train", exclude=ports.OWN_TRAINING)
+        spec.expose_inputs(ExploreWorkChain, namespace="explore", exclude=ports.OWN_EXPLORATION)
         spec.expose_inputs(
             LabelWorkChain, namespace="label", exclude=("frames",), namespace_options=optional
         )
-        spec.inputs.validator = validate_inputs
+        spec.inputs.validator = ports.validate_inputs
         for name in SETS:
             spec.output(name, valid_type=FramesData, required=False)
         spec.output_namespace("rounds", dynamic=True, help="What each round leaves to go on from.")
@@ -164,18 +160,12 @@ class ActiveLearningWorkChain(WorkChain):
         builder.element = Str(element)
         builder.training, builder.validation, builder.test = training, validation, test
         builder.settings = Dict(values["settings"])
-        train = TrainWorkChain.get_builder_from_protocol(nequip, lammps, options=nequip_options)
-        builder.train_settings = _training(values["train"])
+        builder.train_settings = ports.training_settings(values["train"])
         if values["warm"] is not None:
-            builder.warm_settings = _training(values["warm"])
-        train.options["evaluate"] = options_at(lammps_options, "evaluate")
-        given = train._inputs(prune=True)
-        builder.train = {key: given[key] for key in given if key not in _OWN_TRAINING}
-        explore = ExploreWorkChain.get_builder_from_protocol(
-            lammps, element, {}, protocol, (overrides or {}).get("explore"), lammps_options
-        )
-        given = explore._inputs(prune=True)
-        builder.explore = {key: given[key] for key in given if key != "element"}
+            builder.warm_settings = ports.training_settings(values["warm"])
+        builder.train = ports.train_inputs(nequip, lammps, nequip_options, lammps_options)
+        own = (overrides or {}).get("explore")
+        builder.explore = ports.explore_inputs(lammps, element, protocol, own, lammps_options)
         if label is None:
             evaluate = job(lammps, lammps_options, "label")
             label = {"potential": {"potential": reference, "evaluate": evaluate}}
@@ -191,8 +181,9 @@ class ActiveLearningWorkChain(WorkChain):
         """Begin with the frames given, or where an earlier run has stopped."""
         given = self.inputs
         earlier = {"state": given.state} if "state" in given else {}
-        loop = Dict(given.settings["loop"])
-        self.ctx.state = steps.start_active_learning(loop, given.seed, **earlier)
+        self.ctx.state = steps.start_active_learning(
+            Dict(given.settings["loop"]), given.seed, **earlier
+        )
         self.ctx.sets = {name: given[name] for name in SETS if name in given}
         packages = sorted(dict(given.get("start_from", {})).items())
         del packages[self.ctx.state["settings"]["members"] :]
@@ -274,32 +265,30 @@ class ActiveLearningWorkChain(WorkChain):
         """Ask the new committee about frames whose labels it does not know."""
         inputs = self.exposed_inputs(ExploreWorkChain, namespace="explore")
         own = {"frames": self.ctx.sets["checks"], "potentials": self._committee}
-        evaluate = {**inputs["evaluate"], **own}
-        self.to_context(run=self.submit(EvaluateBaseWorkChain, evaluate=evaluate))
+        self.to_context(run=self.submit(EvaluateBaseWorkChain, evaluate=inputs["evaluate"] | own))
 
     def take_training(self) -> None:
         """Say how many members there are, and from which deviation on frames are in doubt."""
-        found = {"thresholds": self._calibrated()} if self.has_checks() else {}
-        committee, child = self._committee, self.ctx.training
-        why = _told(child)
-        lost = [key for key in member_keys(self._seeds) if key not in committee]
-        outcome = {"members": len(committee), "failed": dict.fromkeys(lost, why)}
-        self._tell(outcome, **{name: node for name, node in found.items() if node is not None})
+        found = self._calibrated() if self.has_checks() else {}
+        committee = self._committee
+        lost = sorted(set(member_keys(self._seeds)) - set(committee))
+        failed = dict.fromkeys(lost, told_by(self.ctx.training))
+        self._tell({"members": len(committee), "failed": failed}, **found)
 
-    def _calibrated(self) -> Dict | None:
-        """Return the thresholds that the checks allow; None where too few members judged them."""
+    def _calibrated(self) -> dict[str, Dict]:
+        """Return the `thresholds` that the checks allow; nothing where too few members judged."""
         child = self.ctx.run
         judged = dict(child.outputs.labelled) if "labelled" in child.outputs else {}
         if len(judged) < 2:
-            self.report(f"`low` stays: {len(judged)} members judged the checks ({_told(child)})")
-            return None
+            self.report(f"`low` stays: {len(judged)} members judged the checks ({told_by(child)})")
+            return {}
         loop = self.inputs.settings["loop"]
         limits = {"low": loop["low"], "high": loop["high"]}
         settings = Dict({**self.inputs.settings["calibration"], **limits})
         found = calibrate_thresholds(settings, self.ctx.sets["checks"], **_predictions(judged))
         note = f" ({found['message']})" if found["message"] else ""
         self.report(f"{found['n_labels']} checks: `low` is {found['low']:.3g} eV/Å{note}")
-        return found
+        return {"thresholds": found}
 
     # -- explore, select -------------------------------------------------------------------
 
@@ -317,10 +306,10 @@ class ActiveLearningWorkChain(WorkChain):
         """Count the candidates that a committee could be asked about."""
         child = self.ctx.run
         if not child.is_finished_ok:
-            self.report(_told(child))
+            self.report(told_by(child))
         asked = "predicted" in child.outputs and len(dict(child.outputs.predicted)) > 1
         frames = len(child.outputs.candidates) if asked else 0
-        self._tell({"frames": frames, "why": "" if frames else _told(child)})
+        self._tell({"frames": frames, "why": "" if frames else told_by(child)})
 
     def select(self) -> None:
         """Choose what to label, and judge the probes."""
@@ -341,21 +330,13 @@ class ActiveLearningWorkChain(WorkChain):
             )
         probe = largest_probe(self.inputs.explore.recipe.get_list())
         self._tell({"probe": probe}, report=self.ctx.chosen["report"], **found)
-        self.report(self._last_words())
+        self.report(ActiveLearning.from_state(self.ctx.state.get_dict()).last_selection)
 
     @property
     def _never_learnt(self) -> dict[str, FramesData]:
         """Frames that judge: were one of them learnt, errors would flatter."""
-        sets = {name: self.inputs[name] for name in ("test", "unseen") if name in self.inputs}
-        return sets | {name: self.ctx.sets[name] for name in ("checks",) if name in self.ctx.sets}
-
-    def _last_words(self) -> str:
-        entry = ActiveLearning.from_state(self.ctx.state.get_dict()).history[-1]
-        share = "unknown" if entry["share"] is None else f"{100 * entry['share']:.3g} %"
-        whose = f"probes of {entry['probe']} atoms" if entry["probe"] else "frames"
-        return (
-            f"round {entry['round']}: {whose} in doubt {share}, {entry['selected']} frames to label"
-        )
+        sets = {**self.inputs, **self.ctx.sets}
+        return {name: sets[name] for name in ("test", "unseen", "checks") if name in sets}
 
     # -- label -----------------------------------------------------------------------------
 
@@ -369,14 +350,13 @@ class ActiveLearningWorkChain(WorkChain):
         """Add the labels to the sets they belong to, and hand on where the round has come to."""
         child, chosen, number = self.ctx.run, self.ctx.chosen, self._task["round"]
         if not child.is_finished_ok:
-            self.report(_told(child))
+            self.report(told_by(child))
         labelled = child.outputs.frames if "frames" in child.outputs else None
         if labelled is not None:
-            settings = Dict(self.inputs.settings["sets"])
-            seed = Int(self._task["seed"])
+            how = (Dict(self.inputs.settings["sets"]), Int(self._task["seed"]))
             try:
                 self.ctx.sets = steps.take_labels(
-                    labelled, chosen["frames"], chosen["report"], settings, seed, **self.ctx.sets
+                    labelled, chosen["frames"], chosen["report"], *how, **self.ctx.sets
                 )
             except ValueError as error:
                 self._hand_on()
@@ -384,10 +364,9 @@ class ActiveLearningWorkChain(WorkChain):
         count = 0 if labelled is None else len(labelled)
         self._tell({"labelled": count, "failed": len(chosen["frames"]) - count})
         left = {"state": self.ctx.state, **self.ctx.sets}
+        left |= {f"potentials.member_{k}": package for k, package in self.ctx.packages.items()}
         for name, node in left.items():
             self.out(f"rounds.round_{number:03d}.{name}", node)
-        for k, package in self.ctx.packages.items():
-            self.out(f"rounds.round_{number:03d}.potentials.member_{k}", package)
         return None
 
     # -- results ---------------------------------------------------------------------------
@@ -409,18 +388,6 @@ class ActiveLearningWorkChain(WorkChain):
         history = steps.summarise_rounds(self.ctx.state, **self.ctx.errors)
         self.out("history", history)
         return history
-
-
-def _training(named: Mapping[str, Any]) -> Dict:
-    """Return the settings of the training protocol that is named, with what is changed in it."""
-    changes = {key: value for key, value in named.items() if key != "protocol"}
-    values = load_protocol("train", named["protocol"], changes)
-    return Dict({key: value for key, value in values.items() if key != "seeds"})
-
-
-def _told(child: ProcessNode) -> str:
-    """Return which child it is, and what it says of itself."""
-    return f"{child.process_label}<{child.pk}>: {child.exit_message or 'see its report'}"
 
 
 def _predictions(labelled: Mapping[str, FramesData]) -> dict[str, FramesData]:

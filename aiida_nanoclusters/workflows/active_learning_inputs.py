@@ -1,4 +1,4 @@
-"""What an active learning must be given, checked before anything is submitted."""
+"""What an active learning is given: inputs of its parts, checked before anything is submitted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,46 @@ from aiida.orm import Dict
 from aiida_nanoclusters.calculations.select import validate_calibration, validate_choice
 from aiida_nanoclusters.calculations.warm_start import start_problem
 from aiida_nanoclusters.science.active_learning import ActiveLearning
+from aiida_nanoclusters.workflows.explore import ExploreWorkChain
 from aiida_nanoclusters.workflows.label import level_of_labels
+from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.resources import options_at
+from aiida_nanoclusters.workflows.train import TrainWorkChain
 from aiida_nanoclusters.workflows.train import validate_inputs as validate_sets
 from aiida_nanoclusters.workflows.validators import names_problem
 
 #: Parts of `settings`: when the loop ends, how frames are chosen, when a frame counts as known, and
 #: where labels go.
 SETTINGS = ("loop", "choice", "calibration", "sets")
+
+#: Inputs of a training that the work chain fills in itself.
+OWN_TRAINING = ("training", "validation", "test", "unseen", "seeds", "settings", "start_from")
+#: Inputs of an exploration that depend on the committee of the round.
+OWN_EXPLORATION = ("element", "seed", "stages", "sampler.lammps.potential", "evaluate.potentials")
+
+
+def training_settings(named: Mapping[str, Any]) -> Dict:
+    """Return the settings of the training protocol that is named, with what is changed in it."""
+    changes = {key: value for key, value in named.items() if key != "protocol"}
+    values = load_protocol("train", named["protocol"], changes)
+    return Dict({key: value for key, value in values.items() if key != "seeds"})
+
+
+def train_inputs(nequip, lammps, nequip_options, lammps_options) -> dict[str, Any]:
+    """Return what all trainings share."""
+    builder = TrainWorkChain.get_builder_from_protocol(nequip, lammps, options=nequip_options)
+    builder.options["evaluate"] = options_at(lammps_options, "evaluate")
+    given = builder._inputs(prune=True)
+    return {key: given[key] for key in given if key not in OWN_TRAINING}
+
+
+def explore_inputs(lammps, element, protocol, overrides, options) -> dict[str, Any]:
+    """Return what all explorations share."""
+    builder = ExploreWorkChain.get_builder_from_protocol(
+        lammps, element, {}, protocol, overrides, options
+    )
+    given = builder._inputs(prune=True)
+    return {key: given[key] for key in given if key != "element"}
 
 
 def validate_settings(value: Dict, _: Any) -> str | None:

@@ -10,7 +10,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element
 from aiida_nanoclusters.science.packing import split_by_cost
 from aiida_nanoclusters.science.stages import count_evaluations, derive_seed, parse_stages
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take, told_by
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
@@ -136,7 +136,7 @@ class AnnealWorkChain(BatchedWorkChain):
             if "structures" in child.outputs:
                 ended[f"annealed_{k:05d}" if k else "built"] = child.outputs.structures
             if not child.is_finished_ok:
-                self.report(f"LammpsBaseWorkChain<{child.pk}>: {child.exit_message}")
+                self.report(told_by(child))
         if not ended:
             return self.exit_codes.ERROR_NOTHING_ANNEALED
         try:

@@ -25,6 +25,11 @@ def take(frames: FramesData, indices: Sequence[int]) -> FramesData:
     return select_frames(frames, List(list(indices)))
 
 
+def told_by(child: ProcessNode) -> str:
+    """Return which child it is, and what it says of itself."""
+    return f"{child.process_label}<{child.pk}>: {child.exit_message or 'see its report'}"
+
+
 class BatchedWorkChain(WorkChain):
     """Base of work chains whose main step runs the same kind of child for many batches.
 

@@ -16,7 +16,7 @@ from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.science.elements import element
 from aiida_nanoclusters.science.melting import bulk_melting_point
 from aiida_nanoclusters.science.stages import count_steps, derive_seed, parse_stages
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain, told_by
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
@@ -229,7 +229,7 @@ class MeltingWorkChain(BatchedWorkChain):
                 trajectories[f"trajectory_{k:05d}"] = child.outputs.trajectory
             else:
                 missing.append(f"{self.ctx.batches[k]:.0f}")
-                self.report(f"LammpsBaseWorkChain<{child.pk}>: {child.exit_message}")
+                self.report(told_by(child))
         if not trajectories:
             return self.exit_codes.ERROR_NOTHING_RUN
         temperatures = List(list(self.ctx.batches))

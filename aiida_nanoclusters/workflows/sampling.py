@@ -20,7 +20,7 @@ from aiida_nanoclusters.science.recipe import conditions_of, minima_sizes, recip
 from aiida_nanoclusters.science.stages import derive_seed
 from aiida_nanoclusters.workflows.basin_hopping import BasinHoppingWorkChain
 from aiida_nanoclusters.workflows.basin_hopping import validate_settings as validate_hopping
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain, told_by
 from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.stages import StagesWorkChain
@@ -143,7 +143,7 @@ class SamplingWorkChain(BatchedWorkChain):
         """Take the lowest minima, and what was sampled on the way to them."""
         child = self.ctx.hopping
         if not child.is_finished_ok:
-            self.report(f"minima: {child.process_label}<{child.pk}>: {child.exit_message}")
+            self.report(f"minima: {told_by(child)}")
         if "minima" in child.outputs:
             self.ctx.structures = {
                 **self.ctx.structures,

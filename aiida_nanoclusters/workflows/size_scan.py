@@ -15,7 +15,7 @@ from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.packing import bins_of_sizes
 from aiida_nanoclusters.science.stages import count_evaluations, parse_stages
 from aiida_nanoclusters.workflows.anneal import AnnealWorkChain
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain, told_by
 from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.protocol import load_protocol
@@ -140,7 +140,7 @@ class SizeScanWorkChain(BatchedWorkChain):
         parts = {}
         for k, child in enumerate(self.finished_batches()):
             if not child.is_finished_ok:
-                self.report(f"AnnealWorkChain<{child.pk}>: {child.exit_message}")
+                self.report(told_by(child))
             if "structures" in child.outputs:
                 parts[f"structures_{k:05d}"] = child.outputs.structures
                 parts[f"table_{k:05d}"] = child.outputs.table

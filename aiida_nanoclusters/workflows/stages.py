@@ -16,7 +16,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.packing import split_by_cost
 from aiida_nanoclusters.science.segments import seeds_problem
 from aiida_nanoclusters.science.stages import parse_stages
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take
+from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take, told_by
 from aiida_nanoclusters.workflows.jobs import job
 from aiida_nanoclusters.workflows.label import EXTRAS, LabelWorkChain
 from aiida_nanoclusters.workflows.label_store import remember
@@ -180,7 +180,7 @@ class StagesWorkChain(BatchedWorkChain):
         for k, child in enumerate(self.finished_batches()):
             parts |= {f"{n}_{k:05d}": child.outputs[n] for n in _OUTPUTS if n in child.outputs}
             if not child.is_finished_ok:
-                self.report(f"{child.process_label}<{child.pk}>: {child.exit_message}")
+                self.report(told_by(child))
         if "atoms" in self.ctx:
             if "frames" in self.ctx.atoms.outputs:
                 parts["atoms"] = self.ctx.atoms.outputs.frames

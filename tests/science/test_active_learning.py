@@ -109,6 +109,7 @@ def test_a_largest_probe_that_is_missing_is_not_replaced():
     judged = [entry for entry in search.history if entry["action"] == "select"]
     assert [(entry["probe"], entry["share"]) for entry in judged] == [(309, None)] * 3
     assert judged[0]["note"] == "no probe of 309 atoms could be judged"
+    assert search.last_selection == "round 3: probes of 309 atoms in doubt unknown, 10 to label"
 
 
 def test_calm_rounds_without_labels_train_no_more():

@@ -238,7 +238,7 @@ def test_thresholds_stay_where_one_member_judged_the_checks(aiida_profile) -> No
         )
         process = AttributeDict({"ctx": {"run": run}})
         process.report = told.append
-        assert ActiveLearningWorkChain._calibrated(process) is None
+        assert ActiveLearningWorkChain._calibrated(process) == {}
     assert told[1] == "`low` stays: 1 members judged the checks (X<7>: LAMMPS failed)"
 
 
