@@ -195,7 +195,7 @@ def _arguments_problem(entry: Entry, index: int) -> str | None:
     if kind in (MINIMA, "cluster", "motif"):
         sizes = entry.get("sizes")
         if not sizes or not _is_list(sizes, int) or min(sizes) < 1:
-            return f"entry {index} ({kind}): `sizes` are a list of numbers of atoms, got {sizes}"
+            return f"entry {index} ({kind}): give `sizes`, a list of numbers of atoms, got {sizes}"
     if kind == MINIMA:
         if entry.get("relax"):
             return f"entry {index} (minima): they are relaxed already, leave out `relax`"

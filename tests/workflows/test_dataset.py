@@ -203,7 +203,7 @@ def test_minima_need_the_settings_of_a_basin_hopping(aiida_profile) -> None:
     assert "give `basin_hopping`" in validate_inputs(given, None)
     wrong = Dict({**settings, "basin_hopping": {"walkers": 2}})
     assert validate_settings(wrong, None).startswith("basin_hopping: ")
-    assert "minima need `sizes`" in validate_recipe(List([{"kind": "minima"}]), None)
+    assert "give `sizes`" in validate_recipe(List([{"kind": "minima"}]), None)
     probe = {"kind": "bulk", "lattices": ["fcc"], "repeat": 1, "probe": True}
     assert "a probe is sampled" in validate_recipe(List([probe]), None)
 
