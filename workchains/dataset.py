@@ -51,6 +51,8 @@ def main(
     from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
 
     reference = labelled = label = None
+    if dataset and (recipe or basin_hopping):
+        raise cli.Fixable("give either --dataset, labelled frames, or a --recipe to make some")
     if dataset:
         labelled = cli.get_frames(dataset, level or "", atom_energy)
     elif engine != "potential":

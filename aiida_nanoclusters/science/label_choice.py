@@ -214,7 +214,10 @@ class _Greedy:
         learnt: Sequence[Frames],
         aside: Sequence[Frames],
     ) -> None:
-        parts = [f.without_labels() for f in (candidates, *learnt, *aside)]
+        known = set(_compositions(candidates))
+        rows = [np.flatnonzero([c in known for c in _compositions(f)]) for f in aside]
+        twins = [f.select(own) for f, own in zip(aside, rows, strict=True) if len(own)]
+        parts = [f.without_labels() for f in (candidates, *learnt, *twins)]
         everything = Frames.concatenate(parts)  # vectors of other elements are others
         vectors = describe_frames(everything, bond_length(everything.elements))
         count = len(candidates)

@@ -54,10 +54,8 @@ Entry = Mapping[str, Any]
 #: Pressures are told apart to a kPa.
 _KPA_IN_GPA = 1e6
 
-#: Keys that any entry may hold, beside the arguments of its kind.
-_COMMON = {"kind", "relax", "distort", "sample", "probe"}
-_DISTORT = {"strains", "uniaxial", "random_strains", "rattles", "copies"}
-_SAMPLE = {"temperatures", "pressures"}
+#: Keys that any entry may hold, beside its kind and the arguments of that.
+VARIED = {"relax", "distort", "sample", "probe"}
 #: The kind of entry whose structures must be searched.
 MINIMA = "minima"
 
@@ -84,7 +82,7 @@ def _motif(
     family = {m.size: m for m in motif_family(motif, min(sizes), max(sizes))}
     missing = [n for n in sizes if n not in family]
     if missing:
-        known = [m.size for m in motif_family(motif, 1, 2 * max(sizes) + 10)]
+        known = [m.size for m in motif_family(motif, 1, 2 * max(sizes) + 100)]
         near = sorted(sorted(known, key=lambda n: abs(n - missing[0]))[:6])
         raise ValueError(
             f"no {motif} of {', '.join(map(str, missing))} atoms: give sizes of this family, near "
@@ -161,65 +159,11 @@ _BUILDERS: dict[str, Callable[..., list[Atoms]]] = {
     "slab": _slab,
     "stacking": _stacking,
 }
-
-
-def recipe_problem(recipe: Sequence[Entry]) -> str | None:
-    """Return what is wrong with a recipe and how to mend it, or None."""
-    if not recipe:
-        return "the recipe is empty: give at least one entry, e.g. {kind: atom}"
-    for k, entry in enumerate(recipe):
-        if entry.get("kind") not in (known := [*_BUILDERS, MINIMA]):
-            return f"entry {k}: unknown kind {entry.get('kind')!r}, use {', '.join(known)}"
-        for part, allowed in (("distort", _DISTORT), ("sample", _SAMPLE)):
-            unknown = set(entry.get(part) or {}) - allowed
-            if unknown:
-                return f"entry {k}: unknown {sorted(unknown)} in {part}, use {sorted(allowed)}"
-        if entry.get("distort") and entry.get("sample"):
-            return f"entry {k}: either distort or sample; write two entries for both"
-        if entry.get("sample") and not entry["sample"].get("temperatures"):
-            return f"entry {k}: sample needs a list of temperatures in K"
-        if entry.get("probe") and not entry.get("sample"):
-            return f"entry {k}: a probe is sampled: give `sample: {{temperatures: [...]}}`"
-        for name, values in (entry.get("sample") or {}).items():
-            if not _is_list(values, int | float):
-                return f"entry {k}: {name} are a list of numbers, got {values}"
-        if problem := _arguments_problem(entry, k):
-            return problem
-    return None
-
-
-def _arguments_problem(entry: Entry, index: int) -> str | None:
-    """Return why the structures of an entry could not be built, or None."""
-    arguments = {name: value for name, value in entry.items() if name not in _COMMON}
-    kind = entry["kind"]
-    if kind in (MINIMA, "cluster", "motif"):
-        sizes = entry.get("sizes")
-        if not sizes or not _is_list(sizes, int) or min(sizes) < 1:
-            return f"entry {index} ({kind}): give `sizes`, a list of numbers of atoms, got {sizes}"
-    if kind == MINIMA:
-        if entry.get("relax"):
-            return f"entry {index} (minima): they are relaxed already, leave out `relax`"
-        if entry.get("probe"):
-            return (
-                f"entry {index} (minima): relaxations are labelled, probe a `cluster` or a `motif`"
-            )
-        unknown = set(arguments) - {"sizes", "structures"}
-        return f"entry {index} (minima): unknown {sorted(unknown)}" if unknown else None
-    if kind == "cluster":  # packing takes its time
-        arguments["sizes"] = []
-    try:
-        _images({"kind": kind, **arguments}, index, "X", 1.0, 0)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def _is_list(values: Any, of: Any) -> bool:
-    return isinstance(values, list | tuple) and all(isinstance(value, of) for value in values)
+KINDS = (*_BUILDERS, MINIMA)
 
 
 def largest_probe(recipe: Sequence[Entry]) -> int | None:
-    """Return the number of atoms of the largest clusters that are probes, or None."""
+    """Return the number of atoms of the largest probes, which are clusters, or None."""
     return max((n for e in recipe if e.get("probe") for n in e.get("sizes", [])), default=None)
 
 
@@ -294,7 +238,10 @@ def build_entry(entry: Entry, index: int, symbol: str, distance: float, seed: in
         If an argument of the entry is unknown or missing, or a size does not exist.
     """
     kind = entry["kind"]
-    images = _images(entry, index, symbol, distance, seed)
+    try:
+        images = structures_of(entry, symbol, distance, seed + index)
+    except ValueError as error:
+        raise ValueError(f"entry {index} ({kind}) of the recipe: {error}") from error
     for k, atoms in enumerate(images):
         atoms.info.update(
             config_type=entry.get("motif", kind),
@@ -304,12 +251,22 @@ def build_entry(entry: Entry, index: int, symbol: str, distance: float, seed: in
     return Frames.from_atoms(images)
 
 
-def _images(entry: Entry, index: int, symbol: str, distance: float, seed: int) -> list[Atoms]:
-    arguments = {k: v for k, v in entry.items() if k not in _COMMON}
+def structures_of(entry: Entry, symbol: str, distance: float, seed: int) -> list[Atoms]:
+    """Build the structures of one entry, as :func:`build_entry` does, without their names.
+
+    Raises
+    ------
+    ValueError
+        If an argument is unknown, missing or makes no sense.
+    """
+    arguments = {name: value for name, value in entry.items() if name not in {"kind", *VARIED}}
     try:
-        return _BUILDERS[entry["kind"]](symbol, distance, seed + index, **arguments)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"entry {index} ({entry['kind']}) of the recipe: {error}") from error
+        images = _BUILDERS[entry["kind"]](symbol, distance, seed, **arguments)
+    except (IndexError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    if not images or not all(len(atoms) for atoms in images):
+        raise ValueError(f"there is nothing in it: {arguments}")
+    return images
 
 
 def distort(frames: Frames, how: Mapping[str, Any], seed: int) -> Frames:

@@ -14,7 +14,7 @@ from aiida_nanoclusters.workflows.explore import ExploreWorkChain
 from aiida_nanoclusters.workflows.label import level_of_labels
 from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.resources import options_at
-from aiida_nanoclusters.workflows.train import TrainWorkChain
+from aiida_nanoclusters.workflows.train import TrainWorkChain, fit_problem
 from aiida_nanoclusters.workflows.train import validate_inputs as validate_sets
 from aiida_nanoclusters.workflows.validators import names_problem
 
@@ -87,6 +87,8 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     if not {"training", "element", "label"} <= set(inputs):
         return None if "label" in inputs else "give what labels: the inputs of `label`"
     training = inputs["training"]
+    if problem := fit_problem(inputs, ("checks",)):
+        return problem
     if training.elements != [inputs["element"].value]:
         return (
             f"`training` holds {', '.join(training.elements)}, `element` is "

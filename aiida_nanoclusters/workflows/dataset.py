@@ -14,7 +14,7 @@ from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.sampling import (
     SETTINGS,
     SamplingWorkChain,
-    hopping_problem,
+    following_problem,
     hopping_settings,
     settings_problem,
 )
@@ -189,4 +189,4 @@ def validate_inputs(inputs, _) -> str | None:
     missing = [name for name in needed if name not in inputs]
     if missing:
         return f"give `labelled` frames, or a recipe to make them: {', '.join(missing)} missing"
-    return hopping_problem(inputs)
+    return following_problem(inputs)

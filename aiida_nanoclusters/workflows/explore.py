@@ -15,7 +15,7 @@ from aiida_nanoclusters.workflows.protocol import load_protocol
 from aiida_nanoclusters.workflows.sampling import (
     SETTINGS,
     SamplingWorkChain,
-    hopping_problem,
+    following_problem,
     hopping_settings,
     settings_problem,
 )
@@ -139,4 +139,4 @@ def validate_inputs(inputs, _) -> str | None:
     missing = [name for name in ("recipe", "sampler") if name not in inputs]
     if missing:
         return f"nothing can be explored without `{missing[0]}`"
-    return hopping_problem(inputs)
+    return following_problem(inputs)

@@ -16,7 +16,8 @@ from aiida_nanoclusters.calculations.dataset import (
 )
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element
-from aiida_nanoclusters.science.recipe import conditions_of, minima_sizes, recipe_problem
+from aiida_nanoclusters.science.recipe import conditions_of, minima_sizes
+from aiida_nanoclusters.science.recipe_checks import recipe_problem
 from aiida_nanoclusters.science.stages import derive_seed
 from aiida_nanoclusters.workflows.basin_hopping import BasinHoppingWorkChain
 from aiida_nanoclusters.workflows.basin_hopping import validate_settings as validate_hopping
@@ -45,14 +46,23 @@ def settings_problem(settings: Mapping[str, Any], known: set[str]) -> str | None
     return None
 
 
-def hopping_problem(inputs: Mapping[str, Any]) -> str | None:
-    """Return what is missing where the recipe wants minima, or None."""
-    if {"recipe", "settings"} <= set(inputs) and minima_sizes(inputs["recipe"].get_list()):
-        if HOPPING not in inputs["settings"].get_dict():
-            return (
-                f"settings: the recipe has entries of kind `minima`: give `{HOPPING}`, the "
-                "settings of a basin hopping"
-            )
+def following_problem(inputs: Mapping[str, Any]) -> str | None:
+    """Return what hinders following the recipe with these inputs, or None."""
+    if not {"recipe", "settings"} <= set(inputs):
+        return None  # the ports say so themselves
+    recipe = inputs["recipe"].get_list()
+    if minima_sizes(recipe) and HOPPING not in inputs["settings"].get_dict():
+        return (
+            f"settings: the recipe has entries of kind `minima`: give `{HOPPING}`, the settings "
+            "of a basin hopping"
+        )
+    engine = inputs.get("stages", {}).get("engine")
+    pressed = [k for k, entry in enumerate(recipe) if (entry.get("sample") or {}).get("pressures")]
+    if pressed and engine is not None and engine.value != "potential":
+        return (
+            f"entry {pressed[0]} of the recipe has `pressures`: first principles keep the cell "
+            "here; leave them out, or sample by a potential"
+        )
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, while_
@@ -49,14 +49,19 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     """Refuse frames without labels, labels that must not be compared, and models to begin from."""
     if "training" not in value:
         return None  # the port says so itself
-    for name in ("training", "validation", *COMPARED):
-        if name in value:
-            problem = labels_problem(value[name], name)
+    return fit_problem(value, ("training", "validation", *COMPARED)) or starts_problem(value)
+
+
+def fit_problem(sets: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """Return why one of these sets, where given, has no labels or none that fit `training`."""
+    for name in names:
+        if name in sets:
+            problem = labels_problem(sets[name], name)
             if problem is None and name != "training":
-                problem = compatibility_problem(value["training"], value[name], name)
+                problem = compatibility_problem(sets["training"], sets[name], name)
             if problem:
                 return problem
-    return starts_problem(value)
+    return None
 
 
 def starts_problem(value: Mapping[str, Any]) -> str | None:

@@ -7,9 +7,9 @@ from aiida_nanoclusters.science.recipe import (
     distort,
     entry_of,
     largest_probe,
-    recipe_problem,
     thin,
 )
+from aiida_nanoclusters.science.recipe_checks import recipe_problem
 
 BOND = 2.556
 
@@ -112,15 +112,53 @@ def test_thin_keeps_small_classes_whole() -> None:
         ([{"kind": "atom", "sample": {}, "distort": {}}], None),
         ([{"kind": "atom", "sample": {"pressures": [1.0]}}], "list of temperatures"),
         ([{"kind": "atom"}], None),
+        (["atom"], "entry 0: write it as {kind: ...}"),
+        ([{"kind": "cluster", "sizes": range(10, 12), "structures": 1}], None),
+        ([{"kind": "cluster", "sizes": [13], "structures": 0}], "give `structures`"),
+        ([{"kind": "minima", "sizes": [13], "structures": "3"}], "give `structures`"),
+        ([{"kind": "bulk", "lattices": "fcc", "repeat": 1}], "`lattices` is a list"),
+        ([{"kind": "bulk", "lattices": [], "repeat": 1}], "nothing in it"),
+        ([{"kind": "bulk", "lattices": ["fcc"], "repeat": 0}], "nothing in it"),
+        ([{"kind": "bulk", "lattices": ["fcc"], "repeat": [2, 2]}], "entry 0 (bulk): "),
+        ([{"kind": "motif", "motif": "icosahedron", "sizes": [1]}], "near by are 13, 55"),
+        ([{"kind": "atom", "distort": {"strains": 0.02}}], "`strains` is a list of numbers"),
+        ([{"kind": "atom", "distort": {"strains": ["1e-2"]}}], "`strains` is a list of numbers"),
+        ([{"kind": "atom", "distort": {"copies": 0}}], "`copies` is a whole number"),
+        ([{"kind": "atom", "distort": True}], "`distort` has keys"),
+        ([{"kind": "atom", "sample": {"temperatures": [300]}}], "no motion"),
+        ([{"kind": "bulk", "sample": {"temperatures": [0]}}], "above 0 K"),
+        (
+            [
+                {
+                    "kind": "bulk",
+                    "lattices": ["fcc"],
+                    "repeat": 1,
+                    "sample": {"temperatures": [300], "pressures": None},
+                }
+            ],
+            None,
+        ),
+        (
+            [
+                {
+                    "kind": "bulk",
+                    "lattices": ["fcc"],
+                    "repeat": 1,
+                    "probe": True,
+                    "sample": {"temperatures": [300]},
+                }
+            ],
+            "probes are clusters",
+        ),
         ([{"kind": "cluster", "sizes": 13, "structures": 1}], "numbers of atoms, got 13"),
-        ([{"kind": "cluster", "sizes": [13]}], "entry 0 (cluster) of the recipe"),
+        ([{"kind": "cluster", "sizes": [13]}], "give `structures`"),
         ([{"kind": "cluster", "sizes": [13], "structures": 1, "wobble": [1]}], "wobble"),
         ([{"kind": "cluster", "sizes": [13], "structures": 1}], None),
         (
             [{"kind": "motif", "motif": "icosahedron", "sizes": [100]}],
             "no icosahedron of 100 atoms: give sizes of this family, near by are 13, 55, 147",
         ),
-        ([{"kind": "atom", "sample": {"temperatures": ["0.8Tm"]}}], "a list of numbers"),
+        ([{"kind": "atom", "sample": {"temperatures": ["0.8Tm"]}}], "such as `0.8 Tm`"),
         ([{"kind": "bulk", "lattices": ["fcc", "bct"], "repeat": 1}], "unknown lattice 'bct'"),
         ([{"kind": "bulk", "lattices": ["fcc", "bcc", "hcp", "dhcp"], "repeat": 1}], None),
         (
@@ -132,7 +170,7 @@ def test_thin_keeps_small_classes_whole() -> None:
         ([{"kind": "minima", "sizes": [10], "count": 3}], "unknown ['count']"),
         (
             [{"kind": "minima", "sizes": [10], "probe": True, "sample": {"temperatures": [300]}}],
-            "probe a `cluster` or a `motif`",
+            "probes are clusters: give a `cluster`",
         ),
     ],
 )

@@ -66,6 +66,10 @@ BAD = [
     (("dataset", "--dataset", "{collapsed}", "--level", "x"), "only 0.50 Å apart"),
     (("dataset", "--dataset", "{bare}", "--level", "x"), "frame 0 has no energy"),
     (("dataset", "--dataset", "{bare}", "--atom-energy", "Cu:1"), "write it as Cu=-0.2 (eV)"),
+    (("dataset", "--dataset", "{bare}", "--recipe", "{counted}"), "give either --dataset"),
+    (("dataset", *EAM, "--recipe", "{counted}"), "entry 0 (cluster): give `structures`, how many"),
+    (("dataset", *EAM, "--recipe", "{searched}"), "give `basin_hopping`, the settings of"),
+    (("dataset", *EAM, "--recipe", "{searched}", "--basin-hopping", "x"), "unknown protocol `x`"),
 ]
 
 DRIVER = """
@@ -92,6 +96,8 @@ def answers(laptop, tmp_path_factory) -> dict[tuple[str, ...], tuple[int, str, s
     for name, distance in {"collapsed": 0.5, "bare": 2.4}.items():
         atoms = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, distance]])
         ase.io.write(folder / f"{name}.xyz", atoms, format="extxyz")
+    (folder / "counted.yaml").write_text("- {kind: cluster, sizes: [13]}")
+    (folder / "searched.yaml").write_text("- {kind: minima, sizes: [13]}")
     calls += [arguments for arguments, _ in BAD]
     paths = {f"{{{path.stem}}}": str(path) for path in folder.iterdir()}
     paths |= {name: str(SCRIPTS / f"{name}.py") for name in NAMES}

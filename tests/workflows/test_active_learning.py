@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from aiida_nanoclusters.calculations.active_learning import split_probes, take_labels
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.recipe import recipe_problem
+from aiida_nanoclusters.science.recipe_checks import recipe_problem
 from aiida_nanoclusters.science.selection import largest_forces
 from aiida_nanoclusters.workflows.active_learning import ActiveLearningWorkChain
 from aiida_nanoclusters.workflows.active_learning_inputs import validate_inputs, validate_settings
@@ -143,6 +143,13 @@ def test_a_later_run_goes_on_from_a_round(play) -> None:
         for name, node in left.items():
             builder[name] = node
 
+    # Each round deals its trajectories anew, and keeps away from the frames that judge.
+    steps = [(child.process_label, child.inputs) for child in whole.called]
+    assert len({inputs.seed.value for label, inputs in steps if label == "take_labels"}) == 2
+    for label, inputs in steps:
+        if label == "select_to_label":
+            aside = set(inputs.checked.frames.content_hashes())
+            assert set(whole.inputs.test.frames.content_hashes()) <= aside
     again = play(prepare=go_on, calm_rounds=9)
     for node in (whole, again):
         assert node.outputs.history["reason"] == "budget: 12 labels asked for, 12 obtained"
@@ -293,6 +300,9 @@ def test_inputs_that_do_not_fit(aiida_profile, eam_potential, lmp_code, nequip_c
     message = validate_inputs({**given, "label": by_cp2k}, None)
     assert "new frames would be by `CP2K/GFN1-xTB`" in message
     own = {**given, "label": {"cp2k": {}}}
+    assert "`checks` is labelled by" in validate_inputs(
+        {**own, "checks": labelled([4], level="PBE")}, None
+    )
     assert validate_inputs(own, None) is None
     assert "give both its `state`" in validate_inputs({**own, "state": Dict({})}, None)
     cold = load_protocol("train", "tutorial")
