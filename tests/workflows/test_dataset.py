@@ -201,6 +201,16 @@ def test_minima_need_the_settings_of_a_basin_hopping(aiida_profile) -> None:
     inputs = {"recipe": List([{"kind": "minima", "sizes": [7]}]), "settings": Dict(settings)}
     given = {**inputs, "sampler": {}, "label": {}}
     assert "give `basin_hopping`" in validate_inputs(given, None)
+    crystal = {"kind": "bulk", "lattices": ["fcc"], "repeat": 1}
+    pressed = {**crystal, "sample": {"temperatures": [300], "pressures": [0, 5]}}
+    by_engine = {
+        **inputs,
+        "recipe": List([pressed]),
+        "label": {},
+        "stages": {"engine": Str("cp2k")},
+    }
+    assert "first principles keep the cell" in validate_inputs(by_engine, None)
+    assert validate_inputs({**by_engine, "stages": {}}, None) is None
     wrong = Dict({**settings, "basin_hopping": {"walkers": 2}})
     assert validate_settings(wrong, None).startswith("basin_hopping: ")
     assert "give `sizes`" in validate_recipe(List([{"kind": "minima"}]), None)
