@@ -1,7 +1,7 @@
 """Labels chosen by active learning against as many drawn by chance, round by round.
 
 verdi run benchmarks/active_learning.py --element Cu --potential-file Cu_mishin1.eam.alloy \
-    --seeds 1-3 --picture active_learning.png
+    --seeds 1-6 --picture active_learning.png
 
 All arms begin with the same 190 frames of small clusters and crystals and the same committee,
 explore the same recipe, each with its own committee, and ask for the same number of labels. They
