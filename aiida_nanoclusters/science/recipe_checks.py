@@ -63,10 +63,12 @@ def _part_problem(part: str, given: Any, known: set[str]) -> str | None:
     if unknown := set(given) - known:
         return f"unknown {sorted(unknown)} in {part}, use {sorted(known)}"
     for name, values in given.items():
+        if name == "pressures" and values is None:
+            continue  # as if it were left out: the cell is kept
         if name == "copies":
             if not isinstance(values, Integral) or values < 1:
                 return f"`copies` is a whole number, at least 1, got {values!r}"
-        elif values is not None and not _is_list(values, Real):
+        elif not _is_list(values, Real):
             hint = ", in K or such as `0.8 Tm`" if name == "temperatures" else ""
             return f"`{name}` is a list of numbers{hint}, got {values!r}"
     return None

@@ -12,6 +12,7 @@ from aiida_nanoclusters.science.recipe import (
 from aiida_nanoclusters.science.recipe_checks import recipe_problem
 
 BOND = 2.556
+FCC = {"kind": "bulk", "lattices": ["fcc"], "repeat": 1}
 
 
 def build(entry, index=0):
@@ -116,10 +117,10 @@ def test_thin_keeps_small_classes_whole() -> None:
         ([{"kind": "cluster", "sizes": range(10, 12), "structures": 1}], None),
         ([{"kind": "cluster", "sizes": [13], "structures": 0}], "give `structures`"),
         ([{"kind": "minima", "sizes": [13], "structures": "3"}], "give `structures`"),
-        ([{"kind": "bulk", "lattices": "fcc", "repeat": 1}], "`lattices` is a list"),
-        ([{"kind": "bulk", "lattices": [], "repeat": 1}], "nothing in it"),
-        ([{"kind": "bulk", "lattices": ["fcc"], "repeat": 0}], "nothing in it"),
-        ([{"kind": "bulk", "lattices": ["fcc"], "repeat": [2, 2]}], "entry 0 (bulk): "),
+        ([{**FCC, "lattices": "fcc"}], "`lattices` is a list"),
+        ([{**FCC, "lattices": []}], "nothing in it"),
+        ([{**FCC, "repeat": 0}], "nothing in it"),
+        ([{**FCC, "repeat": [2, 2]}], "entry 0 (bulk): "),
         ([{"kind": "motif", "motif": "icosahedron", "sizes": [1]}], "near by are 13, 55"),
         ([{"kind": "atom", "distort": {"strains": 0.02}}], "`strains` is a list of numbers"),
         ([{"kind": "atom", "distort": {"strains": ["1e-2"]}}], "`strains` is a list of numbers"),
@@ -127,29 +128,9 @@ def test_thin_keeps_small_classes_whole() -> None:
         ([{"kind": "atom", "distort": True}], "`distort` has keys"),
         ([{"kind": "atom", "sample": {"temperatures": [300]}}], "no motion"),
         ([{"kind": "bulk", "sample": {"temperatures": [0]}}], "above 0 K"),
-        (
-            [
-                {
-                    "kind": "bulk",
-                    "lattices": ["fcc"],
-                    "repeat": 1,
-                    "sample": {"temperatures": [300], "pressures": None},
-                }
-            ],
-            None,
-        ),
-        (
-            [
-                {
-                    "kind": "bulk",
-                    "lattices": ["fcc"],
-                    "repeat": 1,
-                    "probe": True,
-                    "sample": {"temperatures": [300]},
-                }
-            ],
-            "probes are clusters",
-        ),
+        ([{"kind": "atom", "distort": {"strains": None}}], "`strains` is a list of numbers"),
+        ([{**FCC, "sample": {"temperatures": [300], "pressures": None}}], None),
+        ([{**FCC, "sample": {"temperatures": [300]}, "probe": True}], "probes are clusters"),
         ([{"kind": "cluster", "sizes": 13, "structures": 1}], "numbers of atoms, got 13"),
         ([{"kind": "cluster", "sizes": [13]}], "give `structures`"),
         ([{"kind": "cluster", "sizes": [13], "structures": 1, "wobble": [1]}], "wobble"),
@@ -159,8 +140,8 @@ def test_thin_keeps_small_classes_whole() -> None:
             "no icosahedron of 100 atoms: give sizes of this family, near by are 13, 55, 147",
         ),
         ([{"kind": "atom", "sample": {"temperatures": ["0.8Tm"]}}], "such as `0.8 Tm`"),
-        ([{"kind": "bulk", "lattices": ["fcc", "bct"], "repeat": 1}], "unknown lattice 'bct'"),
-        ([{"kind": "bulk", "lattices": ["fcc", "bcc", "hcp", "dhcp"], "repeat": 1}], None),
+        ([{**FCC, "lattices": ["fcc", "bct"]}], "unknown lattice 'bct'"),
+        ([{**FCC, "lattices": ["fcc", "bcc", "hcp", "dhcp"]}], None),
         (
             [{"kind": "slab", "facets": [111, 100], "layers": 3, "repeat": 1, "vacuum": 9.0}],
             None,
