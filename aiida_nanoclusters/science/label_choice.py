@@ -214,15 +214,15 @@ class _Greedy:
         learnt: Sequence[Frames],
         aside: Sequence[Frames],
     ) -> None:
-        known = set(_compositions(candidates))
-        rows = [np.flatnonzero([c in known for c in _compositions(f)]) for f in aside]
-        twins = [f.select(own) for f, own in zip(aside, rows, strict=True) if len(own)]
+        count, own = len(candidates), _compositions(candidates)
+        # What is aside matters to candidates of its composition alone: the rest is not described.
+        matters = [np.isin(_compositions(f), own) for f in aside]
+        twins = [f.select(rows) for f, rows in zip(aside, matters, strict=True) if rows.any()]
         parts = [f.without_labels() for f in (candidates, *learnt, *twins)]
         everything = Frames.concatenate(parts)  # vectors of other elements are others
         vectors = describe_frames(everything, bond_length(everything.elements))
-        count = len(candidates)
-        compositions = np.array(_compositions(everything))
-        self.vectors, self.compositions = vectors[:count], compositions[:count]
+        compositions = [*own, *(c for f in parts[1:] for c in _compositions(f))]
+        self.vectors, self.compositions = vectors[:count], np.array(own)
         self.deviations = np.nan_to_num(deviations, nan=np.inf)
         self.limits = tolerance / np.sqrt(candidates.sizes)
         self.free = np.ones(count, dtype=bool)
