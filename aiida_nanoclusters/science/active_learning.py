@@ -195,8 +195,10 @@ class ActiveLearning:
 
     @property
     def last_selection(self) -> str:
-        """What came of the last selection, in a sentence."""
-        last = next(e for e in reversed(self._now["history"]) if e["action"] == SELECT)
+        """What came of the last selection, in a sentence; empty before the first."""
+        last = next((e for e in reversed(self._now["history"]) if e["action"] == SELECT), None)
+        if last is None:
+            return ""
         share = "unknown" if last["share"] is None else f"{100 * last['share']:.3g} %"
         whose = f"probes of {last['probe']} atoms" if last["probe"] else "frames"
         return f"round {last['round']}: {whose} in doubt {share}, {last['selected']} to label"

@@ -104,6 +104,7 @@ def test_a_largest_probe_that_is_missing_is_not_replaced():
         return found
 
     search = loop(max_rounds=3)
+    assert search.last_selection == ""
     drive(search, answers)
     assert search.reason == "rounds: all 3 are done"
     judged = [entry for entry in search.history if entry["action"] == "select"]
