@@ -1,15 +1,15 @@
-"""Labels chosen by active learning against as many drawn by chance, round by round.
+"""Labels chosen by active learning against as many drawn at random, round by round.
 
 verdi run benchmarks/active_learning.py --element Cu --potential-file Cu_mishin1.eam.alloy \
     --seeds 1-6 --picture active_learning.png
 
 All arms begin with the same 190 frames of small clusters and crystals and the same committee,
-explore the same recipe, each with its own committee, and ask for the same number of labels. They
-differ in what is labelled: of the frames in doubt those that stand for the others (``chosen``), the
-farthest points or as many by chance, or by chance of all candidates. Labels with a force above
-40 eV/Å are paid for but not learnt. The errors are those on clusters of 55, 147 and 309 atoms from
-molecular dynamics by the reference, none of which is ever learnt. The profile's caching spares an
-arm what it has in common with the one before.
+explore the same recipe, each with its own committee, and request the same number of labels. They
+differ in the frames that are labelled: of the uncertain ones those that represent the others
+(``chosen``), the farthest points or a random sample, or a random sample of all candidates. Labels
+with a force above 40 eV/Å are computed but not learnt. The errors are those on clusters of 55, 147
+and 309 atoms from molecular dynamics by the reference, none of which is ever learnt. The profile's
+caching reuses what an arm has in common with the one before.
 """
 
 import hashlib
@@ -20,15 +20,16 @@ import click
 from aiida.engine import run_get_node, submit
 from aiida.orm import Int, QueryBuilder, WorkChainNode, load_node
 
-from aiida_nanoclusters.cli import launch as cli
-from aiida_nanoclusters.cli.job_options import options_of
+from aiida_nanoclusters.cli.launch import options as cli
+from aiida_nanoclusters.cli.launch.resources import options_of
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element as element_data
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.starts import starting_clusters
-from aiida_nanoclusters.workflows.active_learning import ActiveLearningWorkChain
-from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
-from aiida_nanoclusters.workflows.stages import StagesWorkChain
+from aiida_nanoclusters.science.structures.starts import starting_clusters
+from aiida_nanoclusters.workflows.learning.active_learning import ActiveLearningWorkChain
+from aiida_nanoclusters.workflows.learning.dataset import DatasetWorkChain
+from aiida_nanoclusters.workflows.parts.codes import JobCodes
+from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
 
 START = [
     {"kind": "atom"},
@@ -49,10 +50,10 @@ EXPLORED = [
      "sample": {"temperatures": CRYSTALS, "pressures": [0, 5]}},
     {"kind": "slab", "facets": [111, 100, 110], "layers": 4, "repeat": 2, "vacuum": 12.0,
      "sample": {"temperatures": CRYSTALS}},
-    {"kind": "motif", "motif": "icosahedron", "sizes": [147], "probe": True,
+    {"kind": "motif", "motif": "icosahedron", "sizes": [147], "convergence_test": True,
      "sample": {"temperatures": [300, 1200]}},
 ]  # fmt: skip
-UNSEEN = (55, 147, 309)
+EXTRAPOLATION = (55, 147, 309)
 HOLD = {"kind": "hold", "timestep": 0.004}
 #: A model of half of the tutorial's features learns in a minute; forces are compared, so
 #: energies are not aligned.
@@ -61,12 +62,12 @@ LEARNT = {
               "allegro_mlp_width": 16},
     "alignment": None,
 }  # fmt: skip
-#: What is labelled: the choice tells the first three apart, the thresholds the last two.
+#: How frames are chosen: the first three among candidates, the last among all frames.
 ARMS = {
     "chosen": {},
     "farthest": {"by": "farthest"},
-    "chance in doubt": {"by": "chance"},
-    "by chance": {"by": "chance", "wanted": ["good", "decent", "poor"]},
+    "random uncertain": {"by": "random"},
+    "random": {"by": "random", "classes": ["accurate", "candidate", "failed"]},
 }
 
 
@@ -85,10 +86,10 @@ def first_labels(code, element, reference, options):
     return {name: node.outputs[name] for name in ("training", "validation", "test")}
 
 
-def unseen_clusters(code, element, reference, options):
+def large_clusters(code, element, reference, options):
     """Frames of large clusters, solid and molten, labelled by the reference."""
     distance = element_data(element).nearest_neighbour
-    starts = [a for n in UNSEEN for a in starting_clusters(element, n, distance, n, 2)]
+    starts = [a for n in EXTRAPOLATION for a in starting_clusters(element, n, distance, n, 2)]
     stages = [{**HOLD, "temperature": t, "duration": 2.0, "sample_every": 1.0} for t in CLUSTERS]
     node = run_get_node(
         StagesWorkChain.get_builder_for_potential(
@@ -107,30 +108,35 @@ def unseen_clusters(code, element, reference, options):
 @click.option("--members", default=3, show_default=True)
 @click.option("--epochs", default=60, show_default=True, help="Of the first committee.")
 @click.option("--warm-epochs", default=40, show_default=True, help="Of every later one.")
-@click.option("--low", default=0.1, show_default=True, help="eV/Å; below, frames are good.")
-@click.option("--high", default=1.0, show_default=True, help="eV/Å; above, frames are poor.")
+@click.option(
+    "--accurate-below", default=0.1, show_default=True, help="Force deviation (eV/Å), see `run`."
+)
+@click.option(
+    "--failed-above", default=1.0, show_default=True, help="Force deviation (eV/Å), see `run`."
+)
 @click.option(
     "--arm",
     "arms",
     multiple=True,
     type=click.Choice(list(ARMS)),
-    default=("chosen", "chance in doubt", "by chance"),
+    default=("chosen", "random uncertain", "random"),
     show_default=True,
 )
 @click.option("--at-once", default=2, show_default=True, help="Loops that run at once.")
 @click.option("--picture", default="active_learning.png", show_default=True)
 @cli.lammps_option
 @cli.nequip_option
-def main(element, potentials, potential_file, kind, level, seeds, rounds, per_round, members,
-         epochs, warm_epochs, low, high, arms, at_once, picture, lammps, nequip):  # fmt: skip
-    (reference,) = cli.get_potentials(potentials, potential_file, kind, level).values()
+def main(element, potential, seeds, rounds, per_round, members, epochs, warm_epochs,
+         accurate_below, failed_above, arms, at_once, picture, lammps, nequip):  # fmt: skip
+    reference = potential.one()
     lammps, nequip = cli.get_code(lammps), cli.get_code(nequip)
     options = options_of(lammps)
+    codes = JobCodes(lammps, nequip, options, options_of(nequip), max(1, 2 // at_once))
     # One arm after the other: at the same time both would compute what they have in common.
     order = [(arm, seed) for arm in arms for seed in cli.parse_sizes(seeds)]
     loop = {
         **{"budget": rounds * per_round, "per_round": per_round, "max_rounds": rounds},
-        **{"members": members, "low": low, "high": high},
+        **{"members": members, "accurate_below": accurate_below, "failed_above": failed_above},
     }
     sampling = [{**HOLD, "temperature": 300, "duration": 2.0, "sample_every": 0.2}]
     overrides = {
@@ -142,31 +148,30 @@ def main(element, potentials, potential_file, kind, level, seeds, rounds, per_ro
             "settings": {"total": 2000, "sample_stages": sampling},
         },
     }
-    given = [element, reference.level_of_theory, START, UNSEEN, CLUSTERS, overrides]
+    given = [element, reference.level_of_theory, START, EXTRAPOLATION, CLUSTERS, overrides]
     running = {key: pk for key in order if (pk := known(given, *key)) is not None}
-    if running:  # killed, the benchmark goes on
+    if running:  # a benchmark that was killed continues
         earlier = load_node(min(running.values())).inputs
         sets = {name: earlier[name] for name in cli.SETS}
-        unseen = earlier.unseen
+        extrapolation = earlier.extrapolation
     else:
         sets = first_labels(lammps, element, reference, options)
-        unseen = unseen_clusters(lammps, element, reference, options)
-    print({name: len(frames) for name, frames in {**sets, "unseen": unseen}.items()}, flush=True)
+        extrapolation = large_clusters(lammps, element, reference, options)
+    print(
+        {name: len(frames) for name, frames in {**sets, "extrapolation": extrapolation}.items()},
+        flush=True,
+    )
 
     def build(seed, arm):
         builder = ActiveLearningWorkChain.get_builder_from_protocol(
-            lammps,
-            nequip,
+            codes,
             element,
             **sets,
             reference=reference,
             protocol="tutorial",
             overrides={**overrides, "settings": {"loop": loop, "choice": ARMS[arm]}},
-            lammps_options=options,
-            nequip_options=options_of(nequip),
-            max_concurrent=max(1, 2 // at_once),
         )
-        builder.seed, builder.unseen = Int(seed), unseen
+        builder.seed, builder.extrapolation = Int(seed), extrapolation
         builder.metadata.label = name_of(given, arm, seed)
         return builder
 
@@ -207,9 +212,9 @@ def known(given, arm, seed):
 
 
 def curve(history, size=None, quantity="forces_rmse"):
-    """Labels and error on unseen clusters after each round."""
+    """Labels and error on the extrapolation set after each round."""
     rows = [row for row in history["rows"] if "errors" in row]
-    found = [row["errors"]["unseen"] for row in rows]
+    found = [row["errors"]["extrapolation"] for row in rows]
     values = [f["overall"] if size is None else f["by_size"][str(size)] for f in found]
     return [row["labels"] for row in rows], [value[quantity] for value in values]
 
@@ -231,13 +236,13 @@ def compare(done):
         key: node.outputs.history for key, node in done.items() if "history" in node.outputs
     }
     for quantity, unit in (("forces_rmse", "meV/Å"), ("energy_rmse", "meV/atom")):
-        for size in (None, *UNSEEN):
+        for size in (None, *EXTRAPOLATION):
             print(f"{'all sizes' if size is None else size}, {unit}")
             for count, arms in sorted(by_labels(histories, size, quantity).items()):
-                told = [
+                texts = [
                     summary(arm, errors, arms.get("chosen", {})) for arm, errors in arms.items()
                 ]
-                print(f"  {count:4} labels: {'; '.join(told)}")
+                print(f"  {count:4} labels: {'; '.join(texts)}")
 
 
 def by_labels(histories, size, quantity):
@@ -264,9 +269,9 @@ def draw(done, picture):
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, len(UNSEEN), figsize=(10, 3.4), sharey=True)
+    figure, axes = plt.subplots(1, len(EXTRAPOLATION), figsize=(10, 3.4), sharey=True)
     colours = dict(zip(ARMS, ("#1f6fb4", "#8e6bb4", "#6b8e23", "#c1443c"), strict=True))
-    for axis, size in zip(axes, UNSEEN, strict=True):
+    for axis, size in zip(axes, EXTRAPOLATION, strict=True):
         for arm, colour in colours.items():
             own = [node for (name, _), node in done.items() if name == arm]
             curves = [curve(n.outputs.history, size) for n in own if "history" in n.outputs]
@@ -274,13 +279,13 @@ def draw(done, picture):
                 continue
             for labels, errors in curves:
                 axis.plot(labels, errors, ".-", color=colour, alpha=0.4, lw=1)
-            # A loop that finds fewer frames in doubt asks for fewer labels.
+            # A loop that finds fewer uncertain frames requests fewer labels.
             shared = sorted(set.intersection(*(set(labels) for labels, _ in curves)))
             mean = [np.mean([e[n.index(count)] for n, e in curves]) for count in shared]
             axis.plot(shared, mean, "o-", color=colour, lw=2, label=arm)
         axis.set_title(f"{size} atoms")
         axis.set_xlabel("labels added")
-    axes[0].set_ylabel("force error, unseen clusters (meV/Å)")
+    axes[0].set_ylabel("force error, extrapolation set (meV/Å)")
     axes[0].set_ylim(bottom=0)
     axes[-1].legend(frameon=False)
     figure.tight_layout()

@@ -4,7 +4,7 @@ python -m benchmarks.basin_hopping --sizes 13,19,23 --runs 3
 python -m benchmarks.basin_hopping --potential sutton-chen --known sutton_chen_cu_9_6.csv
 
 Both start from the same random drops, relax with the same minimiser and stop at the minimum or
-after the same number of relaxations; the shakes of ASE keep the length ours begin with.
+after the same number of relaxations; the random displacements of ASE keep their first length.
 """
 
 import time
@@ -16,8 +16,8 @@ import numpy as np
 from ase.optimize.basin import BasinHopping as AseBasinHopping
 from ase.units import kB
 
-from aiida_nanoclusters.cli.launch import parse_sizes
-from aiida_nanoclusters.science.basin_hopping import MOVES, BasinHopping
+from aiida_nanoclusters.cli.launch.options import parse_sizes
+from aiida_nanoclusters.science.sampling.basin_hopping import MOVES, BasinHopping
 from tests.cluster_potentials import EPSILON, LJ_MINIMA, LennardJones, SuttonChen, relaxed
 
 STEP = 0.35  # bond lengths

@@ -10,15 +10,15 @@ import numpy as np
 from aiida.engine import run_get_node
 from aiida.orm import CalcJobNode, List, load_code
 
-from aiida_nanoclusters.cli.job_options import options_of
-from aiida_nanoclusters.cli.launch import get_potential
+from aiida_nanoclusters.cli.launch.options import get_potential
+from aiida_nanoclusters.cli.launch.resources import options_of
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.clusters import motif_family
-from aiida_nanoclusters.science.crossing import find_crossing
-from aiida_nanoclusters.science.energy_fit import fit_families
-from aiida_nanoclusters.workflows.crossover import CrossoverWorkChain
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.science.stability.crossing import find_crossing
+from aiida_nanoclusters.science.stability.expansion import fit_families
+from aiida_nanoclusters.science.structures.motifs import motif_family
+from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.stability.crossover import CrossoverWorkChain
 
 FAMILIES = ["icosahedron", "truncated octahedron"]
 

@@ -18,10 +18,10 @@ from aiida.engine import run_get_node
 from aiida.orm import Bool, CalcJobNode, Int, load_code
 from ase import Atoms
 
-from aiida_nanoclusters.cli.job_options import options_of
+from aiida_nanoclusters.cli.launch.resources import options_of
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.formats.cp2k_output import read_forces
-from aiida_nanoclusters.workflows.label import LabelWorkChain
+from aiida_nanoclusters.formats.cp2k.output import read_forces
+from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
 
 LENGTHS = (2.18, 2.22, 2.26)  # Å
 

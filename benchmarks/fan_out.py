@@ -3,9 +3,9 @@
 verdi run benchmarks/fan_out.py --lammps lammps@cluster --sizes 200 --workers 1 --workers 2
 python -m benchmarks.fan_out --services --sizes 200 --workers 1 --workers 2
 
-Every size is relaxed and moved for ten steps by an EAM potential, so that next to all that is
-measured is the workflow. Each scan begins with a fresh daemon: the profile's own is stopped, and
-started again afterwards with as many workers as it had. With `--services` PostgreSQL, RabbitMQ,
+Every size is relaxed and moved for ten steps by an EAM potential, so that nearly all of the time
+measured is that of the workflow. Each scan begins with a fresh daemon: the profile's own is stopped
+and started again afterwards with as many workers as it had. With `--services` PostgreSQL, RabbitMQ,
 Slurm and SSH are started for this run alone by the servers of tests/services, and a profile as
 profiles/slurm-cpu makes it.
 """
@@ -26,10 +26,10 @@ from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.processes.control import kill_processes
 from aiida.orm import CalcJobNode, Dict, Int, ProcessNode, QueryBuilder, WorkChainNode, load_code
 
-from aiida_nanoclusters.cli.job_options import options_of
-from aiida_nanoclusters.cli.launch import get_potential
-from aiida_nanoclusters.cli.stages import TERMINATED
-from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain
+from aiida_nanoclusters.cli.launch.options import get_potential
+from aiida_nanoclusters.cli.launch.resources import options_of
+from aiida_nanoclusters.cli.progress.counts import TERMINATED
+from aiida_nanoclusters.workflows.stability.size_scan import SizeScanWorkChain
 
 RELAX = [{"kind": "relax", "force_tolerance": 0.05}]
 HOLD = [{"kind": "hold", "temperature": 300, "duration": 0.02, "timestep": 0.002}]

@@ -4,7 +4,7 @@ verdi run benchmarks/label_cp2k.py --single 10
 
 60 frames of copper (clusters of 2 to 55 atoms, crystals, slabs) by GFN1-xTB on `cp2k@localhost`
 (`aiida-nanoclusters setup profiles/laptop-cp2k`). One by one only some of them are labelled, the
-smallest, whose own time matters least; what CP2K itself took is told apart.
+smallest, whose own time is short; the time of CP2K itself is reported separately.
 """
 
 import time
@@ -16,10 +16,10 @@ from aiida.orm import Bool, CalcJobNode, Int, load_code
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from aiida_nanoclusters.cli.job_options import options_of
+from aiida_nanoclusters.cli.launch.resources import options_of
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.starts import starting_clusters
-from aiida_nanoclusters.workflows.label import LabelWorkChain
+from aiida_nanoclusters.science.structures.starts import starting_clusters
+from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
 
 
 def mixed_frames(seed: int) -> list[Atoms]:

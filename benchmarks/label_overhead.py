@@ -1,14 +1,19 @@
 """What the workflow costs per labelled frame, against one process for each frame.
 
 verdi run benchmarks/label_overhead.py --frames 1000 --single 5
+verdi run benchmarks/label_overhead.py --frames 500 --single 5 --calculator sevennet
 
 Both sides are submitted to the daemon on the code `lammps@localhost` (`aiida-nanoclusters setup`
 makes it), which looks at running jobs as often as the profile says. The time LAMMPS itself takes
-is subtracted, so that what is left is the workflow's.
+is subtracted, so that what is left is the workflow's. With a calculator the labels per second are
+given as well, beside those of a plain script that is started for each frame.
 """
 
+import subprocess
+import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import numpy as np
@@ -16,10 +21,12 @@ from aiida.engine import submit
 from aiida.orm import CalcJobNode, Int, load_code
 from ase import Atoms
 
-from aiida_nanoclusters.cli.job_options import options_of
-from aiida_nanoclusters.cli.launch import get_potential
+from aiida_nanoclusters.cli.launch.nodes import CalculatorChoice, get_calculator
+from aiida_nanoclusters.cli.launch.options import get_potential
+from aiida_nanoclusters.cli.launch.resources import options_of
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.workflows.label import LabelWorkChain
+from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
 
 
 def make_frames(count: int, seed: int) -> FramesData:
@@ -30,10 +37,11 @@ def make_frames(count: int, seed: int) -> FramesData:
     )
 
 
-def label(frames: FramesData, batch_size: int) -> tuple[float, float, int]:
+def label(
+    frames: FramesData, batch_size: int, potential: PotentialData
+) -> tuple[float, float, int]:
     """Seconds in all, seconds from submission to end of the LAMMPS runs, number of jobs."""
     code = load_code("lammps@localhost")
-    potential = get_potential("Cu_mishin1.eam.alloy", "eam/alloy", None)
     builder = LabelWorkChain.get_builder_for_potential(code, frames, potential, options_of(code))
     builder.batch_size = Int(batch_size)
     start = time.perf_counter()
@@ -52,14 +60,41 @@ def label(frames: FramesData, batch_size: int) -> tuple[float, float, int]:
     return seconds, lammps, len(jobs)
 
 
+SCRIPT = """
+import sys
+from ase.io import read
+from aiida_nanoclusters.formats.calculators.calculator_server import evaluate, make_calculator
+atoms = read(sys.argv[1])
+atoms.calc = make_calculator({described!r})
+evaluate(atoms)
+"""
+
+
+def script_for_each(frames: FramesData, potential: PotentialData) -> float:
+    """Seconds of a process for each frame, one after the other."""
+    script = SCRIPT.format(described=potential.calculator_description)
+    start = time.perf_counter()
+    with TemporaryDirectory() as folder:
+        for atoms in frames.frames:
+            path = Path(folder) / "frame.extxyz"
+            atoms.write(path)
+            subprocess.run([sys.executable, "-W", "ignore", "-c", script, str(path)], check=True)
+    return time.perf_counter() - start
+
+
 @click.command()
 @click.option("--frames", default=1000, show_default=True)
 @click.option("--single", default=5, show_default=True, help="Frames labelled one by one.")
-def main(frames: int, single: int) -> None:
+@click.option("--calculator", help="Name or import path. Default: Mishin's copper by LAMMPS.")
+def main(frames: int, single: int, calculator: str | None) -> None:
     """Time both."""
     seed = int(time.time())  # frames no cache has seen
-    many = label(make_frames(frames, seed), frames)
-    few = label(make_frames(single, seed + 1), 1)
+    if calculator:
+        potential = get_calculator(CalculatorChoice.of(calculator, elements="Cu"), None)
+    else:
+        potential = get_potential("Cu_mishin1.eam.alloy", "eam/alloy", None)
+    many = label(make_frames(frames, seed), frames, potential)
+    few = label(make_frames(single, seed + 1), 1, potential)
     for name, count, (seconds, lammps, jobs) in (
         ("one job", frames, many),
         ("a job each", single, few),
@@ -71,6 +106,14 @@ def main(frames: int, single: int) -> None:
         )
     ratio = (few[0] - few[1]) / single / ((many[0] - many[1]) / frames)
     print(f"ratio {ratio:.0f}")
+    if calculator:
+        plain = script_for_each(make_frames(single, seed + 2), potential)
+        for name, count, seconds in (
+            ("one job", frames, many[0]),
+            ("a job each", single, few[0]),
+            ("a script each", single, plain),
+        ):
+            print(f"{name:14} {count / seconds:8.3f} labels/s")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 
 from aiida_nanoclusters.lammps_plugin.build import build, plugin_environment
-from tests.allegro_model import make_compiled, make_package
+from tests.allegro_recipe import make_compiled, make_package
 
 SIZES = [13, 55, 147, 561, 2057, 5083]
 MEMORY_SIZE = 17885

@@ -124,8 +124,8 @@ class Filler:
             self.link(train, members[name], "return", f"potentials__{name}")
             rows = {"energy_rmse": self.random.uniform(1, 50), "forces_rmse": 40.0}
             errors[name] = {"overall": rows}
-        told = self.node("data.core.dict.Dict.", {"sets": {"test": {"members": errors}}})
-        self.link(train, told, "return", "errors")
+        returned = self.node("data.core.dict.Dict.", {"sets": {"test": {"members": errors}}})
+        self.link(train, returned, "return", "errors")
         search = self.process(chain, "crossover", "CrossoverWorkChain")
         symbol = self.node("data.core.str.Str.", {"value": element})
         self.link(symbol, search, "input_work", "element")
@@ -266,7 +266,7 @@ def lowest(formula: str, level: str) -> list[str]:
     from aiida_nanoclusters.queries import structures
 
     rows = sorted(structures._rows(formula, level, None))
-    return [load_node(pk).uuid for _, pk, _ in rows[:1]]
+    return [load_node(row[2]).uuid for row in rows[:1]]
 
 
 def questions(labels: str) -> list[tuple[str, Callable[[], Any], Callable[[], Any]]]:

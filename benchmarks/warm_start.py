@@ -22,14 +22,14 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.langevin import Langevin
 
-from aiida_nanoclusters.formats import nequip_start
 from aiida_nanoclusters.formats.extxyz import write_extxyz
-from aiida_nanoclusters.formats.nequip import config_yaml, read_metrics, render_config
-from aiida_nanoclusters.formats.nequip_model import read_package_model
-from aiida_nanoclusters.formats.nequip_warm import START_PACKAGE, START_SCRIPT, start_from
-from aiida_nanoclusters.science.clusters import motif_family
+from aiida_nanoclusters.formats.nequip import nequip_start
+from aiida_nanoclusters.formats.nequip.config import config_yaml, read_metrics, render_config
+from aiida_nanoclusters.formats.nequip.model import read_package_model
+from aiida_nanoclusters.formats.nequip.warm_start import START_PACKAGE, START_SCRIPT, start_from
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.science.structures.motifs import motif_family
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
 DISTANCE = 2.556  # Å, between neighbours in copper
 SHELLS = {

@@ -1,4 +1,5 @@
 import sqlite3
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,24 @@ from sqlalchemy import Engine, event
 pytest_plugins = [
     "aiida.tools.pytest_fixtures",
     "tests.allegro_model",
+    "tests.labellings",
     "tests.laptop",
+    "tests.other_packages",
     "tests.services.fixtures",
     "tests.tiny_package",
 ]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, begin with the files that take longest.
+
+    A file goes to one process. One with a whole study, begun last, would be waited for alone.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    size = Counter(item.path for item in items)
+    items.sort(key=lambda item: (-slow[item.path], -size[item.path], str(item.path)))
 
 
 @event.listens_for(Engine, "connect")
@@ -55,13 +70,15 @@ def localhost(aiida_localhost):
 
 @pytest.fixture
 def code_on(localhost):
-    """Factory of stored codes on localhost."""
+    """Factory of stored codes on localhost, which may run as those of `setup` do."""
     import sys
 
     from aiida.orm import InstalledCode
 
+    from aiida_nanoclusters.data.trust import trust
+
     def make(label: str, executable: str, prepend: str = ""):
-        return InstalledCode(
+        code = InstalledCode(
             label=label,
             computer=localhost,
             filepath_executable=executable,
@@ -69,6 +86,8 @@ def code_on(localhost):
             prepend_text=prepend,
             with_mpi=False,
         ).store()
+        trust(code)
+        return code
 
     make.python = sys.executable
     return make

@@ -1,4 +1,4 @@
-"""A package of the model that `tests.calculations.test_train.tiny` describes, trained for real."""
+"""A package of the model of `tests/calculations/learning/test_train.py`, trained for real."""
 
 import hashlib
 import inspect
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiida_nanoclusters.formats.extxyz import write_extxyz
-from aiida_nanoclusters.formats.nequip import BEST_CHECKPOINT, config_yaml, render_config
+from aiida_nanoclusters.formats.nequip.config import BEST_CHECKPOINT, config_yaml, render_config
 from aiida_nanoclusters.science.frames import Frames
 from tests.allegro_model import (
     cache_folder,
@@ -16,7 +16,7 @@ from tests.allegro_model import (
     run_tool,
     training_frames,
 )
-from tests.calculations.test_train import tiny
+from tests.calculations.learning.test_train import tiny
 
 
 def make_tiny_package(folder: Path) -> Path:
@@ -55,5 +55,9 @@ def tiny_potential(aiida_profile, tiny_package):
 
     zero = isolated_atom_energies(["Cu"])
     return PotentialData.from_file(
-        tiny_package, "allegro", level_of_theory="EMT", atom_energies=zero
+        tiny_package,
+        "allegro",
+        level_of_theory="EMT",
+        atom_energies=zero,
+        training_set="5f0f6c52-5bbd-4c3c-a2cc-6b0cf2a7b0e1",
     ).store()

@@ -1,7 +1,4 @@
-"""Does a recorded run come out the same again?
-
-verdi run workchains/reproduce.py UUID --code lammps@hpc=lammps@localhost
-"""
+"""The command `aiida-nanoclusters reproduce`, for `verdi run`."""
 
 from aiida_nanoclusters.cli.reproduce.command import reproduce
 

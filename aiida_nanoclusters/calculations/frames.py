@@ -1,22 +1,21 @@
-"""What is done with sets of frames: each a calcfunction, so that provenance never breaks."""
+"""Calculation functions on sets of frames."""
 
 from __future__ import annotations
 
 from aiida.engine import calcfunction
-from aiida.orm import Dict, Int, List, SinglefileData, Str
+from aiida.orm import Dict, List, SinglefileData, Str
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.extxyz import read_extxyz
-from aiida_nanoclusters.science import selection
-from aiida_nanoclusters.science.checks import check_frames
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.sanity import check_frames
 
 
 @calcfunction
 def import_frames(
     file: SinglefileData, level_of_theory: Str, atom_energies: Dict | None = None
 ) -> FramesData:
-    """Read frames from a file; isolated-atom energies (eV) are taken from the file if not given."""
+    """Read frames from a file; isolated-atom energies (eV) that are not given are read from it."""
     with file.as_path() as path:
         frames = read_extxyz(
             path,
@@ -28,14 +27,8 @@ def import_frames(
 
 
 @calcfunction
-def filter_frames(frames: FramesData, conditions: Dict) -> FramesData:
-    """Keep the frames that meet `conditions`, the arguments of `selection.filter_frames`."""
-    return FramesData(selection.filter_frames(frames.frames, **conditions.get_dict()))
-
-
-@calcfunction
 def select_frames(frames: FramesData, indices: List) -> FramesData:
-    """Keep the frames of these indices, in this order."""
+    """Return the frames of these indices, in this order."""
     return FramesData(frames.frames.select(indices.get_list()))
 
 
@@ -43,10 +36,3 @@ def select_frames(frames: FramesData, indices: List) -> FramesData:
 def concatenate_frames(**parts: FramesData) -> FramesData:
     """Join sets in the order of their keys."""
     return FramesData(Frames.concatenate([parts[key].frames for key in sorted(parts)]))
-
-
-@calcfunction
-def split_frames(frames: FramesData, fractions: List, seed: Int) -> dict[str, FramesData]:
-    """Split by trajectory, kind and size into `part_0`, `part_1`, ..."""
-    parts = selection.split_frames(frames.frames, fractions.get_list(), seed.value)
-    return {f"part_{i}": FramesData(part) for i, part in enumerate(parts)}

@@ -1,4 +1,4 @@
-"""What ties the parts of a study together."""
+"""Steps of a study between its parts."""
 
 from __future__ import annotations
 
@@ -6,40 +6,42 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict, Float, Str
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.science.elements import element as element_data
-from aiida_nanoclusters.science.starts import starting_clusters
+from aiida_nanoclusters.science.stability.settings import ComparedSizes
+from aiida_nanoclusters.science.structures.motifs import motif_family
+from aiida_nanoclusters.science.structures.starts import starting_clusters
 
 
 @calcfunction
-def build_probes(element: Str, probes: Dict) -> dict[str, FramesData]:
-    """Build clusters no potential was trained on, by which potential and reference are compared.
+def build_compared_clusters(element: Str, sizes: Dict) -> dict[str, FramesData]:
+    """Build clusters at which the committee is compared with the reference potential.
 
     Parameters
     ----------
     element
         Chemical symbol.
-    probes
-        ``motifs``: sizes of closed shells by motif. ``unseen``: sizes of compact clusters.
+    sizes
+        As of :class:`.science.stability.settings.ComparedSizes`.
 
     Returns
     -------
     dict
-        ``motifs`` and ``unseen``; a key is missing where no sizes are given.
+        ``motifs`` and ``extrapolation``; a key is missing where no sizes are given.
     """
     symbol = element.value
+    given = ComparedSizes.from_values(**sizes.get_dict())
     distance = element_data(symbol).nearest_neighbour
     groups: dict[str, list] = {}
-    for motif, sizes in probes["motifs"].items():
-        for size in sizes:
+    for motif, motif_sizes in given.motifs.items():
+        for size in motif_sizes:
             (member,) = motif_family(motif, size, size, shape="regular")
             atoms = member.build(symbol, distance)
             atoms.info.update(config_type=motif, parent=f"{motif} {size}")
             groups.setdefault("motifs", []).append(atoms)
-    for size in probes["unseen"]:
+    for size in given.extrapolation:
         (atoms,) = starting_clusters(symbol, size, distance, size, 1)
-        atoms.info.update(config_type="unseen size", parent=f"unseen {size}")
-        groups.setdefault("unseen", []).append(atoms)
+        atoms.info.update(config_type="extrapolation", parent=f"extrapolation {size}")
+        groups.setdefault("extrapolation", []).append(atoms)
     return {name: FramesData(images) for name, images in groups.items()}
 
 
@@ -48,7 +50,7 @@ def motif_systematic(errors: Dict) -> Float:
     """Root mean square over the committee of the motif-difference error, meV/atom.
 
     It enters the interval of the crossover as the standard deviation of a shift common to all
-    sizes: how far the difference between icosahedra and octahedra is known to be off.
+    sizes, the systematic error of the energy difference between icosahedra and octahedra.
     """
     members = errors["motif_difference"]["members"].values()
     values = [member["difference"] for member in members]

@@ -1,4 +1,4 @@
-"""What AiiDA's archives print of themselves, kept from the terminal."""
+"""Suppression of the messages that AiiDA prints about archives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_archives() -> Iterator[None]:
-    """Let AiiDA tell only warnings while it writes, migrates or reads an archive."""
+    """Show only AiiDA's warnings while it writes, migrates or reads an archive."""
     loggers = [logging.getLogger(f"aiida.{name}") for name in ("export", "migrate", "storage")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

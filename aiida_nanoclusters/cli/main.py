@@ -5,33 +5,34 @@ from __future__ import annotations
 import click
 
 from aiida_nanoclusters import __version__
-from aiida_nanoclusters.cli.analyse import analyse
-from aiida_nanoclusters.cli.doctor import doctor
-from aiida_nanoclusters.cli.explain import explain
-from aiida_nanoclusters.cli.find import find
-from aiida_nanoclusters.cli.imports.archive import import_command, trust_command
-from aiida_nanoclusters.cli.imports.labels import import_labels
+from aiida_nanoclusters.cli.find.analyse import analyse
+from aiida_nanoclusters.cli.find.explain import explain
+from aiida_nanoclusters.cli.find.find import find
+from aiida_nanoclusters.cli.imports.command import import_command, trust_command
+from aiida_nanoclusters.cli.imports.labels_command import import_labels
+from aiida_nanoclusters.cli.machine.doctor import doctor
+from aiida_nanoclusters.cli.machine.setup import setup
+from aiida_nanoclusters.cli.progress.status import status
 from aiida_nanoclusters.cli.publish.command import publish
 from aiida_nanoclusters.cli.report.command import report
 from aiida_nanoclusters.cli.reproduce.command import reproduce
-from aiida_nanoclusters.cli.setup import setup
-from aiida_nanoclusters.cli.status import status
-from aiida_nanoclusters.cli.terminal import prepare_environment
+from aiida_nanoclusters.cli.run.command import run
+from aiida_nanoclusters.cli.terminal import Commands, prepare_environment
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="aiida-nanoclusters")
 def cli() -> None:
     """Find which cluster sizes are magic, and at what size a cluster becomes a crystal.
 
-    Begin with `setup`; `doctor` says what is wrong and how to mend it; `status` says how far a
-    study is.
+    Begin with `setup`; `doctor` says what is wrong and how to mend it; `run study` launches a
+    study; `status` shows its progress and `report` its results.
     """
     prepare_environment()
 
 
 commands = (
-    *(setup, doctor, status, report),
+    *(setup, doctor, run, status, report),
     *(find, explain, reproduce, analyse),
     *(publish, import_command, trust_command, import_labels),
 )

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiida.common.exceptions import ValidationError
-from aiida.orm import Data
 from ase import Atoms
 
+from aiida_nanoclusters.data.level import LevelData
 from aiida_nanoclusters.formats.frames_file import FILENAME, read_frames, write_frames
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.lowest import lowest_energies
+from aiida_nanoclusters.science.recognition.lowest import lowest_energies
 
 
-class FramesData(Data):
+class FramesData(LevelData):
     """Configurations of any mix of sizes and compositions; one node for 1 or for 100,000.
 
     The attributes can be queried: ``n_frames``, ``n_atoms``, ``n_labelled``, ``sizes``,
@@ -66,21 +66,6 @@ class FramesData(Data):
     def sizes(self) -> list[int]:
         """Sorted numbers of atoms that occur."""
         return list(self.base.attributes.get("sizes"))
-
-    @property
-    def elements(self) -> list[str]:
-        """Sorted chemical symbols that occur."""
-        return list(self.base.attributes.get("elements"))
-
-    @property
-    def level_of_theory(self) -> str:
-        """Of the labels; empty where nothing is labelled."""
-        return str(self.base.attributes.get("level_of_theory"))
-
-    @property
-    def atom_energies(self) -> dict[str, float]:
-        """Isolated-atom energies in eV: the energy reference."""
-        return dict(self.base.attributes.get("atom_energies"))
 
     @property
     def is_labelled(self) -> bool:

@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from aiida.common.exceptions import ValidationError
-from aiida.orm import Data
+from ase.calculators.calculator import Calculator
 from ase.data import atomic_numbers
 
-from aiida_nanoclusters.formats.nequip_model import read_compiled_metadata, read_package_metadata
-from aiida_nanoclusters.formats.potentials import read_eam_metadata
-from aiida_nanoclusters.science.interactions import FILENAMES, KINDS, Interaction
+from aiida_nanoclusters.data.potential_attributes import PotentialAttributes
+from aiida_nanoclusters.data.trust import CARRIES_CODE, trust_as_made_here, trust_problem
+from aiida_nanoclusters.formats.calculators.calculator_server import make_calculator
+from aiida_nanoclusters.formats.calculators.description import (
+    RANGE,
+    describe,
+    isolated_atom_energies,
+    read_description,
+    summary,
+)
+from aiida_nanoclusters.formats.input_text import chemical_symbols
+from aiida_nanoclusters.formats.lammps.calculator import LammpsCalculator
+from aiida_nanoclusters.formats.lammps.potential_files import read_eam_metadata
+from aiida_nanoclusters.formats.lammps.potential_lines import FILENAMES, KINDS
+from aiida_nanoclusters.formats.nequip.calculator import (
+    FILE_ARGUMENT,
+    IMPORT_PATH,
+    TYPES_ARGUMENT,
+    load_package,
+    package_calculator,
+)
+from aiida_nanoclusters.formats.nequip.element_types import element_types
+from aiida_nanoclusters.formats.nequip.model import (
+    compiled_problem,
+    read_compiled_metadata,
+    read_package_metadata,
+    read_package_types,
+)
+from aiida_nanoclusters.formats.plain_text import excerpt
 
-#: By what torch calls an instruction set, the flag of processors that have it.
-_FLAGS = {"avx512": "avx512f", "avx2": "avx2", "asimd": "asimd"}
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-class PotentialData(Data):
-    """A potential: an Allegro package, the same compiled for a machine, EAM or Lennard-Jones.
+class PotentialData(PotentialAttributes):
+    """A potential: an Allegro package or the same compiled, an ASE calculator, EAM, Lennard-Jones.
 
     Attributes that can be queried: ``kind``, ``elements``, ``cutoff`` (Å), ``level_of_theory``,
-    ``atom_energies`` (eV), ``parameters``, ``training_set`` (UUID of the FramesData).
+    ``atom_energies`` (eV), ``parameters``, ``training_set`` (UUID of the FramesData), ``types``
+    (atom type of a model by element, where a type is no chemical symbol).
 
-    Make one with :meth:`from_file` or :meth:`lennard_jones`.
+    Make one with :meth:`from_file`, :meth:`from_package`, :meth:`from_calculator` or
+    :meth:`lennard_jones`.
     """
 
     @classmethod
@@ -34,27 +65,27 @@ class PotentialData(Data):
         kind: str,
         *,
         level_of_theory: str,
-        elements: Sequence[str] | None = None,
         atom_energies: Mapping[str, float] | None = None,
         training_set: str = "",
+        types: Mapping[str, str] | None = None,
     ) -> PotentialData:
-        """Make a potential from a file; elements and cutoff are read from it.
+        """Make a potential from a file; elements and cutoff are read from it, no code in it is run.
 
         Parameters
         ----------
         path
             ``*.nequip.zip``, ``*.nequip.pt2`` or a LAMMPS (DYNAMO) EAM file.
         kind
-            One of :data:`~aiida_nanoclusters.science.interactions.KINDS`.
+            One of :data:`~aiida_nanoclusters.formats.lammps.potential_lines.KINDS`.
         level_of_theory
-            What its energies stand for, e.g. the level of its training labels.
-        elements
-            Only for ``eam``, whose files name the element in a free comment.
+            Level of theory of its energies, e.g. that of its training labels.
         atom_energies
-            Energy of an isolated atom of each element in eV; zero where not given, as it is
-            for EAM and Lennard-Jones.
+            Energy of an isolated atom of each element, eV; default zero, which is right for EAM
+            and Lennard-Jones.
         training_set
             UUID of the FramesData it was trained on.
+        types
+            Atom type of a model for each element that has another name than its symbol.
 
         Raises
         ------
@@ -62,27 +93,152 @@ class PotentialData(Data):
             If the file is not of that kind.
         """
         path = Path(path)
-        if kind not in KINDS or kind == "lj/cut":
-            known = ", ".join(k for k in KINDS if k != "lj/cut")
+        without_file = ("calculator", "lj/cut")
+        if kind not in KINDS or kind in without_file:
+            known = ", ".join(k for k in KINDS if k not in without_file)
             raise ValueError(f"unknown kind of potential file `{kind}`: choose one of {known}")
         if not path.is_file():
             raise ValueError(f"no potential file at {path}")
         machine: dict[str, Any] = {}
+        named: dict[str, str] = {}
         if kind == "allegro":
             meta = read_package_metadata(path)
-            symbols, cutoff = list(meta["type_names"]), float(meta["r_max"])
+            if not meta["local"]:
+                raise ValueError(
+                    f"{path.name} is built by {excerpt(meta['builder'])}, which is not Allegro: "
+                    "make it with PotentialData.from_package, which evaluates it by nequip"
+                )
+            named, cutoff = element_types(meta["type_names"], types), float(meta["r_max"])
         elif kind == "allegro-compiled":
             meta = read_compiled_metadata(path)
-            symbols, cutoff = list(meta["type_names"]), float(meta["r_max"])
+            if problem := compiled_problem(meta):
+                raise ValueError(f"{path.name} {problem}")
+            named, cutoff = element_types(meta["type_names"], types), float(meta["r_max"])
             machine = {"device": meta["device"], "isa": meta["cpu_isa"]}
         else:
             symbols, cutoff = read_eam_metadata(path, kind)
-            symbols = list(elements or symbols)
         node = cls()
         with path.open("rb") as handle:
             node.base.repository.put_object_from_filelike(handle, FILENAMES[kind])
-        node._describe(kind, symbols, cutoff, level_of_theory, atom_energies)
+        node._describe(kind, list(named) or symbols, cutoff, level_of_theory, atom_energies)
         node.base.attributes.set_many({"training_set": training_set, "machine": machine})
+        node._set_types(named)
+        return node
+
+    @classmethod
+    def from_package(
+        cls,
+        path: str | Path,
+        *,
+        level_of_theory: str,
+        types: Mapping[str, str] | None = None,
+        device: str = "cpu",
+    ) -> PotentialData:
+        """Make a potential from a package of nequip (``.nequip.zip``) of any origin; its code runs.
+
+        Allegro becomes a package (kind ``allegro``) that is compiled for LAMMPS. A model that
+        passes messages between atoms becomes a calculator, which nequip evaluates in the jobs:
+        LAMMPS's division of space would cut its messages off.
+
+        Parameters
+        ----------
+        path
+            The file.
+        level_of_theory
+            Level of theory of its energies.
+        types
+            Atom type of the model for each element that has another name than its symbol, e.g.
+            ``{"Cu": "Cu_a"}``.
+        device
+            Where a model that passes messages is evaluated, ``cpu`` or ``cuda``.
+
+        Raises
+        ------
+        ValueError
+            If it is no package, cannot be loaded here, or its types name no elements; the message
+            names the fix.
+        """
+        path = Path(path)
+        named = element_types(read_package_types(path), types)
+        model = load_package(path, named)
+        if not model.is_local:
+            return cls.from_calculator(
+                IMPORT_PATH,
+                list(named),
+                arguments={TYPES_ARGUMENT: named, "device": device},
+                checkpoint=(FILE_ARGUMENT, path),
+                level_of_theory=level_of_theory,
+                atom_energies=model.atom_energies,
+                cutoff=model.cutoff,
+            )
+        node = cls()
+        with path.open("rb") as handle:
+            node.base.repository.put_object_from_filelike(handle, FILENAMES["allegro"])
+        energies = model.atom_energies
+        node._describe("allegro", list(named), model.cutoff, level_of_theory, energies)
+        node.base.attributes.set_many({"training_set": "", "machine": {}})
+        node._set_types(named)
+        return node
+
+    @classmethod
+    def from_calculator(
+        cls,
+        calculator: str,
+        elements: Sequence[str],
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        checkpoint: tuple[str, str | Path] | None = None,
+        dispersion: str | None = None,
+        level_of_theory: str | None = None,
+        atom_energies: Mapping[str, float] | None = None,
+        cutoff: float = RANGE,
+    ) -> PotentialData:
+        """Make a potential of an ASE calculator, which jobs import by its path.
+
+        Parameters
+        ----------
+        calculator
+            Import path ``package.module:Name`` of a class, or of a function that returns a
+            calculator, e.g. ``sevenn.calculator:SevenNetCalculator``.
+        elements
+            Chemical symbols for which it is used.
+        arguments
+            Its keyword arguments, which JSON can hold.
+        checkpoint
+            Argument that takes the path of a file of weights, and the file, which is kept in the
+            node.
+        dispersion
+            Functional of the D3(BJ) correction that is added, e.g. ``PBE``. Default: none.
+        level_of_theory
+            Default: the calculator and its arguments.
+        atom_energies
+            Energy of an isolated atom of each element, eV. Default: computed here by the
+            calculator, which is thereby imported and run.
+        cutoff
+            Distance (Å) at which separate clusters do not interact any more.
+
+        Raises
+        ------
+        ValueError
+            If there is no such calculator or file, it knows not all elements, or it returns no
+            finite energies and forces; the message names the fix.
+        """
+        elements = chemical_symbols(elements)
+        file = None if checkpoint is None else (checkpoint[0], Path(checkpoint[1]))
+        described = describe(calculator, arguments, checkpoint=file, dispersion=dispersion)
+        node = cls()
+        with TemporaryDirectory(prefix="nanoclusters-calculator-") as folder:
+            if file is not None:
+                name = described["checkpoint"]["file"]
+                shutil.copyfile(file[1], Path(folder) / name)
+                node.base.repository.put_object_from_file(str(Path(folder) / name), name)
+            if atom_energies is None:
+                atom_energies = isolated_atom_energies(described, elements, folder)
+        text = json.dumps(described, indent=1, sort_keys=True) + "\n"
+        node.base.repository.put_object_from_bytes(text.encode(), FILENAMES["calculator"])
+        level = level_of_theory or summary(described)
+        node._describe("calculator", elements, cutoff, level, atom_energies)
+        node.base.attributes.set_many({"training_set": "", "machine": {}})
         return node
 
     @classmethod
@@ -123,61 +279,103 @@ class PotentialData(Data):
             }
         )
 
-    @property
-    def kind(self) -> str:
-        """One of :data:`~aiida_nanoclusters.science.interactions.KINDS`."""
-        return str(self.base.attributes.get("kind"))
+    def _set_types(self, types: Mapping[str, str]) -> None:
+        """Keep types that are not the symbols of their elements; equal nodes stay equal."""
+        if any(symbol != name for symbol, name in types.items()):
+            self.base.attributes.set("types", dict(types))
 
     @property
-    def elements(self) -> list[str]:
-        """Chemical symbols it knows, in its own order."""
-        return list(self.base.attributes.get("elements"))
+    def calculator_description(self) -> dict[str, Any]:
+        """Of a calculator its import path, arguments, checkpoint and dispersion correction.
+
+        Raises
+        ------
+        ValueError
+            If the potential is of another kind, or its file is none of this package.
+        """
+        if self.kind != "calculator":
+            raise ValueError(f"a potential of the kind `{self.kind}` is no calculator")
+        content = self.base.repository.get_object_content(FILENAMES["calculator"], mode="rb")
+        return read_description(content)
 
     @property
-    def cutoff(self) -> float:
-        """Radius beyond which atoms do not interact, Å."""
-        return float(self.base.attributes.get("cutoff"))
+    def file_names(self) -> list[str]:
+        """Names of the files that a job needs, that of the potential first; plain names."""
+        first = self.interaction.filename
+        names = [] if first is None else [first]
+        if self.kind == "calculator" and (held := self.calculator_description["checkpoint"]):
+            names.append(str(held["file"]))
+        return names
 
-    @property
-    def level_of_theory(self) -> str:
-        """What its energies stand for."""
-        return str(self.base.attributes.get("level_of_theory"))
+    def get_calculator(
+        self, *, device: str = "cpu", plugin: str | Path | None = None
+    ) -> Calculator:
+        """Return an ASE calculator: energy in eV, forces in eV/Å, stress of crystals in eV/Å³.
 
-    @property
-    def atom_energies(self) -> dict[str, float]:
-        """Isolated-atom energies in eV."""
-        return dict(self.base.attributes.get("atom_energies"))
+        An Allegro package is evaluated by nequip, a calculator is imported, and every other kind is
+        evaluated by the LAMMPS library in this process. The potential's files are kept in a
+        temporary folder as long as the calculator.
 
-    @property
-    def machine(self) -> dict[str, Any]:
-        """What a compiled model was made for: ``device``, ``isa``; empty for all others."""
-        return dict(self.base.attributes.get("machine", {}))
+        Parameters
+        ----------
+        device
+            Where an Allegro package is evaluated, ``cpu`` or ``cuda``; default ``cpu``. A compiled
+            model runs where it was compiled for, the other kinds on the CPU.
+        plugin
+            Folder of the LAMMPS plugin that compiled Allegro models need; default is the
+            environment variable ``LAMMPS_PLUGIN_PATH``.
 
-    @property
-    def processor_flag(self) -> str:
-        """Flag in ``/proc/cpuinfo`` of processors that a compiled model runs on; empty for any."""
-        isa = str(self.machine.get("isa") or "").lower()
-        return next((flag for name, flag in _FLAGS.items() if isa.startswith(name)), "")
+        Raises
+        ------
+        ValueError
+            If the potential was imported, carries code and is not trusted, or is compiled for
+            another processor.
+        CalculatorSetupError
+            If a program that evaluates it is missing, or cannot read it; the message names the fix.
+        """
+        problem = trust_problem(self) or self._processor_problem()
+        if problem:
+            raise ValueError(problem)
+        folder: TemporaryDirectory[str] = TemporaryDirectory(prefix="nanoclusters-potential-")
+        file = None
+        for name in self.file_names:
+            path = Path(folder.name) / name
+            with self.base.repository.open(name, "rb") as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            file = file or path
+        if self.kind == "calculator":
+            calculator = make_calculator(self.calculator_description, folder.name)
+            calculator.potential_folder = folder  # type: ignore[attr-defined]
+            return calculator
+        if self.kind == "allegro":
+            assert file is not None
+            return package_calculator(file, self.types, device=device, keep=folder)
+        return LammpsCalculator(self.interaction, file, plugin=plugin, keep=folder)
 
-    @property
-    def runs_in_lammps(self) -> bool:
-        """False for an Allegro package, which must be compiled for a machine first."""
-        return self.kind != "allegro"
-
-    @property
-    def interaction(self) -> Interaction:
-        """What LAMMPS input needs to know of it."""
-        return Interaction(
-            kind=self.kind,
-            elements=tuple(self.elements),
-            cutoff=self.cutoff,
-            parameters=dict(self.base.attributes.get("parameters")),
+    def _processor_problem(self) -> str | None:
+        """Return why a compiled model must not run on this processor, which would crash."""
+        if self.fits_processor:
+            return None
+        return (
+            f"the model was compiled for processors with `{self.processor_flag}`, which this "
+            "one is not: compile its package on this machine, or take the calculator of the package"
         )
+
+    def store(self) -> Self:
+        """Store the potential; what is made here may run here. An import does not come this way."""
+        is_new = not self.is_stored
+        super().store()
+        if is_new and self.kind in CARRIES_CODE:
+            trust_as_made_here(self)
+        return self
 
     def _validate(self) -> bool:
         super()._validate()
         if self.base.attributes.get("kind", None) not in KINDS:
-            raise ValidationError("make a PotentialData with `from_file` or `lennard_jones`")
+            raise ValidationError(
+                "make a PotentialData with `from_file`, `from_package`, `from_calculator` or "
+                "`lennard_jones`"
+            )
         unknown = [e for e in self.elements if e not in atomic_numbers]
         if unknown or not self.elements:
             raise ValidationError(f"no chemical elements: {unknown or 'none given'}")

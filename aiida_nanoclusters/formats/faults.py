@@ -1,4 +1,4 @@
-"""What befell a job from outside, in the words of schedulers, operating systems and programs."""
+"""External causes of failure, from the messages of schedulers, operating systems and programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Cause(Enum):
-    """Why a job ended early where neither its input nor the physics is to blame."""
+    """External cause for which a job ended early."""
 
     DISK_FULL = "disk full"
     OUT_OF_MEMORY = "out of memory"
@@ -16,7 +16,7 @@ class Cause(Enum):
     OUT_OF_WALLTIME = "out of walltime"
 
 
-#: Sought in this order: a full disk may have a program fail in many ways.
+#: Searched in this order: a full disk may cause other failures of a program.
 _SIGNS = {
     Cause.DISK_FULL: (
         r"no space left on device",
@@ -32,17 +32,19 @@ _SIGNS = {
         r"can(no|')t allocate memory",  # C, Fortran, torch
         r"failed to (re)?allocate \d+ bytes",  # LAMMPS
         r"oom[-_ ]kill",
-        r"exceeded.*memory limit",
+        r"exceeded[^\n]{0,200}memory limit",
     ),
     Cause.PREEMPTED: (r"due to preemption",),
     Cause.NODE_FAILURE: (r"due to node failure", r"error: node failure on"),
     Cause.OUT_OF_WALLTIME: (r"due to time limit",),
 }
+#: Characters of a line that are looked at; those of programs and of the system have some hundred.
+LONGEST_LINE = 1000
 _PATTERNS = {
     cause: re.compile(f"^.*({'|'.join(signs)}).*$", re.IGNORECASE | re.MULTILINE)
     for cause, signs in _SIGNS.items()
 }
-#: Slurm's own words for the state in which a job ended, as ``sacct`` has them.
+#: States of ended jobs in the output of ``sacct``.
 _STATES = {
     "OUT_OF_MEMORY": Cause.OUT_OF_MEMORY,
     "PREEMPTED": Cause.PREEMPTED,
@@ -53,13 +55,14 @@ _STATES = {
 
 
 def find_cause(text: str) -> tuple[Cause, str] | None:
-    """Return the cause that a text tells of, and the line that tells it; None where there is none.
+    """Return the external cause that a text names, and the line that names it, or None.
 
     Parameters
     ----------
     text
         Standard error of a job, or the message of a program.
     """
+    text = "\n".join(line[:LONGEST_LINE] for line in text.splitlines())
     for cause, pattern in _PATTERNS.items():
         found = pattern.search(text)
         if found is not None:
@@ -68,7 +71,7 @@ def find_cause(text: str) -> tuple[Cause, str] | None:
 
 
 def read_sacct(table: str) -> Cause | None:
-    """Return the cause that Slurm's accounts tell of.
+    """Return the external cause in the accounting of Slurm, or None.
 
     Parameters
     ----------

@@ -1,18 +1,31 @@
-"""Frames in one binary file: uncompressed, the same bytes for the same content."""
+"""Frames in one uncompressed binary file; equal content gives equal bytes."""
 
 from __future__ import annotations
 
 import json
+import math
+import tokenize
+import zipfile
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from ase.data import chemical_symbols
 
+from aiida_nanoclusters.formats.limits import load_json
 from aiida_nanoclusters.science.frames import Frames
 
-#: Fixed, so that equal content gives equal nodes and caching finds them.
+#: The same for all nodes, so that caching recognises equal content.
 FILENAME = "frames.npz"
+#: What a file that is something else makes its readers raise.
+_WRONG = (
+    *(KeyError, OSError, ValueError, EOFError, TypeError, AttributeError, IndexError),
+    *(MemoryError, RecursionError, OverflowError, NotImplementedError),
+    # numpy reads the header of an array as Python's literals
+    *(zipfile.BadZipFile, zlib.error, SyntaxError, tokenize.TokenError),
+)
 _ARRAYS = [f.name for f in fields(Frames) if f.name not in ("level_of_theory", "atom_energies")]
 
 
@@ -27,19 +40,45 @@ def write_frames(frames: Frames, target: str | Path | IO[bytes]) -> None:
 
 
 def read_frames(source: str | Path | IO[bytes]) -> Frames:
-    """Read what :func:`write_frames` wrote; nothing in the file is executed.
+    """Read a file of :func:`write_frames`; nothing in it is executed.
 
     Raises
     ------
     ValueError
-        If the file is no frames file.
+        If it is not a file of frames.
     """
     try:
+        _check_sizes(source)
         with np.load(source, allow_pickle=False) as archive:
-            head = json.loads(str(archive["head"]))
+            head = load_json(str(archive["head"]))
             arrays = {name: archive[name] for name in _ARRAYS}
-    except (KeyError, OSError, ValueError, EOFError) as error:
+        frames = Frames(
+            **arrays,
+            level_of_theory=str(head["level_of_theory"]),
+            atom_energies={str(k): float(v) for k, v in head["atom_energies"].items()},
+        )
+        if not np.all((frames.numbers >= 0) & (frames.numbers < len(chemical_symbols))):
+            raise ValueError("an atomic number that no element has")
+        for text in set(frames.info.tolist()):
+            if not isinstance(load_json(text), dict):
+                raise ValueError("`info` holds something else than JSON objects")
+    except _WRONG as error:
         raise ValueError(f"not a file of frames: {error}") from error
-    return Frames(
-        **arrays, level_of_theory=head["level_of_theory"], atom_energies=head["atom_energies"]
-    )
+    return frames
+
+
+def _check_sizes(source: str | Path | IO[bytes]) -> None:
+    """Hold the shape that each array says it has against its bytes, none of them compressed."""
+    with zipfile.ZipFile(source) as archive:
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+                raise ValueError(f"`{member.filename}` is compressed or encrypted")
+            with archive.open(member) as handle:
+                version = np.lib.format.read_magic(handle)
+                read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+                shape, _, dtype = read(handle)
+                n_bytes = math.prod(shape) * dtype.itemsize
+                if n_bytes != member.file_size - handle.tell():
+                    raise ValueError(f"`{member.filename}` has not the size that it says")
+    if not isinstance(source, str | Path):
+        source.seek(0)

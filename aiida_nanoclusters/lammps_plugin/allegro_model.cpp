@@ -11,6 +11,7 @@
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -174,6 +175,22 @@ AllegroModel::AllegroModel(const std::string &path)
   std::vector<double> forces;
   run(positions, types, edges, isolated, forces);
   isolated.resize(ntypes);
+  check_locality(path);
+}
+
+// The energy of an atom must not change when an atom out of its reach comes into that of its neighbour: a
+// model that passes messages between atoms would lose them at the edges of blocks and ranks.
+void AllegroModel::check_locality(const std::string &path)
+{
+  const double near = 0.51 * cutoffs.front();
+  std::vector<double> chain = {0.0, 0.0, 0.0, 0.0, 0.0, near, 0.0, 0.0, 2.0 * near}, energies, forces;
+  std::vector<int64_t> types(3, 0), pair = {0, 1, 1, 0}, all = {0, 1, 1, 2, 1, 0, 2, 1};
+  run(chain, types, pair, energies, forces);
+  const double before = energies[0];
+  run(chain, types, all, energies, forces);
+  if (std::abs(energies[0] - before) > 1e-5 * std::max(1.0, std::abs(before - isolated[0])))
+    throw std::runtime_error("'" + path + "' passes messages between atoms, which pair_style allegro would cut off; "
+                             "give its package (.nequip.zip) to --potential-file, then nequip evaluates it");
 }
 
 void AllegroModel::run(std::vector<double> &positions, std::vector<int64_t> &types,

@@ -33,6 +33,8 @@ class AllegroModel {
 
  private:
   struct Loader;
+  void check_locality(const std::string &path);
+
   std::unique_ptr<Loader> loader;
   size_t energy_index, forces_index;
 };

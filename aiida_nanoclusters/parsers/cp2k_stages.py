@@ -1,4 +1,4 @@
-"""What a finished CP2K job of stages means."""
+"""Parser of jobs of CP2K that run stages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from aiida.orm import Dict, FolderData
 from aiida.parsers import Parser
 from ase import Atoms
 
-from aiida_nanoclusters.calculations.cp2k_stages import segments_of
+from aiida_nanoclusters.calculations.labels.cp2k import settings_of
+from aiida_nanoclusters.calculations.sampling.cp2k_stages import segments_of
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.formats.cp2k_input import prepare
-from aiida_nanoclusters.formats.cp2k_output import Cp2kRun
-from aiida_nanoclusters.formats.cp2k_run import RunStep
-from aiida_nanoclusters.formats.cp2k_stages import (
+from aiida_nanoclusters.formats.cp2k.input import prepare
+from aiida_nanoclusters.formats.cp2k.output import Cp2kRun
+from aiida_nanoclusters.formats.cp2k.run import RunStep
+from aiida_nanoclusters.formats.cp2k.stages import (
     RESTART,
     SegmentRun,
     read_segment,
@@ -27,10 +28,9 @@ from aiida_nanoclusters.formats.cp2k_stages import (
     start_of,
 )
 from aiida_nanoclusters.parsers.cp2k import find_fault, judge_job
-from aiida_nanoclusters.science.boxes import outgrown
-from aiida_nanoclusters.science.labelling import ADVANCED, LABELLED, REFUSED, UNFINISHED
-from aiida_nanoclusters.science.labels import label_problem
-from aiida_nanoclusters.science.segments import (
+from aiida_nanoclusters.science.labels.acceptance import label_problem
+from aiida_nanoclusters.science.labels.retries import ADVANCED, LABELLED, REFUSED, UNFINISHED
+from aiida_nanoclusters.science.sampling.segments import (
     Point,
     Sample,
     Segment,
@@ -40,16 +40,17 @@ from aiida_nanoclusters.science.segments import (
     largest_force,
     sampled_frames,
 )
+from aiida_nanoclusters.science.structures.boxes import outgrown
 
 
 @dataclass
 class _Course:
-    """How far one structure came in this job."""
+    """Progress of one structure in this job."""
 
     point: Point
     restart: str | None
     state: str = UNFINISHED
-    reason: str = "CP2K did not come to it"
+    reason: str = "CP2K did not reach it"
     end: Sample | None = None
     samples: list[Sample] = field(default_factory=list)
     steps: int = 0
@@ -59,19 +60,19 @@ class _Course:
 
 
 class Cp2kStagesParser(Parser):
-    """Return what every structure came to, also where the job was cut short."""
+    """Return the results of every structure, also where the job was interrupted."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
-        """Attach all partial results, then say what is wrong."""
+        """Attach all results, complete or not, and return the exit code."""
         self.folder = Path(kwargs["retrieved_temporary_folder"])
         inputs = {key: self.node.inputs[key] for key in self.node.inputs}
-        self.settings = inputs["settings"].get_dict()
+        self.settings = settings_of(inputs)
         self.stages, self.segments = segments_of(inputs)
         self.runs: list[Cp2kRun] = []
         frames = inputs["frames"].frames
         points = inputs["points"].get_list() if "points" in inputs else None
         courses = [self._follow(i, frames[i], start_of(points, i)) for i in range(len(frames))]
-        level = self.settings["level_of_theory"]
+        level = self.settings.level_of_theory
         ends = end_points(frames, [c.end for c in courses if c.end is not None], level)
         if ends is not None:
             self.out("structures", FramesData(ends))
@@ -80,7 +81,7 @@ class Cp2kStagesParser(Parser):
         sampled = sampled_frames(frames, samples, seeds, self.stages, level)
         if sampled is not None:
             self.out("trajectory", FramesData(sampled))
-        self._hand_on_restarts(courses)
+        self._attach_restarts(courses)
         entries = [self._entry(i, course) for i, course in enumerate(courses)]
         fault = find_fault(self, entries, self.runs, [course.cut for course in courses])
         version = next((run.version for run in self.runs if run.version), None)
@@ -89,7 +90,7 @@ class Cp2kStagesParser(Parser):
         return judge_job(self, entries, self.runs, fault)
 
     def _follow(self, structure: int, atoms: Atoms, start: Point) -> _Course:
-        """Go through the runs of a structure, to the first that is not complete."""
+        """Read the runs of a structure up to the first one that is not complete."""
         began = None
         if "restarts" in self.node.inputs:
             restarts, name = self.node.inputs.restarts, RESTART.format(structure)
@@ -121,7 +122,7 @@ class Cp2kStagesParser(Parser):
         done: int,
         run: SegmentRun,
     ) -> bool:
-        """Add what a run did to the course; return whether the next one counts."""
+        """Add the results of a run to the course; return whether the next run is to be read."""
         course.evaluations += len(run.output.steps)
         course.unconverged += sum(step.converged is False for step in run.output.steps)
         problem: str | None = run.output.abort and f"CP2K stopped: {run.output.abort}"
@@ -157,17 +158,17 @@ class Cp2kStagesParser(Parser):
         if step.problem:
             return step.problem
         results = step.atoms.calc.results
-        limit = self.settings["max_net_force"]
+        limit = self.settings.max_net_force
         problem = label_problem(boxed, results["energy"], results["forces"], True, limit)
-        return problem or outgrown(step.atoms.positions, boxed, self.settings["vacuum"])
+        return problem or outgrown(step.atoms.positions, boxed, self.settings.vacuum)
 
     def _is_wanted(
         self, segment: Segment, done: int, number: int, step: RunStep, boxed: Atoms
     ) -> bool:
-        """Tell whether a step is one of those to keep, and a label.
+        """Return whether a step is sampled and accepted as a label.
 
-        The first frame of a run is the last of the one before; but where a job was killed in
-        between, that may not have been written.
+        The first frame of a run repeats the last one of the run before, except in a run that
+        continues an interrupted one, whose last frame may not have been written.
         """
         if (number == 0 and not done) or not is_sampled(self.stages, segment, done + number):
             return False
@@ -193,7 +194,7 @@ class Cp2kStagesParser(Parser):
             temperature=run.temperatures.get(step.number) if segment.dynamic else None,
         )
 
-    def _hand_on_restarts(self, courses: list[_Course]) -> None:
+    def _attach_restarts(self, courses: list[_Course]) -> None:
         folder = FolderData()
         for i, course in enumerate(courses):
             if course.state != LABELLED and course.restart is not None:
@@ -224,4 +225,4 @@ class Cp2kStagesParser(Parser):
 def _why_unfinished(run: SegmentRun) -> str:
     if run.output.out_of_time:
         return "CP2K ran out of time"
-    return "CP2K was cut short" if run.output.steps else "CP2K did not come to it"
+    return "CP2K was interrupted" if run.output.steps else "CP2K did not reach it"

@@ -1,4 +1,4 @@
-"""What a finished LAMMPS evaluation of frames means."""
+"""Parser of jobs of LAMMPS that evaluate frames."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from aiida.engine import ExitCode
 from aiida.orm import Dict
 from aiida.parsers import Parser
 
-from aiida_nanoclusters.calculations.evaluate import make_boxes
 from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY
+from aiida_nanoclusters.calculations.labels.evaluate import make_boxes
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.formats.lammps import Box, read_dump
-from aiida_nanoclusters.formats.lammps_evaluate import (
+from aiida_nanoclusters.formats.lammps.dump import Box, read_dump
+from aiida_nanoclusters.formats.lammps.evaluate import (
     EvaluationLog,
     forces_file,
     read_evaluation_log,
 )
-from aiida_nanoclusters.formats.lammps_input import LOG_FILE
-from aiida_nanoclusters.formats.lammps_output import explain_error
-from aiida_nanoclusters.parsers.faults import fault_of, give_up_for_memory, shorten
+from aiida_nanoclusters.formats.lammps.input import LOG_FILE
+from aiida_nanoclusters.formats.lammps.output import explain_error
+from aiida_nanoclusters.parsers.faults import fail_for_memory, fault_of, shorten
 from aiida_nanoclusters.science.frames import Frames
 
 
 class EvaluateParser(Parser):
-    """Return every frame that was evaluated, also where the job was cut short."""
+    """Return every frame that was evaluated, also where the job was interrupted."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
-        """Attach all partial results, then say what is wrong."""
+        """Attach all results, complete or not, and return the exit code."""
         folder = Path(kwargs["retrieved_temporary_folder"])
         frames = self.node.inputs.frames.frames
         potentials = {
@@ -39,7 +39,7 @@ class EvaluateParser(Parser):
             blank = EvaluationLog({}, {}, "", None, False)
             report, fault = _report(len(frames), {}, blank), fault_of(self)
             if fault is not None and fault.status == OUT_OF_MEMORY:
-                give_up_for_memory(report["frames"], frames.sizes.tolist())
+                fail_for_memory(report["frames"], frames.sizes.tolist())
             self.out("report", Dict(report))
             if fault is not None:
                 return fault
@@ -69,7 +69,7 @@ class EvaluateParser(Parser):
         unfinished = any(entry["state"] == "unfinished" for entry in report["frames"])
         fault = fault_of(self, log.fault) if unfinished and not log.error else None
         if fault is not None and fault.status == OUT_OF_MEMORY:
-            give_up_for_memory(report["frames"], frames.sizes.tolist())
+            fail_for_memory(report["frames"], frames.sizes.tolist())
         self.out("report", Dict(report))
         return fault or self._exit_code(report, log)
 
@@ -105,10 +105,10 @@ def _read_forces(path: Path, frames: Frames, boxes: list[Box]) -> tuple[np.ndarr
 
 
 def _report(n: int, done: dict[str, np.ndarray], log: EvaluationLog) -> dict[str, Any]:
-    """Return what became of each frame, all potentials taken together.
+    """Return the state of each frame, for all potentials together.
 
-    A frame that LAMMPS passed over with numbers that are not finite has failed; one it never
-    came to is unfinished.
+    A frame whose energy or forces are not finite has failed; one that LAMMPS did not reach is
+    unfinished.
     """
     entries = []
     for index in range(n):

@@ -1,4 +1,4 @@
-"""What befell a job from outside, whatever its program: the last word of every parser."""
+"""Exit codes of external failures, for the parsers of all programs."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from aiida_nanoclusters.calculations.faults import (
 )
 from aiida_nanoclusters.formats.faults import Cause, find_cause, read_sacct
 
-#: Reason of what failed because it needs more memory than a job has.
+#: Reason of an item that failed because it needs more memory than a job has.
 MEMORY = "memory"
 
 
-def fault_of(parser: Parser, said: str = "") -> ExitCode | None:
-    """Return the exit code for what befell a job from outside, None where nothing tells of it.
+def fault_of(parser: Parser, message: str = "") -> ExitCode | None:
+    """Return the exit code of the external failure of a job, or None.
 
     Parameters
     ----------
     parser
-        Its node has the word of the scheduler: an exit code, its accounts, its standard error.
-    said
-        What the program itself said.
+        Parser of the job, whose node has the exit code, the accounting and the standard error of
+        the scheduler.
+    message
+        Messages of the program itself.
     """
     node = parser.node
-    told = find_cause(f"{node.get_scheduler_stderr() or ''}\n{said}")
-    cause, line = told if told is not None else (None, "")
+    found = find_cause(f"{node.get_scheduler_stderr() or ''}\n{message}")
+    cause, line = found if found is not None else (None, "")
     if cause is Cause.DISK_FULL:
         computer = node.computer.label if node.computer is not None else "the computer"
         folder = node.get_remote_workdir() or "the job's folder"
@@ -43,8 +44,8 @@ def fault_of(parser: Parser, said: str = "") -> ExitCode | None:
         return ExitCode(node.exit_status, node.exit_message)  # such as 120 for walltime
     cause = cause or read_sacct((node.get_detailed_job_info() or {}).get("stdout", ""))
     if cause is Cause.OUT_OF_MEMORY:
-        found = f" ({line})" if line else ""
-        return ExitCode(OUT_OF_MEMORY, f"The job ran out of memory{found}: {MORE_MEMORY}.")
+        quoted = f" ({line})" if line else ""
+        return ExitCode(OUT_OF_MEMORY, f"The job ran out of memory{quoted}: {MORE_MEMORY}.")
     if cause is Cause.PREEMPTED:
         return parser.exit_codes.ERROR_SCHEDULER_PREEMPTED
     if cause is Cause.NODE_FAILURE:
@@ -59,17 +60,18 @@ def shorten(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
 
 
-def give_up_for_memory(entries: Sequence[dict[str, Any]], sizes: Sequence[int]) -> None:
-    """Fail the first of a job, which had all the memory to itself, and what is not smaller.
+def fail_for_memory(entries: Sequence[dict[str, Any]], sizes: Sequence[int]) -> None:
+    """Fail the first item of a job that ran out of memory, and all that are not smaller.
 
-    Where the first is done, nothing fails: in a job of its own the next may do as well.
+    The first item had all of the memory. Where it is finished, none fails: the others may fit into
+    a job of their own.
 
     Parameters
     ----------
     entries
-        Of a report: ``state`` and ``reason`` of each structure, in the order they were done.
+        Rows of a report, ``state`` and ``reason`` of each item, in the order of their execution.
     sizes
-        Atoms of each.
+        Number of atoms of each item.
     """
     if entries[0]["state"] != "unfinished":
         return

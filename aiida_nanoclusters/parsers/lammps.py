@@ -1,4 +1,4 @@
-"""What a finished LAMMPS job of stages means."""
+"""Parser of jobs of LAMMPS that run stages."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from aiida.orm import Dict
 from aiida.parsers import Parser
 
 from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY
-from aiida_nanoclusters.calculations.lammps import make_job
-from aiida_nanoclusters.calculations.lammps_batches import thermo_node
+from aiida_nanoclusters.calculations.sampling.lammps import make_job, settings_of
+from aiida_nanoclusters.calculations.sampling.lammps_batches import thermo_node
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.formats.lammps import Snapshot, read_dump
-from aiida_nanoclusters.formats.lammps_input import (
+from aiida_nanoclusters.formats.lammps.dump import Snapshot, read_dump
+from aiida_nanoclusters.formats.lammps.input import (
     FINAL_FILE,
     HOT,
     HUGE,
     LOG_FILE,
     TRAJECTORY_FILE,
 )
-from aiida_nanoclusters.formats.lammps_job import Job
-from aiida_nanoclusters.formats.lammps_output import (
+from aiida_nanoclusters.formats.lammps.job import Job
+from aiida_nanoclusters.formats.lammps.output import (
     THERMO_COLUMNS,
     Outcome,
     StagesLog,
@@ -37,23 +37,23 @@ from aiida_nanoclusters.formats.lammps_output import (
     read_stages_log,
     resume_point,
 )
-from aiida_nanoclusters.parsers.faults import fault_of, give_up_for_memory, shorten
+from aiida_nanoclusters.parsers.faults import fail_for_memory, fault_of, shorten
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.stages import count_fragments, sample_info, sample_interval
+from aiida_nanoclusters.science.sampling.stages import count_fragments, sample_info, sample_interval
 
 
 class LammpsParser(Parser):
-    """Parse whatever a job has left, in whatever state it ended."""
+    """Return the results of every structure, also where the job was interrupted."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
-        """Attach all partial results, then say what is wrong."""
+        """Attach all results, complete or not, and return the exit code."""
         inputs = self.node.inputs
         given = {key: inputs[key] for key in inputs}
         frames, job = make_job(given)
         if LOG_FILE not in self.retrieved.base.repository.list_object_names():
             entries, fault = _entries({}, frames), fault_of(self)
             if fault is not None and fault.status == OUT_OF_MEMORY:
-                give_up_for_memory(entries, job.sizes)
+                fail_for_memory(entries, job.sizes)
             self.out("report", Dict({"structures": entries, "resume": None}))
             return fault or self.exit_codes.ERROR_NO_LOG.format(message=self._stderr())
         with self.retrieved.base.repository.open(LOG_FILE, "r") as handle:
@@ -64,8 +64,8 @@ class LammpsParser(Parser):
             "level_of_theory": potential.level_of_theory,
             "atom_energies": potential.atom_energies,
         }
-        settings = given["settings"].get_dict() if "settings" in given else {}
-        distance = settings.get("fragment_distance", potential.cutoff)
+        settings = settings_of(given)
+        distance = settings.fragment_distance or potential.cutoff
 
         entries = _entries(log.outcomes, frames)
         final = {job.plan.locate(s.step)[0]: s for s in _snapshots(folder / FINAL_FILE)}
@@ -80,11 +80,10 @@ class LammpsParser(Parser):
         fault = fault_of(self, log.fault) if unfinished and not log.error else None
         resume = _resume(log, entries, job)
         if fault is not None and fault.status == OUT_OF_MEMORY and not _has_moved(log, resume, job):
-            give_up_for_memory(entries, job.sizes)
+            fail_for_memory(entries, job.sizes)
             resume = None
         snapshots = _snapshots(folder / TRAJECTORY_FILE)
-        keep_failed = settings.get("keep_failed", False)
-        sampled = _trajectory(frames, job, log, snapshots, resume, keep_failed)
+        sampled = _trajectory(frames, job, log, snapshots, resume, settings.keep_failed)
         if sampled is not None:
             self.out("trajectory", FramesData(replace(sampled, **labels)))
         if len(log.thermo):
@@ -97,7 +96,7 @@ class LammpsParser(Parser):
 
     def _stderr(self) -> str:
         text = self.node.get_scheduler_stderr() or ""
-        return text.strip()[-500:] or "look at the scheduler's output in the retrieved folder"
+        return text.strip()[-500:] or "see the output of the scheduler among the retrieved files"
 
     def _exit_code(
         self, log: StagesLog, entries: list[dict[str, Any]], fault: ExitCode | None
@@ -171,7 +170,7 @@ def _placed(
 
 
 def _final_frames(frames: Frames, job: Job, log: StagesLog, final: dict[int, Snapshot]) -> Frames:
-    """Return the input's frames with final positions and labels where a structure finished."""
+    """Return the frames of the job, those that finished with final positions and labels."""
     positions, forces = frames.positions.copy(), np.full_like(frames.positions, np.nan)
     cells, energies = frames.cells.copy(), np.full(len(frames), np.nan)
     for index, outcome in log.outcomes.items():
@@ -204,11 +203,11 @@ def _judge(
     outcome: Outcome,
     distance: float,
 ) -> None:
-    """Add to the entry of a finished structure whether it converged and held together."""
+    """Add to the entry of a finished structure whether it converged and whether it fragmented."""
     own = after.atoms_of(index)
     entry["converged"] = is_converged(outcome, job)
     if not np.isfinite(after.energies[index]) or not np.isfinite(after.forces[own]).all():
-        entry.update(state="unfinished", detail="its final positions did not come back")
+        entry.update(state="unfinished", detail="its final positions are missing")
     elif job.boxes[index].is_isolated:
         entry["fragments"] = count_fragments(after.positions[own], distance)
         if entry["fragments"] > count_fragments(before.positions[own], distance):
@@ -220,7 +219,7 @@ def _judge(
 
 
 def _resume(log: StagesLog, entries: list[dict[str, Any]], job: Job) -> dict[str, Any] | None:
-    """Return the point the structure in progress can go on from, None for the start."""
+    """Return the point from which the interrupted structure can continue; None for its start."""
     for entry in entries:
         if entry["state"] == "unfinished":
             outcome = log.outcomes.get(entry["index"])
@@ -232,7 +231,7 @@ def _resume(log: StagesLog, entries: list[dict[str, Any]], job: Job) -> dict[str
 
 
 def _has_moved(log: StagesLog, resume: dict[str, Any] | None, job: Job) -> bool:
-    """Tell whether this job got further than where it took up its first structure."""
+    """Return whether this job went beyond the point from which its first structure continued."""
     if 0 in log.outcomes and log.outcomes[0].state != "unfinished":
         return True
     if resume is None:
@@ -249,7 +248,7 @@ def _trajectory(
     resume: dict[str, Any] | None,
     keep_failed: bool,
 ) -> Frames | None:
-    """Return the sampled frames, without those a later job will make again."""
+    """Return the sampled frames without those that a later job will compute again."""
     rows = {(int(r[0]), int(r[1]), int(r[2])): (r[3], r[4], r[8]) for r in log.thermo}
     hashes = frames.content_hashes()
     picked: list[tuple[int, float, np.ndarray, np.ndarray, np.ndarray, str]] = []
@@ -267,8 +266,8 @@ def _trajectory(
         positions, forces, cell = _placed(frames, job, index, snapshot)
         if not (np.isfinite(forces).all() and np.isfinite(energy)):
             continue
-        told = sample_info(job.stages, index, stage, step, temperature, job.factors[index])
-        picked.append((index, energy, positions, forces, cell, json.dumps(told, sort_keys=True)))
+        info = sample_info(job.stages, index, stage, step, temperature, job.factors[index])
+        picked.append((index, energy, positions, forces, cell, json.dumps(info, sort_keys=True)))
     if not picked:
         return None
     owners = np.array([p[0] for p in picked])
@@ -290,14 +289,14 @@ def _trajectory(
 def _is_wanted(
     place: tuple[int, int, int], job: Job, log: StagesLog, resume: dict[str, Any] | None
 ) -> bool:
-    """Tell whether a step is one to keep, and neither an earlier nor a later job has it as well."""
+    """Return whether a step is sampled and belongs to neither an earlier nor a later job."""
     index, stage, step = place
     outcome = log.outcomes.get(index)
-    # LAMMPS writes where a minimisation ends, whatever the interval.
+    # LAMMPS also writes the last step of a minimisation, which may not be one to sample.
     if outcome is None or step % sample_interval(job.stages[stage], job.factors[index]):
         return False
     resumed = job.resume if index == 0 else None
-    # The first frame of a stage is the last of the one before, or of the job before.
+    # The first frame of a stage repeats the last of the stage or the job before.
     if step <= (resumed.step if resumed and resumed.stage == stage else 0):
         return False
     if outcome.state == "unfinished":
@@ -308,7 +307,7 @@ def _is_wanted(
 
 
 def _is_broken(snapshot: Snapshot, row: tuple[float, float, float], atoms: int) -> bool:
-    """Tell whether a structure is past saving, as LAMMPS itself does every so many steps."""
+    """Return whether a snapshot has diverged, by the criteria of the LAMMPS input."""
     temperature, energy, max_force = row
     sane = temperature < HOT and energy < HUGE and max_force < HUGE
     return len(snapshot.values) != atoms or not sane or not np.isfinite(snapshot.values).all()

@@ -1,4 +1,4 @@
-"""What a finished training means."""
+"""Parser of trainings by nequip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiida.engine import ExitCode
 from aiida.orm import Dict
 from aiida.parsers import Parser
 
-from aiida_nanoclusters.calculations.train import (
+from aiida_nanoclusters.calculations.learning.train import (
     ALIGN_LOG,
     PACKAGE_FILE,
     PACKAGE_LOG,
@@ -26,15 +26,17 @@ from aiida_nanoclusters.calculations.train import (
     learning_curve_node,
 )
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.formats.nequip import LAST_CHECKPOINT, METRICS_FILE, read_metrics
-from aiida_nanoclusters.formats.nequip_alignment import ALIGNMENT_REPORT
+from aiida_nanoclusters.data.trust import trust_as_made_here
+from aiida_nanoclusters.formats.nequip.alignment import ALIGNMENT_REPORT
+from aiida_nanoclusters.formats.nequip.config import LAST_CHECKPOINT, METRICS_FILE, read_metrics
 from aiida_nanoclusters.parsers.faults import fault_of
+from aiida_nanoclusters.parsers.retrieved import retrieved_text
 
 _STAMP = re.compile(r"^\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\].*", re.MULTILINE)
 _VERSION = re.compile(r"\[rank: 0\] (torch|e3nn|nequip|allegro) (\S+)$", re.MULTILINE)
 _TEST = re.compile(r"test0_epoch/(\w+)\s*│\s*(\S+)")
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Compiler)\b.*", re.MULTILINE)
-#: Metric in the log -> key in the report; eV becomes meV.
+#: Metric in the log (eV) -> key in the report (meV).
 _TEST_NAMES = {
     f"{theirs}_{kind}": f"{ours}_{kind}"
     for theirs, ours in (("per_atom_energy", "energy"), ("forces", "forces"))
@@ -43,12 +45,14 @@ _TEST_NAMES = {
 
 
 class TrainParser(Parser):
-    """Attach whatever was reached, then say what is wrong."""
+    """Return the results so far, also of interrupted trainings, and the reason of a failure."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Read the learning curve, the logs and the package."""
+        if "remote_folder" in self.node.outputs:  # a later training may continue from it
+            trust_as_made_here(self.node.outputs.remote_folder)
         folder = Path(kwargs["retrieved_temporary_folder"])
-        curve, log = self._curve(), self._text(f"{TRAIN_LOG}.out")
+        curve, log = self._curve(), retrieved_text(self, f"{TRAIN_LOG}.out")
         settings = self.node.inputs.settings.get_dict()
         report = _report(curve, log, settings["training"]["epochs"])
         if settings.get("alignment") is not None:
@@ -68,9 +72,9 @@ class TrainParser(Parser):
         codes = self.exit_codes
         if report["nan_from"] is not None:
             return codes.ERROR_NAN_LOSS.format(epoch=report["nan_from"])
-        errors = self._text(f"{RESUME_LOG}.err") + self._text(f"{TRAIN_LOG}.err")
+        errors = self._errors(RESUME_LOG) + self._errors(TRAIN_LOG)
         if not (report["packaged"] and "TRAIN RUN END" in log):
-            fault = fault_of(self, errors + self._text(f"{PACKAGE_LOG}.err"))
+            fault = fault_of(self, errors + self._errors(PACKAGE_LOG))
             if fault is not None:
                 return fault
         message = traceback_message(errors)
@@ -88,26 +92,23 @@ class TrainParser(Parser):
         if "TRAIN RUN END" not in log:
             return codes.ERROR_DIED
         if not report["packaged"]:
-            said = traceback_message(self._text(f"{PACKAGE_LOG}.err")) or "the job was cut short"
+            said = traceback_message(self._errors(PACKAGE_LOG)) or "the job was interrupted"
             return codes.ERROR_NO_PACKAGE.format(message=said)
         return None
 
     def _alignment(self) -> dict[str, Any]:
-        """Return what the alignment reports, or why it reports nothing."""
+        """Return the report of the alignment, or why there is none."""
         try:
-            return dict(json.loads(self._text(ALIGNMENT_REPORT)))
-        except ValueError:  # absent, or cut short with the job
-            said = traceback_message(self._text(f"{ALIGN_LOG}.err")) or "the job was cut short"
+            return dict(json.loads(retrieved_text(self, ALIGNMENT_REPORT)))
+        except ValueError:  # absent, or incomplete as the job was interrupted
+            said = traceback_message(self._errors(ALIGN_LOG)) or "the job was interrupted"
             return {"applied": False, "reason": said}
 
-    def _text(self, name: str) -> str:
-        repository = self.retrieved.base.repository
-        if name not in repository.list_object_names():
-            return ""
-        return repository.get_object_content(name, mode="rb").decode("utf-8", "replace")
+    def _errors(self, step: str) -> str:
+        return retrieved_text(self, f"{step}.err")
 
     def _curve(self) -> dict[str, np.ndarray] | None:
-        text = self._text(Path(METRICS_FILE).name)
+        text = retrieved_text(self, Path(METRICS_FILE).name)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "metrics.csv"
             path.write_text(text, encoding="utf-8")
@@ -130,7 +131,7 @@ class TrainParser(Parser):
 
 
 def _report(curve: Mapping[str, np.ndarray] | None, log: str, epochs: int) -> dict[str, Any]:
-    """Return what a training did: errors in meV/atom and meV/Å, times in s."""
+    """Return the report on a training: errors in meV/atom and meV/Å, times in s."""
     stamps = [datetime.strptime(s, "%Y-%m-%d %H:%M:%S,%f") for s in _STAMP.findall(log)]
     test = {
         _TEST_NAMES[name]: 1000 * float(value)
@@ -149,7 +150,7 @@ def _report(curve: Mapping[str, np.ndarray] | None, log: str, epochs: int) -> di
     if curve is not None:
         bad = curve["epoch"][~np.isfinite(curve["val_loss"])]
         report["nan_from"] = int(bad[0]) if len(bad) and bad[-1] == curve["epoch"][-1] else None
-        # an epoch that was cut short is validated as well, but not yet done
+        # An interrupted epoch is validated as well, but not complete.
         cut = "Time limit reached" in log
         report["epochs_done"] = int(curve["epoch"][-1]) + (0 if cut else 1)
         report |= best_epoch(curve)
@@ -157,7 +158,7 @@ def _report(curve: Mapping[str, np.ndarray] | None, log: str, epochs: int) -> di
 
 
 def traceback_message(text: str) -> str:
-    """Return the last exception in `text` with what was said of it, at most 500 characters."""
+    """Return the last exception in `text` with its message, at most 500 characters."""
     if "Traceback (most recent call last)" not in text:
         return ""
     text = text[text.rindex("Traceback (most recent call last)") :]

@@ -1,4 +1,4 @@
-"""Questions to the database, answered as plain data: for notebooks, scripts and the commands.
+"""Queries of the database that return plain data: for notebooks, scripts and the commands.
 
 Filters are evaluated by the database, on SQLite and PostgreSQL alike; nodes are not loaded. Load
 the AiiDA profile first (``aiida.load_profile()``).

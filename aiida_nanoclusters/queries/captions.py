@@ -1,4 +1,4 @@
-"""One line that says what a node is."""
+"""Description of a node in one line."""
 
 from __future__ import annotations
 
@@ -7,24 +7,35 @@ from typing import Any
 
 from aiida.orm import AbstractCode, ArrayData, Dict, List, Node, ProcessNode, RemoteData
 
+from aiida_nanoclusters.data.chart import ChartData
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.queries.nodes import leaving_out
 
 _KINDS = {
     "allegro": "an Allegro package",
     "allegro-compiled": "an Allegro model compiled for a machine",
+    "calculator": "an ASE calculator",
     "lj/cut": "a Lennard-Jones potential",
 }
-#: Longest value that is quoted.
+#: Length from which on values are shortened.
 _LONGEST = 70
 
 
 def describe(node: Node) -> str:
-    """Return what a node is, in one line."""
+    """Return the description of a node in one line; also of one whose content cannot be read."""
+    with leaving_out(node.uuid):
+        return _describe(node)
+    return f"{type(node).__name__} that cannot be read"
+
+
+def _describe(node: Node) -> str:
     if isinstance(node, FramesData):
         return _frames(node)
     if isinstance(node, PotentialData):
         return _potential(node)
+    if isinstance(node, ChartData):
+        return _chart(node)
     if isinstance(node, ProcessNode):
         return _process(node)
     if isinstance(node, AbstractCode):
@@ -38,19 +49,26 @@ def describe(node: Node) -> str:
 def _frames(node: FramesData) -> str:
     n, labelled = len(node), int(node.base.attributes.get("n_labelled"))
     sizes = f"{min(node.sizes)}" + (f" to {max(node.sizes)}" if len(node.sizes) > 1 else "")
-    said = f"{n} frame{'s' if n != 1 else ''} of {', '.join(node.elements)} with {sizes} atoms"
+    text = f"{n} frame{'s' if n != 1 else ''} of {', '.join(node.elements)} with {sizes} atoms"
     if not labelled:
-        return f"{said}, unlabelled"
+        return f"{text}, unlabelled"
     which = "all" if labelled == n else f"{labelled}"
-    return f"{said}, {which} labelled by {node.level_of_theory or 'an unnamed level of theory'}"
+    return f"{text}, {which} labelled by {node.level_of_theory or 'an unnamed level of theory'}"
+
+
+def _chart(node: ChartData) -> str:
+    sizes = list(node.base.attributes.get("sizes"))
+    count = f"{min(sizes)}" + (f" to {max(sizes)}" if len(sizes) > 1 else "")
+    from_what = "relaxed" if node.reproduces == "relaxed" else "thermal"
+    return f"a chart of {from_what} clusters of {', '.join(node.elements)} with {count} atoms"
 
 
 def _potential(node: PotentialData) -> str:
     kind = _KINDS.get(node.kind, f"a potential of the kind {node.kind}")
-    said = f"{kind} for {', '.join(node.elements)} (cutoff {node.cutoff:.2f} Å)"
-    said += f", standing for {node.level_of_theory}"
+    text = f"{kind} for {', '.join(node.elements)} (cutoff {node.cutoff:.2f} Å)"
+    text += f", level of theory {node.level_of_theory}"
     training = node.base.attributes.get("training_set", "")
-    return said + (f", trained on {training}" if training else "")
+    return text + (f", trained on {training}" if training else "")
 
 
 def _process(node: ProcessNode) -> str:

@@ -1,4 +1,4 @@
-"""At what size does a cluster become a crystal: all answers, and whose they are."""
+"""At what size does a cluster become a crystal: all results, and the potentials they rest on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any
 from aiida.orm import Dict, QueryBuilder, Str, WorkChainNode
 
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.queries.nodes import check_elements, chunks
+from aiida_nanoclusters.queries.nodes import check_elements, checked, leaving_out, linked
 from aiida_nanoclusters.queries.potentials import with_compiled
 
 CROSSOVER = "aiida.workflows:nanoclusters.crossover"
 VERDICTS = ("crossing", "no crossing below n_max", "always crystal", "undecided")
-_TOLD = ("verdict", "size", "low", "high", "confidence", "diameter_nm", "sentence")
+_ANSWER = ("verdict", "size", "low", "high", "confidence", "diameter_nm", "sentence")
+_MEMBER = ("uuid", "attributes.kind", "attributes.level_of_theory")
 
 
 @dataclass(frozen=True)
 class Member:
-    """A potential of the committee that gave an answer."""
+    """A potential of the committee behind an answer."""
 
     name: str
     uuid: str
@@ -70,7 +71,7 @@ def find_crossovers(
     verdict
         One of :data:`VERDICTS`.
     limit
-        As many at most.
+        Largest number of answers that are returned; None for all.
 
     Raises
     ------
@@ -96,52 +97,46 @@ def find_crossovers(
         edge_filters={"label": "answer"},
         filters={} if verdict is None else {"attributes.verdict": verdict},
         tag="answer",
-        project=["id", "uuid", "ctime", *(f"attributes.{name}" for name in _TOLD)],
+        project=["id", "uuid", "ctime", *(f"attributes.{name}" for name in _ANSWER)],
     )
     used: dict[str, Any] = {} if level is None else {"attributes.level_of_theory": level}
     if potential is not None:
         used["id"] = {"in": with_compiled(potential)}
     if used:
         query.append(PotentialData, with_outgoing="search", filters=used)
-    query.order_by({"answer": {"id": "desc"}})
-    rows = list({row[3]: row for row in query.all()}.values())[:limit]
+    query.order_by({"answer": [{"ctime": "desc"}, {"id": "desc"}]})
+    return _readable(list({row[3]: row for row in query.all()}.values())[:limit])
+
+
+def _readable(rows: list[list[Any]]) -> list[Crossover]:
+    """Return the answers that can be read; the others are named and left out."""
     committees = _committees([row[0] for row in rows])
-    return [_crossover(row, committees.get(row[0], ())) for row in rows]
+    found: list[Crossover] = []
+    for row in rows:
+        with leaving_out(row[4]):
+            found.append(_crossover(row, committees.get(row[0], ())))
+    return found
 
 
 def _committees(searches: list[int]) -> dict[int, tuple[Member, ...]]:
     found: dict[int, list[Member]] = {}
-    for chunk in chunks(searches):
-        query = QueryBuilder().append(
-            WorkChainNode, filters={"id": {"in": chunk}}, tag="search", project=["id"]
-        )
-        query.append(
-            PotentialData,
-            with_outgoing="search",
-            tag="potential",
-            project=["uuid", "attributes.kind", "attributes.level_of_theory"],
-            edge_tag="link",
-            edge_project=["label"],
-        )
-        for row in query.dict():
-            node, label = row["potential"], row["link"]["label"]
-            member = Member(
-                name=label.split("__", 1)[-1],
-                uuid=node["uuid"],
-                kind=node["attributes.kind"],
-                level_of_theory=node["attributes.level_of_theory"],
-            )
-            found.setdefault(row["search"]["id"], []).append(member)
+    used = linked(WorkChainNode, searches, PotentialData, "with_outgoing", project=_MEMBER)
+    for search, label, node in used:
+        uuid, kind, level = (str(node[name]) for name in _MEMBER)
+        found.setdefault(search, []).append(Member(label.split("__", 1)[-1], uuid, kind, level))
     return {pk: tuple(sorted(own, key=lambda m: m.name)) for pk, own in found.items()}
 
 
 def _crossover(row: list[Any], potentials: tuple[Member, ...]) -> Crossover:
-    _, process_uuid, element, _, uuid, created, *told = row
-    return Crossover(
-        uuid=uuid,
-        created=created,
-        element=element,
-        potentials=potentials,
-        process_uuid=process_uuid,
-        **dict(zip(_TOLD, told, strict=True)),
+    _, process_uuid, element, _, uuid, created, *answer = row
+    return checked(
+        Crossover,
+        {
+            "uuid": uuid,
+            "created": created,
+            "element": element,
+            "potentials": potentials,
+            "process_uuid": process_uuid,
+            **dict(zip(_ANSWER, answer, strict=True)),
+        },
     )

@@ -10,7 +10,13 @@ from typing import Any
 from aiida.orm import QueryBuilder
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.queries.nodes import check_elements, makers
+from aiida_nanoclusters.queries.nodes import (
+    check_elements,
+    checked,
+    latest,
+    leaving_out,
+    list_with,
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def find_datasets(
     labelled
         True: some frames have labels; False: none has.
     limit
-        As many at most.
+        Largest number of sets that are returned; None for all.
 
     Raises
     ------
@@ -75,6 +81,28 @@ def find_datasets(
     """
     span = check_range(sizes, "sizes")
     check_range((min_frames or 0, max_frames), "number of frames")
+    filters = _frame_filters(level, min_frames, max_frames, labelled)
+    # The expensive ones last: SQLite searches lists by a function in Python.
+    if span is not None and span[0] == span[1]:
+        filters["attributes.sizes"] = list_with([span[0]])
+        span = None
+    if elements:
+        filters["attributes.elements"] = list_with(check_elements(elements))
+    if span is not None:
+        matching = _with_sizes(filters, *span)
+        if not matching:
+            return []
+        filters = {"id": {"in": matching}}
+    found: list[Dataset] = []
+    for _, values in latest(FramesData, filters, _FIELDS, limit):
+        with leaving_out(values["uuid"]):
+            found.append(checked(Dataset, values))
+    return found
+
+
+def _frame_filters(
+    level: str | None, min_frames: int | None, max_frames: int | None, labelled: bool | None
+) -> dict[str, Any]:
     filters: dict[str, Any] = {}
     if level is not None:
         filters["attributes.level_of_theory"] = level
@@ -84,38 +112,19 @@ def find_datasets(
         filters["attributes.n_frames"] = {"and": bounds}
     if labelled is not None:
         filters["attributes.n_labelled"] = {">": 0} if labelled else 0
-    # The dear ones last: SQLite looks into lists by a function of Python.
-    if span is not None and span[0] == span[1]:
-        filters["attributes.sizes"] = {"contains": [span[0]]}
-        span = None
-    if elements:
-        filters["attributes.elements"] = {"contains": check_elements(elements)}
-    if span is not None:
-        matching = _with_sizes(filters, *span)
-        if not matching:
-            return []
-        filters = {"id": {"in": matching}}
-    query = QueryBuilder().append(
-        FramesData,
-        subclassing=False,  # the index of node types is used
-        tag="frames",
-        filters=filters,
-        project=["id", "uuid", "ctime", *(f"attributes.{name}" for name in _FIELDS)],
-    )
-    query.order_by({"frames": {"id": "desc"}})
-    if limit is not None:
-        query.limit(limit)
-    rows = query.all()
-    origin = makers(row[0] for row in rows)
-    return [_dataset(row, *origin.get(row[0], ("", ""))) for row in rows]
+    return filters
 
 
 def _with_sizes(filters: dict[str, Any], low: int, high: int) -> list[int]:
-    """Return the pks of sets with a size in a range: no database looks for that inside a list."""
+    """Return the pks of sets with a size in a range, which no database can ask of a list."""
     query = QueryBuilder().append(
         FramesData, subclassing=False, filters=filters, project=["id", "attributes.sizes"]
     )
-    return [pk for pk, sizes in query.all() if any(low <= n <= high for n in sizes)]
+    return [
+        pk
+        for pk, sizes in query.all()
+        if isinstance(sizes, list) and any(type(n) is int and low <= n <= high for n in sizes)
+    ]
 
 
 def check_range(
@@ -138,20 +147,3 @@ def check_range(
     if high < low:
         raise ValueError(f"{what}: {low}-{high} is empty, give the lower bound first")
     return low, high
-
-
-def _dataset(row: Sequence[Any], made_by: str, made_by_uuid: str) -> Dataset:
-    _, uuid, created, n_frames, n_labelled, n_atoms, sizes, elements, level, config_types = row
-    return Dataset(
-        uuid=uuid,
-        created=created,
-        n_frames=n_frames,
-        n_labelled=n_labelled,
-        n_atoms=n_atoms,
-        sizes=tuple(sizes),
-        elements=tuple(elements),
-        level_of_theory=level,
-        config_types=tuple(config_types),
-        made_by=made_by,
-        made_by_uuid=made_by_uuid,
-    )

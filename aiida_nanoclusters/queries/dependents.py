@@ -1,4 +1,4 @@
-"""What rests on a node: everything that was computed from it."""
+"""Everything that was computed from a node."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from aiida.common.links import LinkType
 from aiida.orm import Data, Node, ProcessNode, QueryBuilder, WorkflowNode
 from aiida.tools.graph.graph_traversers import traverse_graph
 
-from aiida_nanoclusters.queries.nodes import chunks, class_name, makers, of_kind
-from aiida_nanoclusters.queries.stages import called
+from aiida_nanoclusters.queries.nodes import Direction, chunks, class_name, linked, makers, of_kind
+from aiida_nanoclusters.queries.steps import called
 
 
 @dataclass(frozen=True)
 class Dependent:
-    """A node that would be another, or would not be, had the one asked about been another.
+    """A node that was computed from another, directly or through further steps.
 
-    ``kind`` is the class of data or the label of a process; ``handed_on_as`` the name under which a
-    work chain returned it, empty for what none did; ``made_by`` and ``made_by_uuid`` the
+    ``kind`` is the class of data or the label of a process; ``returned_as`` the name of the output
+    under which a work chain returned it, empty where none did; ``made_by`` and ``made_by_uuid`` the
     calculation that created it, empty for processes.
     """
 
@@ -26,7 +26,7 @@ class Dependent:
     created: datetime
     kind: str
     is_process: bool
-    handed_on_as: str
+    returned_as: str
     made_by: str
     made_by_uuid: str
 
@@ -34,15 +34,15 @@ class Dependent:
 def find_dependents(node: Node, *, everything: bool = False) -> list[Dependent]:
     """Return what was computed from a node, the oldest first.
 
-    Followed are the inputs and outputs of calculations. Work chains count where they were given the
-    node, or something computed from it, or have handed such on.
+    Inputs and outputs of calculations are followed. Work chains count if they have the node, or
+    something computed from it, as input or output.
 
     Parameters
     ----------
     node
-        Data, or a process, of which everything counts that it and what it called created.
+        Data, or a process; then what the process and all that it called created counts.
     everything
-        Also the steps between: calculations, and data that no work chain has handed on. Otherwise
+        Also the intermediate steps: calculations, and data that no work chain returned. Otherwise
         the work chains that no other has called, and their results.
     """
     pk = int(node.pk or 0)
@@ -51,8 +51,8 @@ def find_dependents(node: Node, *, everything: bool = False) -> list[Dependent]:
     workflows = _workflows(data, own) - own
     if not everything:
         processes, workflows = set(), _outermost(workflows)
-    handed_on = _handed_on(data, workflows | own)
-    wanted = (data if everything else set(handed_on)) | processes | workflows
+    returned = _returned(data, workflows | own)
+    wanted = (data if everything else set(returned)) | processes | workflows
     origin = makers(wanted & data)
     found = []
     for chunk in chunks(wanted):
@@ -70,7 +70,7 @@ def find_dependents(node: Node, *, everything: bool = False) -> list[Dependent]:
                         created=created,
                         kind=str(label or class_name(node_type)),
                         is_process=node_type.startswith("process."),
-                        handed_on_as=handed_on.get(pk, ""),
+                        returned_as=returned.get(pk, ""),
                         made_by=origin.get(pk, ("", ""))[0],
                         made_by_uuid=origin.get(pk, ("", ""))[1],
                     ),
@@ -87,32 +87,18 @@ def descendants(own: set[int]) -> tuple[set[int], set[int]]:
     return data, found - data
 
 
-def _handed_on(data: set[int], workflows: set[int]) -> dict[int, str]:
+def _returned(data: set[int], workflows: set[int]) -> dict[int, str]:
     """Return by pk of data the name under which the first of these work chains returned it."""
-    found: dict[int, str] = {}
-    for chunk in chunks(workflows):
-        query = QueryBuilder().append(
-            WorkflowNode, filters={"id": {"in": chunk}}, tag="chain", project=["id"]
-        )
-        query.append(
-            Data,
-            with_incoming="chain",
-            project=["id"],
-            edge_filters={"type": "return"},
-            edge_tag="link",
-            edge_project=["label"],
-            tag="data",
-        )
-        query.order_by({"chain": {"id": "desc"}})
-        for row in query.dict():
-            found[row["data"]["id"]] = row["link"]["label"].replace("__", ".")
+    returned = linked(WorkflowNode, workflows, Data, "with_incoming", {"type": "return"})
+    rows = sorted((chain, label, node["id"]) for chain, label, node in returned)
+    found = {pk: label.replace("__", ".") for _, label, pk in reversed(rows)}
     return {pk: name for pk, name in found.items() if pk in data}
 
 
 def _workflows(data: set[int], own: set[int]) -> set[int]:
-    """Return the work chains that were given any of these, or have returned such data.
+    """Return the work chains that have any of these as input, or returned such data.
 
-    Not those that returned the node asked about: they made it.
+    Those that returned the node asked about are left out: they made it.
     """
     given = _linked(data | own, "with_incoming", "input_work")
     return (given | _linked(data, "with_outgoing", "return")) - _linked(
@@ -120,27 +106,13 @@ def _workflows(data: set[int], own: set[int]) -> set[int]:
     )
 
 
-def _linked(data: set[int], direction: str, kind: str) -> set[int]:
-    found: set[int] = set()
-    for chunk in chunks(data):
-        query = QueryBuilder().append(Data, filters={"id": {"in": chunk}}, tag="data")
-        query.append(
-            WorkflowNode,
-            edge_filters={"type": kind},
-            project=["id"],
-            **{direction: "data"},  # type: ignore[arg-type]
-        )
-        found |= set(query.distinct().all(flat=True))
-    return found
+def _linked(data: set[int], direction: Direction, kind: str) -> set[int]:
+    return {
+        chain["id"] for _, _, chain in linked(Data, data, WorkflowNode, direction, {"type": kind})
+    }
 
 
 def _outermost(workflows: set[int]) -> set[int]:
     """Leave out work chains that another of them has called."""
-    called: set[int] = set()
-    for chunk in chunks(workflows):
-        query = QueryBuilder().append(WorkflowNode, tag="caller", project=["id"])
-        query.append(
-            WorkflowNode, with_incoming="caller", filters={"id": {"in": chunk}}, project=["id"]
-        )
-        called |= {below for above, below in query.all() if above in workflows}
-    return workflows - called
+    callers = linked(WorkflowNode, workflows, WorkflowNode, "with_outgoing")
+    return workflows - {below for below, _, caller in callers if caller["id"] in workflows}

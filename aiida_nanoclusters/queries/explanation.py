@@ -1,18 +1,16 @@
-"""Where a node comes from, in plain data: what it is, from what, by whom, at what cost."""
+"""Provenance of a node as plain data: what it is, its sources, its maker and the cost."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from aiida.common.links import LinkType
 from aiida.orm import (
     AbstractCode,
-    CalcJobNode,
     Dict,
     Node,
     ProcessNode,
@@ -20,20 +18,25 @@ from aiida.orm import (
     WorkflowNode,
 )
 
+from aiida_nanoclusters.queries.captions import describe
 from aiida_nanoclusters.queries.dependents import Dependent, find_dependents
-from aiida_nanoclusters.queries.nodes import chunks, kind_of
+from aiida_nanoclusters.queries.jobs import job_times
+from aiida_nanoclusters.queries.nodes import chunks, kind_of, leaving_out, linked
 from aiida_nanoclusters.queries.programs import Code, Version, codes_of, versions_of
-from aiida_nanoclusters.queries.stages import StageGraph, called, stage_graph
-from aiida_nanoclusters.queries.words import describe
+from aiida_nanoclusters.queries.steps import StepGraph, called, step_graph
 from aiida_nanoclusters.science.elements import ELEMENTS
-from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names, protocol_stems
+from aiida_nanoclusters.workflows.parts.protocol import (
+    load_protocol,
+    protocol_names,
+    protocol_stems,
+)
 
 _HOUR = 3600.0
 
 
 @dataclass(frozen=True)
 class Source:
-    """Data that a process was given, under the name of its input."""
+    """Data that a process had as input, under the name of the input."""
 
     name: str
     uuid: str
@@ -42,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A plain input of a process: its value, and the protocol that has the same, if one has."""
+    """A plain input of a process: its value, and the protocol that has the same value, if any."""
 
     process: str
     name: str
@@ -53,10 +56,10 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage took: ``wall_hours`` of all its jobs together, and times their cores.
+    """Cost of a step: wall time and core time of all its jobs together, in hours.
 
-    ``estimated`` jobs have no time from their scheduler: theirs runs from submission until they
-    were seen to have ended. ``cached`` jobs were taken from an earlier run and cost nothing.
+    ``estimated`` counts jobs whose scheduler reports no time; the time from their submission until
+    their end was noticed is used. ``cached`` jobs were taken from an earlier run and cost nothing.
     """
 
     stage: str
@@ -70,7 +73,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Fault:
-    """A process that failed; ``mended`` where the work chain that called it ended well."""
+    """A process that failed; ``mended`` if the calling work chain recovered and succeeded."""
 
     label: str
     uuid: str
@@ -82,7 +85,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the provenance of a node tells; ``callers`` are the work chains around its making."""
+    """Provenance of a node; ``callers`` are the work chains within which it was made."""
 
     uuid: str
     kind: str
@@ -98,22 +101,22 @@ class Explanation:
     numbers: tuple[Numbers, ...]
     costs: tuple[Cost, ...]
     faults: tuple[Fault, ...]
-    graph: StageGraph
+    graph: StepGraph
     dependents: tuple[Dependent, ...]
 
 
 def explain(node: Node) -> Explanation:
-    """Return where a node comes from and what has been made of it.
+    """Return the provenance of a node, and what was computed from it.
 
     Parameters
     ----------
     node
-        Any, of this package or of another.
+        Any node, of this package or of another plugin.
     """
     process = node if isinstance(node, ProcessNode) else _creator(node)
     callers = _callers(process)
-    graph = stage_graph(node)
-    behind: set[int] = {pk for stage in graph.stages.values() for pk in stage.pks}
+    graph = step_graph(node)
+    behind: set[int] = {pk for step in graph.steps.values() for pk in step.pks}
     behind |= called({int(node.pk or 0)}) if isinstance(node, ProcessNode) else set()
     return Explanation(
         uuid=node.uuid,
@@ -147,8 +150,12 @@ def _source(name: str, node: Node) -> Source:
 def _callers(process: ProcessNode | None) -> list[ProcessNode]:
     """Return the work chains that a process was called by, the innermost first."""
     found: list[ProcessNode] = []
+    seen = {process.uuid} if process is not None else set()
     while process is not None and process.caller is not None:
         process = process.caller
+        if process.uuid in seen:  # a circle, which AiiDA's own import does not refuse
+            break
+        seen.add(process.uuid)
         found.append(process)
     return found
 
@@ -160,11 +167,12 @@ def _inputs(process: ProcessNode) -> list[tuple[str, Node]]:
     links = process.base.links.get_incoming(
         link_type=(LinkType.INPUT_CALC, LinkType.INPUT_WORK)
     ).all()
-    return sorted((link.link_label.replace("__", "."), link.node) for link in links)
+    named = [(link.link_label.replace("__", "."), link.node) for link in links]
+    return sorted(named, key=lambda item: item[0])
 
 
 def _is_plain(node: Node) -> bool:
-    """Whether it is a number that a person or a protocol gave, not one that was computed."""
+    """Whether it is a value that a person or a protocol gave, not one that was computed."""
     return type(node).__name__ in _PLAIN and _creator(node) is None
 
 
@@ -175,21 +183,33 @@ def _sources(process: ProcessNode | None) -> Iterable[Source]:
 
 
 def _numbers(processes: list[ProcessNode]) -> Iterable[Numbers]:
-    """Plain inputs of the making process and of those around it; equal nodes once."""
+    """Plain inputs of the process that made the node and of its callers; each node once."""
     seen: set[str] = set()
-    symbols = (n.value for p in processes for name, n in _inputs(p) if name == "element")
-    symbol = next((symbol for symbol in symbols if symbol in ELEMENTS), None)
+    symbol = _symbol(processes)
     for process in processes:
         for name, node in _inputs(process):
             if node.uuid in seen or not _is_plain(node):
                 continue
             seen.add(node.uuid)
-            value = node.get_dict() if isinstance(node, Dict) else getattr(node, "value", None)
-            if hasattr(node, "get_list"):
-                value = node.get_list()
-            ours = "nanoclusters." in (process.process_type or "")
-            protocol = _protocol(value, symbol) if ours and isinstance(value, dict) else ""
-            yield Numbers(kind_of(process), name, value, protocol, node.uuid)
+            with leaving_out(node.uuid):
+                value = node.get_dict() if isinstance(node, Dict) else getattr(node, "value", None)
+                if hasattr(node, "get_list"):
+                    value = node.get_list()
+                ours = "nanoclusters." in (process.process_type or "")
+                protocol = _protocol(value, symbol) if ours and isinstance(value, dict) else ""
+                yield Numbers(kind_of(process), name, value, protocol, node.uuid)
+
+
+def _symbol(processes: list[ProcessNode]) -> str | None:
+    """Return the chemical symbol that the first of the processes was given, None if none was."""
+    for process in processes:
+        for name, node in _inputs(process):
+            if name == "element":
+                with leaving_out(node.uuid):
+                    symbol = node.base.attributes.get("value", None)
+                    if isinstance(symbol, str) and symbol in ELEMENTS:
+                        return symbol
+    return None
 
 
 def _protocol(settings: Mapping[str, Any], symbol: str | None) -> str:
@@ -199,9 +219,9 @@ def _protocol(settings: Mapping[str, Any], symbol: str | None) -> str:
 
 @cache
 def _protocols(symbol: str | None) -> tuple[tuple[str, list[Any]], ...]:
-    """Return every protocol of an element by name, with what of it a work chain takes as one input.
+    """Return the protocols of an element by name, each with what a work chain takes as one input.
 
-    That is all of it, all but the seeds, or one of its parts.
+    That is the whole protocol, all but the seeds, or one of its parts.
     """
     found = []
     for stem in protocol_stems():
@@ -216,81 +236,23 @@ def _protocols(symbol: str | None) -> tuple[tuple[str, list[Any]], ...]:
 # -- cost ----------------------------------------------------------------------------------
 
 
-def _costs(node: Node, graph: StageGraph) -> Iterable[Cost]:
-    stages = [(stage.label, stage.uuid, stage.pks) for stage in graph.stages.values()]
-    if isinstance(node, ProcessNode) and node.pk not in graph.stages:
+def _costs(node: Node, graph: StepGraph) -> Iterable[Cost]:
+    steps = [(step.label, step.uuid, step.pks) for step in graph.steps.values()]
+    if isinstance(node, ProcessNode) and node.pk not in graph.steps:
         own = frozenset(called({int(node.pk or 0)}))
-        stages = [(kind_of(node), node.uuid, own), *(s for s in stages if not s[2] <= own)]
-    for label, uuid, pks in stages:
-        jobs = list(_jobs(pks))
-        fresh = [job for job in jobs if not job["cached"]]
+        steps = [(kind_of(node), node.uuid, own), *(s for s in steps if not s[2] <= own)]
+    for label, uuid, pks in steps:
+        jobs = list(job_times(pks))
+        fresh = [job for job in jobs if not job.cached]
         yield Cost(
             stage=label,
             uuid=uuid,
             jobs=len(jobs),
             cached=len(jobs) - len(fresh),
-            estimated=sum(job["estimated"] for job in fresh),
-            wall_hours=sum(job["seconds"] for job in fresh) / _HOUR,
-            core_hours=sum(job["seconds"] * job["cores"] for job in fresh) / _HOUR,
+            estimated=sum(job.estimated for job in fresh),
+            wall_hours=sum(job.seconds for job in fresh) / _HOUR,
+            core_hours=sum(job.seconds * job.cores for job in fresh) / _HOUR,
         )
-
-
-_JOB = ("last_job_info", "scheduler_lastchecktime", "resources", "detailed_job_info")
-
-
-def _jobs(pks: Iterable[int]) -> Iterable[dict[str, Any]]:
-    for chunk in chunks(pks):
-        query = QueryBuilder().append(
-            CalcJobNode,
-            filters={"id": {"in": chunk}},
-            project=["ctime", "extras._aiida_cached_from", *(f"attributes.{n}" for n in _JOB)],
-        )
-        for created, source, info, checked, resources, _ in query.all():
-            told = _job_info(info)
-            # Without a scheduler a job that has ended is told to have taken no time.
-            seconds = told.get("wallclock_time_seconds") or None
-            estimate = _elapsed(told.get("submission_time"), created, checked)
-            yield {
-                "cached": bool(source),
-                "estimated": seconds is None,
-                "seconds": float(seconds if seconds is not None else estimate),
-                "cores": _cores(resources or {}, told),
-            }
-
-
-def _job_info(info: Any) -> dict[str, Any]:
-    if isinstance(info, str):
-        try:
-            info = json.loads(info)
-        except ValueError:  # an older version's way of writing it
-            return {}
-    return dict(info) if isinstance(info, Mapping) else {}
-
-
-def _elapsed(submitted: Any, created: datetime, checked: Any) -> float:
-    """Seconds from submission, else from the node's birth, until the job was seen to have ended."""
-    if not isinstance(checked, str):
-        return 0.0
-    moment = submitted.get("date") if isinstance(submitted, Mapping) else submitted
-    try:
-        start = _aware(datetime.fromisoformat(str(moment)))
-    except ValueError:  # the scheduler did not say
-        start = created
-    span: timedelta = _aware(datetime.fromisoformat(checked)) - start
-    return max(span.total_seconds(), 0.0)
-
-
-def _aware(moment: datetime) -> datetime:
-    """Return a time with its zone; without one it is of UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def _cores(resources: Mapping[str, Any], told: Mapping[str, Any]) -> int:
-    machines = int(resources.get("num_machines") or 1)
-    per_machine = resources.get("num_mpiprocs_per_machine") or 1
-    processes = resources.get("tot_num_mpiprocs") or machines * per_machine
-    cores = int(processes) * int(resources.get("num_cores_per_mpiproc") or 1)
-    return max(cores, int(told.get("num_cpus") or 0), 1)
 
 
 # -- faults --------------------------------------------------------------------------------
@@ -311,25 +273,19 @@ def _faults(pks: set[int]) -> Iterable[Fault]:
             tag="failed",
             project=["id", "uuid", *(f"attributes.{name}" for name in names)],
         )
-        query.order_by({"failed": {"id": "asc"}})
+        query.order_by({"failed": ["ctime", "id"]})
         rows = query.all()
         mended = _called_well({row[0] for row in rows})
         for pk, uuid, label, state, status, message, exception in rows:
             said = str(message or exception or "").strip().splitlines()
+            status = status if isinstance(status, int) else None
             yield Fault(
                 str(label), uuid, str(state), status, said[-1] if said else "", pk in mended
             )
 
 
 def _called_well(pks: set[int]) -> set[int]:
-    """Return those whose calling work chain ended well."""
-    found: set[int] = set()
-    for chunk in chunks(pks):
-        query = QueryBuilder().append(
-            WorkflowNode, filters={"attributes.exit_status": 0}, tag="caller"
-        )
-        query.append(
-            ProcessNode, with_incoming="caller", filters={"id": {"in": chunk}}, project=["id"]
-        )
-        found |= set(query.all(flat=True))
-    return found
+    """Return the processes whose calling work chain succeeded."""
+    succeeded = {"attributes.exit_status": 0}
+    callers = linked(ProcessNode, pks, WorkflowNode, "with_outgoing", filters=succeeded)
+    return {pk for pk, _, _ in callers}

@@ -1,15 +1,38 @@
-"""One node by what a person types, and who made many nodes."""
+"""A node by its identifier, and the nodes linked with many others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+import logging
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Literal, TypeVar
 
-from aiida.common.exceptions import MultipleObjectsError, NotExistent
-from aiida.orm import CalculationNode, Node, QueryBuilder, load_node
+from aiida.common.exceptions import AiidaException, MultipleObjectsError, NotExistent
+from aiida.orm import CalculationNode, Data, Node, QueryBuilder, load_node
 from ase.data import atomic_numbers
+from pydantic import TypeAdapter, ValidationError
 
+from aiida_nanoclusters.data.schemas import first_fault
+from aiida_nanoclusters.formats.plain_text import excerpt, said_by
+
+_LOGGER = logging.getLogger(__name__)
+#: What reading a node may raise whose content is not what its type says.
+_UNREADABLE = (
+    AiidaException,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
+Row = TypeVar("Row")
 Identifier = TypeVar("Identifier", int, str)
+Direction = Literal["with_incoming", "with_outgoing"]
 
 #: Identifiers in one query: SQLite takes no more than some 30,000 variables.
 CHUNK = 10_000
@@ -21,11 +44,11 @@ def find_node(identifier: str, kinds: Sequence[type[Node]] = (), what: str = "no
     Parameters
     ----------
     identifier
-        As a person types it.
+        UUID, beginning of a UUID, or pk.
     kinds
-        Classes of node that will do; any where empty.
+        Classes of node that are accepted; any where empty.
     what
-        What they are called where something else is found.
+        Their name in the message where a node of another kind is found.
 
     Raises
     ------
@@ -44,13 +67,49 @@ def find_node(identifier: str, kinds: Sequence[type[Node]] = (), what: str = "no
     if kinds and not isinstance(node, tuple(kinds)):
         raise ValueError(
             f"`{identifier}` is a {kind_of(node)}, no {what}: "
-            f"`aiida-nanoclusters explain {node.uuid}` tells what it is"
+            f"`aiida-nanoclusters explain {node.uuid}` describes it"
         )
     return node
 
 
+@contextmanager
+def leaving_out(uuid: str) -> Iterator[None]:
+    """Leave out a node that cannot be read, with one line that names it, and go on.
+
+    Imports are checked, but a profile may hold nodes that AiiDA itself imported, or that an earlier
+    version stored.
+    """
+    try:
+        yield
+    except _UNREADABLE as error:
+        said = first_fault(error) if isinstance(error, ValidationError) else said_by(error)
+        _LOGGER.warning("node %s cannot be read and is left out: %s", excerpt(uuid), said)
+
+
+def checked(kind: type[Row], values: Mapping[str, Any]) -> Row:
+    """Return what was read of a node as a dataclass whose fields have the types it says.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If a value is of another type.
+    """
+    adapter: TypeAdapter[Row] = _adapter(kind)  # type: ignore[arg-type]
+    return adapter.validate_python(dict(values))
+
+
+@cache
+def _adapter(kind: type[Row]) -> TypeAdapter[Row]:
+    return TypeAdapter(kind)
+
+
+def list_with(values: Sequence[Any]) -> dict[str, Any]:
+    """Return the filter of attributes that are lists with these values, also among others."""
+    return {"and": [{"of_type": "array"}, {"contains": list(values)}]}
+
+
 def kind_of(node: Node) -> str:
-    """Return the name a person knows a node by: that of its class or process."""
+    """Return the name of the class of a node, of a process its label."""
     return str(getattr(node, "process_label", None) or type(node).__name__)
 
 
@@ -75,24 +134,86 @@ def check_elements(elements: Sequence[str]) -> list[str]:
 
 def makers(ids: Iterable[int]) -> dict[int, tuple[str, str]]:
     """Return by pk of data the label and UUID of the calculation that created it."""
-    found: dict[int, tuple[str, str]] = {}
+    label, uuid = "attributes.process_label", "uuid"
+    created = linked(
+        Node, ids, CalculationNode, "with_outgoing", {"type": "create"}, project=(label, uuid)
+    )
+    return {pk: (str(maker[label]), str(maker[uuid])) for pk, _, maker in created}
+
+
+def linked(
+    kind: type[Node],
+    ids: Iterable[int],
+    other: type[Node],
+    direction: Direction,
+    links: Mapping[str, Any] | None = None,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    project: Sequence[str] = ("id",),
+) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Yield the nodes that are linked with given ones: pk of the given node, label, projection.
+
+    Parameters
+    ----------
+    kind, ids
+        Class and pks of the given nodes.
+    other
+        Class of the nodes that are looked for.
+    direction
+        ``with_incoming``: the links go from a given node to another; ``with_outgoing``: to a given
+        node.
+    links, filters
+        Filters of the links and of the other nodes, as for a QueryBuilder.
+    project
+        What is read of the other nodes.
+    """
     for chunk in chunks(ids):
         query = QueryBuilder().append(
-            CalculationNode, tag="maker", project=["attributes.process_label", "uuid"]
+            kind, filters={"id": {"in": chunk}}, tag="given", project=["id"]
         )
         query.append(
-            Node,
-            with_incoming="maker",
-            edge_filters={"type": "create"},
-            filters={"id": {"in": chunk}},
-            project=["id"],
+            other,
+            joining_keyword=direction,
+            joining_value="given",
+            edge_filters=dict(links or {}),
+            edge_tag="link",
+            edge_project=["label"],
+            filters=dict(filters or {}),
+            tag="other",
+            project=list(project),
         )
-        found |= {pk: (str(label), uuid) for label, uuid, pk in query.all()}
-    return found
+        for row in query.dict():
+            yield row["given"]["id"], str(row["link"]["label"]), row["other"]
+
+
+def latest(
+    kind: type[Data], filters: Mapping[str, Any], names: Sequence[str], limit: int | None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield data of a class, the latest first: pk, and what can be read without loading a node.
+
+    That is ``uuid``, ``created``, ``made_by`` and ``made_by_uuid`` (the calculation that created
+    it; empty where none did), and the attributes `names`.
+    """
+    query = QueryBuilder().append(
+        kind,
+        subclassing=False,  # the index of node types is used
+        tag="node",
+        filters=dict(filters),
+        project=["id", "uuid", "ctime", *(f"attributes.{name}" for name in names)],
+    )
+    query.order_by({"node": [{"ctime": "desc"}, {"id": "desc"}]})  # imports number them anew
+    if limit is not None:
+        query.limit(limit)
+    rows = query.all()
+    origin = makers(row[0] for row in rows)
+    for pk, uuid, created, *values in rows:
+        made_by, made_by_uuid = origin.get(pk, ("", ""))
+        made = {"created": created, "made_by": made_by, "made_by_uuid": made_by_uuid}
+        yield pk, {"uuid": uuid, **made, **dict(zip(names, values, strict=True))}
 
 
 def of_kind(kind: type[Node], ids: Iterable[int]) -> set[int]:
-    """Return those pks that are of nodes of this class."""
+    """Return the pks of nodes of this class."""
     found: set[int] = set()
     for chunk in chunks(ids):
         query = QueryBuilder().append(kind, filters={"id": {"in": chunk}}, project=["id"])

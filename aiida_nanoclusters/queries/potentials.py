@@ -1,4 +1,4 @@
-"""Which potentials are there, what did they learn, and how wrong are they?"""
+"""Which potentials are there, what were they trained on, and how large are their errors?"""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from aiida.orm import CalcJobNode, Dict, ProcessNode, QueryBuilder, WorkChainNod
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.queries.nodes import check_elements, find_node, makers
-from aiida_nanoclusters.science.interactions import KINDS
+from aiida_nanoclusters.formats.lammps.potential_lines import KINDS
+from aiida_nanoclusters.queries.nodes import (
+    check_elements,
+    checked,
+    find_node,
+    latest,
+    leaving_out,
+    list_with,
+)
 
-#: Process types that tell errors on test frames: the committee's, and a single training's.
+#: Processes that report errors on test frames: training of a committee and of one potential.
 _COMMITTEE = "aiida.workflows:nanoclusters.train"
 _TRAINING = "aiida.calculations:nanoclusters.train"
 _COMPILE = "aiida.calculations:nanoclusters.compile"
@@ -25,8 +32,8 @@ class Potential:
     """A PotentialData.
 
     ``energy_rmse`` (meV/atom) and ``forces_rmse`` (meV/Å) are those on the test frames of its
-    training, None where it was not tested; ``errors_uuid`` is the node that tells them.
-    ``cutoff`` in Å; ``training_set`` is the UUID of the FramesData it learnt, else empty.
+    training, None where it was not tested; ``errors_uuid`` is the node that holds them.
+    ``cutoff`` in Å; ``training_set`` is the UUID of the FramesData it was trained on, else empty.
     """
 
     uuid: str
@@ -61,27 +68,48 @@ def find_potentials(
     Parameters
     ----------
     elements
-        All of them must be known to the potential.
+        Elements that the potential must have, all of them.
     level
-        Level of theory that its energies stand for, exactly as stored.
+        Level of theory of its energies, exactly as stored.
     kind
-        One of :data:`~aiida_nanoclusters.science.interactions.KINDS`.
+        One of :data:`~aiida_nanoclusters.formats.lammps.potential_lines.KINDS`.
     training_set
         UUID (or pk) of the FramesData it was trained on.
     max_energy_rmse, max_forces_rmse
         Largest error on the test frames of its training, meV/atom and meV/Å; potentials that were
         not tested are left out.
     limit
-        As many at most.
+        Largest number of potentials that are returned; None for all.
 
     Raises
     ------
     ValueError
         If an element, a kind or the training set is unknown, or an error is not positive.
     """
+    filters = _filters(elements, level, kind, training_set)
+    bounds = {"energy_rmse": max_energy_rmse, "forces_rmse": max_forces_rmse}
+    for name, bound in bounds.items():
+        if bound is not None and bound <= 0:
+            raise ValueError(f"{name} {bound} is not positive: give meV/atom or meV/Å")
+    errors = _errors(bounds)
+    if any(bound is not None for bound in bounds.values()):
+        if not errors:
+            return []
+        filters["id"] = {"in": sorted(errors)}
+    names = ("kind", "elements", "cutoff", "level_of_theory", "training_set")
+    found: list[Potential] = []
+    for pk, values in latest(PotentialData, filters, names, limit):
+        with leaving_out(values["uuid"]):
+            found.append(_potential(values, errors.get(pk, (None, None, ""))))
+    return found
+
+
+def _filters(
+    elements: Sequence[str], level: str | None, kind: str | None, training_set: str | None
+) -> dict[str, Any]:
     filters: dict[str, Any] = {}
     if elements:
-        filters["attributes.elements"] = {"contains": check_elements(elements)}
+        filters["attributes.elements"] = list_with(check_elements(elements))
     if level is not None:
         filters["attributes.level_of_theory"] = level
     if kind is not None:
@@ -93,52 +121,13 @@ def find_potentials(
     if training_set is not None:
         node = find_node(training_set, [FramesData], "set of frames")
         filters["attributes.training_set"] = node.uuid
-    bounds = {"energy_rmse": max_energy_rmse, "forces_rmse": max_forces_rmse}
-    for name, bound in bounds.items():
-        if bound is not None and bound <= 0:
-            raise ValueError(f"{name} {bound} is not positive: give meV/atom or meV/Å")
-    errors = _errors(bounds)
-    if any(bound is not None for bound in bounds.values()):
-        if not errors:
-            return []
-        filters["id"] = {"in": sorted(errors)}
-    names = ("kind", "elements", "cutoff", "level_of_theory", "training_set")
-    query = QueryBuilder().append(
-        PotentialData,
-        subclassing=False,
-        tag="potential",
-        filters=filters,
-        project=["id", "uuid", "ctime", *(f"attributes.{name}" for name in names)],
-    )
-    query.order_by({"potential": {"id": "desc"}})
-    if limit is not None:
-        query.limit(limit)
-    rows = query.all()
-    origin = makers(row[0] for row in rows)
-    return [
-        _potential(row, errors.get(row[0], (None, None, "")), origin.get(row[0], ("", "")))
-        for row in rows
-    ]
+    return filters
 
 
-def _potential(
-    row: Sequence[Any], errors: tuple[float | None, float | None, str], origin: tuple[str, str]
-) -> Potential:
-    _, uuid, created, kind, symbols, cutoff, level, training_set = row
-    return Potential(
-        uuid=uuid,
-        created=created,
-        kind=kind,
-        elements=tuple(symbols),
-        cutoff=cutoff,
-        level_of_theory=level,
-        training_set=training_set or "",
-        energy_rmse=errors[0],
-        forces_rmse=errors[1],
-        errors_uuid=errors[2],
-        made_by=origin[0],
-        made_by_uuid=origin[1],
-    )
+def _potential(values: dict[str, Any], errors: tuple[float | None, float | None, str]) -> Potential:
+    values["training_set"] = values["training_set"] or ""
+    names = ("energy_rmse", "forces_rmse", "errors_uuid")
+    return checked(Potential, {**values, **dict(zip(names, errors, strict=True))})
 
 
 def with_compiled(potential: PotentialData) -> list[int]:
@@ -165,7 +154,7 @@ def _errors(bounds: dict[str, float | None]) -> _Errors:
 
 
 def _member_labels() -> list[str]:
-    """Return the links by which committees give their members, each once."""
+    """Return the labels of the links from committees to their members, each once."""
     query = QueryBuilder().append(
         WorkChainNode, filters={"process_type": _COMMITTEE}, tag="committee"
     )
@@ -181,11 +170,11 @@ def _member_labels() -> list[str]:
 def _read_errors(
     process_type: str,
     potential: str,
-    told_in: str,
+    report: str,
     path: str,
     bounds: dict[str, float | None],
 ) -> _Errors:
-    """Read errors of the output `potential` of a kind of process from its output `told_in`."""
+    """Read errors of the output `potential` of a kind of process from its output `report`."""
     filters = {
         f"{path}.{name}": {"of_type": "number"} if bound is None else {"<=": float(bound)}
         for name, bound in bounds.items()
@@ -199,7 +188,7 @@ def _read_errors(
     query.append(
         Dict,
         with_incoming="process",
-        edge_filters={"label": told_in},
+        edge_filters={"label": report},
         filters=filters,
         project=[*(f"{path}.{name}" for name in bounds), "uuid"],
     )

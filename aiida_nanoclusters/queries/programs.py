@@ -1,4 +1,4 @@
-"""Which programs, in which versions, made these nodes."""
+"""Programs and versions that produced nodes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from aiida.orm import (
     QueryBuilder,
 )
 
-from aiida_nanoclusters.formats.lammps_input import LOG_FILE
-from aiida_nanoclusters.queries.nodes import chunks
+from aiida_nanoclusters.formats.lammps.input import LOG_FILE
+from aiida_nanoclusters.queries.nodes import chunks, leaving_out, linked
 
 _LAMMPS = re.compile(r"LAMMPS \(([^)]+)\)")
+#: Bytes of a first line that are looked at.
+_LONGEST_LINE = 1000
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Version:
-    """Version of a package, and who says so."""
+    """Version of a package, and where it was recorded."""
 
     package: str
     version: str
@@ -45,18 +47,11 @@ def codes_of(pks: Iterable[int]) -> list[Code]:
     """Return every code that ran one of these jobs, by label."""
     codes: dict[str, AbstractCode] = {}
     jobs: dict[str, int] = {}
-    for chunk in chunks(pks):
-        query = QueryBuilder().append(AbstractCode, tag="code", project=["*"])
-        query.append(
-            CalcJobNode,
-            with_incoming="code",
-            edge_filters={"label": "code"},
-            filters={"id": {"in": chunk}},
-            project=["id"],
-        )
-        for code, _ in query.all():
-            codes[code.uuid] = code
-            jobs[code.uuid] = jobs.get(code.uuid, 0) + 1
+    ran = linked(CalcJobNode, pks, AbstractCode, "with_outgoing", {"label": "code"}, project=("*",))
+    for _, _, row in ran:
+        code = row["*"]
+        codes[code.uuid] = code
+        jobs[code.uuid] = jobs.get(code.uuid, 0) + 1
     return [
         Code(
             label=code.label,
@@ -83,14 +78,17 @@ def _of_processes(pks: list[int]) -> list[tuple[str, str, str]]:
     query = QueryBuilder().append(
         ProcessNode,
         filters={"id": {"in": pks}, "attributes": {"has_key": "version"}},
-        project=["attributes.version", "process_type"],
+        project=["uuid", "attributes.version", "process_type"],
     )
-    return [
-        (_package(key, str(kind)), str(value), "recorded by the processes")
-        for versions, kind in query.all()
-        for key, value in (versions or {}).items()
-        if key == "core" or (key == "plugin" and kind)
-    ]
+    found: list[tuple[str, str, str]] = []
+    for uuid, versions, kind in query.all():
+        with leaving_out(uuid):
+            found += [
+                (_package(key, str(kind)), str(value), "recorded by the processes")
+                for key, value in (versions or {}).items()
+                if key == "core" or (key == "plugin" and kind)
+            ]
+    return found
 
 
 def _package(key: str, process_type: str) -> str:
@@ -108,13 +106,16 @@ def _of_reports(pks: list[int]) -> list[tuple[str, str, str]]:
         Dict,
         with_incoming="job",
         filters={"attributes": {"has_key": "versions"}},
-        project=["attributes.versions"],
+        project=["uuid", "attributes.versions"],
     )
-    return [
-        (str(name), str(value), "recorded by the jobs")
-        for (versions,) in query.all()
-        for name, value in (versions or {}).items()
-    ]
+    found: list[tuple[str, str, str]] = []
+    for uuid, versions in query.all():
+        with leaving_out(uuid):
+            found += [
+                (str(name), str(value), "recorded by the jobs")
+                for name, value in (versions or {}).items()
+            ]
+    return found
 
 
 def _of_logs(pks: list[int]) -> list[tuple[str, str, str]]:
@@ -134,11 +135,14 @@ def _of_logs(pks: list[int]) -> list[tuple[str, str, str]]:
     seen: set[str] = set()
     found: list[tuple[str, str, str]] = []
     for code, folder in query.iterall():
-        if code in seen or LOG_FILE not in folder.base.repository.list_object_names():
+        if code in seen:
             continue
-        with folder.base.repository.open(LOG_FILE, "r") as handle:
-            match = _LAMMPS.search(handle.readline())
-        if match:
-            seen.add(code)
-            found.append(("lammps", match[1], "recorded by the jobs"))
+        with leaving_out(folder.uuid):
+            if LOG_FILE not in folder.base.repository.list_object_names():
+                continue
+            with folder.base.repository.open(LOG_FILE, "rb") as handle:
+                line = handle.readline(_LONGEST_LINE).decode(errors="replace")
+            if match := _LAMMPS.search(line):
+                seen.add(code)
+                found.append(("lammps", match[1], "recorded by the jobs"))
     return found

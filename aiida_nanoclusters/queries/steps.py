@@ -1,4 +1,4 @@
-"""How a node came about, in stages: work chains as wholes, and the data that went between them."""
+"""Provenance of a node in steps: work chains as a whole, and the data passed between them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from aiida.common.links import LinkType
 from aiida.orm import Data, Node, ProcessNode, QueryBuilder, WorkflowNode
 from aiida.tools.graph.graph_traversers import traverse_graph
 
-from aiida_nanoclusters.queries.nodes import chunks, class_name, of_kind
+from aiida_nanoclusters.queries.nodes import chunks, class_name, linked, of_kind
 
-#: Work chains that only call stages, and are none themselves.
+#: Work chains that only call other steps, and are not steps themselves.
 _UMBRELLAS = {"StudyWorkChain"}
-#: Inputs that are numbers, names or programs: told in words, not drawn, where nobody computed them.
+_LABEL = "attributes.process_label"
+#: Inputs that are numbers, names or programs: listed, not drawn, unless a process computed them.
 _VALUES = (
     "int.",
     "float.",
@@ -27,13 +28,13 @@ _VALUES = (
     "base.",
     "enum.",
 )
-#: Stages in one graph, the nearest first.
-MOST_STAGES = 60
+#: Steps in one graph, the nearest first.
+MOST_STEPS = 60
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A process that no other stage has called; `pks` are it and all that it called."""
+class Step:
+    """A process that no other step has called; `pks` are it and all that it called."""
 
     pk: int
     uuid: str
@@ -45,7 +46,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Material:
-    """Data of one kind that went from one stage to others; ``producer`` is None for given data.
+    """Data of one kind that one step passed to others; ``producer`` is None for given data.
 
     ``asked`` marks the node that the graph is about, or the results of the process.
     """
@@ -59,10 +60,10 @@ class Material:
 
 
 @dataclass(frozen=True)
-class StageGraph:
-    """Stages, by pk, and the data between them; ``left_out`` counts stages too far away."""
+class StepGraph:
+    """Steps, by pk, and the data between them; ``left_out`` counts those too far away to draw."""
 
-    stages: dict[int, Stage]
+    steps: dict[int, Step]
     materials: tuple[Material, ...]
     left_out: int = 0
 
@@ -76,13 +77,13 @@ class _Links:
     names: dict[int, str] = field(default_factory=dict)
 
 
-def stage_graph(node: Node) -> StageGraph:
-    """Return the stages that led to a node.
+def step_graph(node: Node) -> StepGraph:
+    """Return the steps that led to a node.
 
     Parameters
     ----------
     node
-        Data, or a process; a study is shown as the stages that it called.
+        Data, or a process; a study is shown as the steps that it called.
     """
     pk = int(node.pk or 0)
     starts, asked = {pk}, {pk}
@@ -92,11 +93,11 @@ def stage_graph(node: Node) -> StageGraph:
     links = _read_links(starts | asked)
     calculations = set(links.creator.values()) | {u for own in links.users.values() for u in own}
     calculations |= of_kind(ProcessNode, starts)
-    top = _stages_of(calculations, pk if isinstance(node, ProcessNode) else None)
+    top = _steps_of(calculations, pk if isinstance(node, ProcessNode) else None)
     near = _nearest(top, links, asked, top.get(pk))
-    kept = {calculation: stage for calculation, stage in top.items() if stage in near}
-    stages = _describe(near)
-    return StageGraph(stages, _materials(links, kept, asked), len(set(top.values()) - near))
+    kept = {calculation: step for calculation, step in top.items() if step in near}
+    steps = _describe(near)
+    return StepGraph(steps, _materials(links, kept, asked), len(set(top.values()) - near))
 
 
 def called(pks: Iterable[int]) -> set[int]:
@@ -106,17 +107,11 @@ def called(pks: Iterable[int]) -> set[int]:
 
 
 def _returned(pk: int) -> set[int]:
-    query = QueryBuilder().append(ProcessNode, filters={"id": pk}, tag="process")
-    query.append(
-        Data,
-        with_incoming="process",
-        edge_filters={
-            "type": {"in": ["create", "return"]},
-            "label": {"!in": ["remote_folder", "retrieved"]},
-        },
-        project=["id"],
-    )
-    return set(query.all(flat=True))
+    links = {
+        "type": {"in": ["create", "return"]},
+        "label": {"!in": ["remote_folder", "retrieved"]},
+    }
+    return {data["id"] for _, _, data in linked(ProcessNode, [pk], Data, "with_incoming", links)}
 
 
 def _read_links(starts: set[int]) -> _Links:
@@ -135,41 +130,33 @@ def _read_links(starts: set[int]) -> _Links:
     return links
 
 
-def _stages_of(processes: set[int], root: int | None) -> dict[int, int]:
+def _steps_of(processes: set[int], root: int | None) -> dict[int, int]:
     """Return by process the outermost one that called it, below any umbrella and not above root."""
     callers: dict[int, int] = {}
     umbrellas: set[int] = set()
     waiting = set(processes)
     while waiting:
         above: set[int] = set()
-        for chunk in chunks(waiting):
-            query = QueryBuilder().append(
-                WorkflowNode, tag="caller", project=["id", "attributes.process_label"]
-            )
-            query.append(
-                ProcessNode,
-                with_incoming="caller",
-                filters={"id": {"in": chunk}},
-                project=["id"],
-            )
-            for caller, label, pk in query.all():
-                callers[pk] = caller
-                if label in _UMBRELLAS:
-                    umbrellas.add(caller)
-                above.add(caller)
+        for pk, _, caller in linked(
+            ProcessNode, waiting, WorkflowNode, "with_outgoing", project=("id", _LABEL)
+        ):
+            callers[pk] = caller["id"]
+            if caller[_LABEL] in _UMBRELLAS:
+                umbrellas.add(caller["id"])
+            above.add(caller["id"])
         waiting = above - set(callers)
     top: dict[int, int] = {}
     for process in processes:
-        stage = process
-        while stage != root and stage in callers and callers[stage] not in umbrellas:
-            stage = callers[stage]
-        if stage not in umbrellas:
-            top[process] = stage
+        step, left = process, len(callers)  # no more steps than that, also in a circle
+        while left and step != root and step in callers and callers[step] not in umbrellas:
+            step, left = callers[step], left - 1
+        if step not in umbrellas:
+            top[process] = step
     return top
 
 
 def _nearest(top: dict[int, int], links: _Links, asked: set[int], own: int | None) -> set[int]:
-    """Return the stages to draw, those nearest to what was asked about."""
+    """Return the steps to draw, those nearest to what was asked about."""
     feeds: dict[int, set[int]] = {}
     for data, users in links.users.items():
         source = top.get(links.creator.get(data, -1))
@@ -178,18 +165,18 @@ def _nearest(top: dict[int, int], links: _Links, asked: set[int], own: int | Non
                 feeds.setdefault(top[user], set()).add(source)
     near = {top[links.creator[data]] for data in asked if links.creator.get(data) in top}
     near |= {own} if own is not None else set()
-    near = near or set(sorted(set(top.values()), reverse=True)[:MOST_STAGES])
+    near = near or set(sorted(set(top.values()), reverse=True)[:MOST_STEPS])
     edge = set(near)
-    while edge and len(near) < MOST_STAGES:
-        edge = {source for stage in edge for source in feeds.get(stage, ())} - near
-        near |= set(sorted(edge, reverse=True)[: MOST_STAGES - len(near)])
+    while edge and len(near) < MOST_STEPS:
+        edge = {source for step in edge for source in feeds.get(step, ())} - near
+        near |= set(sorted(edge, reverse=True)[: MOST_STEPS - len(near)])
     return near
 
 
-def _describe(stages: set[int]) -> dict[int, Stage]:
+def _describe(steps: set[int]) -> dict[int, Step]:
     names = ("process_label", "process_state", "exit_status")
-    found: dict[int, Stage] = {}
-    for chunk in chunks(stages):
+    found: dict[int, Step] = {}
+    for chunk in chunks(steps):
         query = QueryBuilder().append(
             ProcessNode,
             filters={"id": {"in": chunk}},
@@ -198,18 +185,18 @@ def _describe(stages: set[int]) -> dict[int, Stage]:
         for pk, uuid, node_type, label, state, status in query.all():
             name = str(label or class_name(node_type))
             below = frozenset(called({pk}))
-            found[pk] = Stage(pk, uuid, name, str(state or "unknown"), status, below)
+            found[pk] = Step(pk, uuid, name, str(state or "unknown"), status, below)
     return dict(sorted(found.items()))
 
 
 def _materials(links: _Links, top: dict[int, int], asked: set[int]) -> tuple[Material, ...]:
-    """Return the data between stages; alike ones between the same stages together."""
+    """Return the data between steps; data of one kind between the same steps are grouped."""
     between: dict[int, tuple[int | None, tuple[int, ...]]] = {}
     for data in set(links.users) | asked:
         creator = links.creator.get(data)
         producer = top.get(creator) if creator is not None else None
         if creator is not None and producer is None:
-            continue  # made by a stage that is left out
+            continue  # made by a step that is left out
         users = {top[user] for user in links.users.get(data, ()) if user in top}
         consumers = tuple(sorted(users - {producer}))
         if consumers or (data in asked and producer is not None):

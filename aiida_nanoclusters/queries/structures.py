@@ -1,21 +1,23 @@
-"""What is the lowest structure of so many atoms?"""
+"""Lowest-energy structures by composition."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from aiida.orm import CalcJobNode, QueryBuilder, load_node
-from ase.data import atomic_numbers
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.queries.nodes import makers
+from aiida_nanoclusters.queries.nodes import leaving_out, list_with, makers
 from aiida_nanoclusters.queries.potentials import with_compiled
-from aiida_nanoclusters.science.lowest import cluster_formula, lowest_frames
+from aiida_nanoclusters.science.compositions import cluster_formula, parse_composition
+from aiida_nanoclusters.science.recognition.lowest import lowest_frames
 
-_PART = re.compile(r"([A-Z][a-z]?)(\d*)")
 _RANGE = re.compile(r"([A-Z][a-z]?)(\d+)-(?:\1)?(\d+)")
 #: Energies (eV) closer than this are one structure, found in several sets.
 SAME = 1e-6
@@ -51,10 +53,10 @@ def find_structures(
     potential: PotentialData | None = None,
     limit: int = 1,
 ) -> list[LowestStructure]:
-    """Return the lowest clusters of a composition, for each level of theory on its own.
+    """Return the lowest-energy clusters of a composition, separately for each level of theory.
 
-    Clusters are neutral and not periodic. A set of frames tells its lowest one; equal energies in
-    several sets are one structure, told of the set that had it first.
+    Clusters are neutral and not periodic. Each set of frames contributes its lowest one; equal
+    energies in several sets are one structure, attributed to the earliest set.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def find_structures(
     potential
         Only structures computed by it, or by what was compiled from it.
     limit
-        As many of each formula and level at most.
+        Largest number of structures of each formula and level of theory.
 
     Raises
     ------
@@ -79,14 +81,14 @@ def find_structures(
     for name, counts in parse_formulas(formula):
         rows = _rows(name, level, runners)
         rows += _rows_of_old_nodes(name, counts, level, runners)
-        for its_level in sorted({row[2] for row in rows}):
-            own = sorted(row for row in rows if row[2] == its_level)
-            found += _told(name, sum(counts.values()), _unlike(own)[:limit])
+        for its_level in sorted({row[-1] for row in rows}):
+            own = sorted(row for row in rows if row[-1] == its_level)
+            found += islice(_described(name, sum(counts.values()), _distinct(own)), limit)
     return found
 
 
 def parse_formulas(text: str) -> list[tuple[str, dict[str, int]]]:
-    """Return the composition, or the compositions of a range, as name and atoms by element.
+    """Return the compositions of a formula or a range: name and number of atoms by element.
 
     Raises
     ------
@@ -101,24 +103,13 @@ def parse_formulas(text: str) -> list[tuple[str, dict[str, int]]]:
             raise ValueError(f"`{text}` is an empty range: give the lower size first, from 1")
         if high - low >= MOST_SIZES:
             raise ValueError(f"`{text}` holds more than {MOST_SIZES} sizes: give a shorter range")
-        compositions = [{spanned[1]: n} for n in range(low, high + 1)]
+        compositions = [parse_composition(f"{spanned[1]}{n}") for n in range(low, high + 1)]
     else:
-        parts = _PART.findall(text)
-        if not parts or "".join(symbol + n for symbol, n in parts) != text:
-            raise ValueError(f"`{text}` is no cluster: give a formula such as Cu55, or Cu13-20")
-        counts: dict[str, int] = {}
-        for symbol, n in parts:
-            counts[symbol] = counts.get(symbol, 0) + int(n or 1)
-        if min(counts.values()) < 1:
-            raise ValueError(f"`{text}` has an element without atoms: leave it out")
-        compositions = [counts]
-    for symbol in compositions[0]:
-        if atomic_numbers.get(symbol, 0) < 1:
-            raise ValueError(f"`{symbol}` is no chemical element: give a formula such as Cu55")
+        compositions = [parse_composition(text)]
     return [(cluster_formula(counts), counts) for counts in compositions]
 
 
-_Row = tuple[float, int, str]  # energy in eV, pk, level of theory
+_Row = tuple[float, datetime, int, str]  # energy in eV, when stored, pk, level of theory
 
 
 def _find(
@@ -165,8 +156,13 @@ def _rows(name: str, level: str | None, runners: list[int] | None) -> list[_Row]
     filters: dict[str, Any] = {path: {"of_type": "number"}}
     if level is not None:
         filters[its_level] = level
-    rows = _find(filters, [path, "id", its_level], runners)
-    return [(row[path], row["id"], row[its_level]) for row in rows]
+    rows: list[_Row] = []
+    for row in _find(filters, [path, "id", "uuid", "ctime", its_level], runners):
+        with leaving_out(row["uuid"]):
+            if not isinstance(row[its_level], str):
+                raise TypeError("`level_of_theory` is no text")
+            rows.append((row[path], row["ctime"], row["id"], row[its_level]))
+    return rows
 
 
 def _rows_of_old_nodes(
@@ -175,8 +171,8 @@ def _rows_of_old_nodes(
     """Read the files of sets stored by versions that did not note lowest energies."""
     filters: dict[str, Any] = {
         "attributes": {"!has_key": "lowest_energies"},
-        "attributes.sizes": {"contains": [sum(counts.values())]},
-        "attributes.elements": {"contains": sorted(counts)},
+        "attributes.sizes": list_with([sum(counts.values())]),
+        "attributes.elements": list_with(sorted(counts)),
         "attributes.n_labelled": {">": 0},
     }
     if level is not None:
@@ -184,14 +180,16 @@ def _rows_of_old_nodes(
     rows: list[_Row] = []
     for row in _find(filters, ["id"], runners):
         node = load_node(row["id"])
-        frames = node.frames
-        lowest = lowest_frames(frames).get(name)
-        if lowest is not None:
-            rows.append((float(frames.energies[lowest]), row["id"], node.level_of_theory))
+        with leaving_out(node.uuid):
+            frames = node.frames
+            lowest = lowest_frames(frames).get(name)
+            if lowest is not None:
+                energy = float(frames.energies[lowest])
+                rows.append((energy, node.ctime, row["id"], node.level_of_theory))
     return rows
 
 
-def _unlike(rows: list[_Row]) -> list[_Row]:
+def _distinct(rows: list[_Row]) -> list[_Row]:
     """Keep of equal energies the oldest set."""
     kept: list[_Row] = []
     for row in rows:
@@ -203,17 +201,16 @@ def _unlike(rows: list[_Row]) -> list[_Row]:
     return kept
 
 
-def _told(name: str, size: int, rows: list[_Row]) -> list[LowestStructure]:
-    origin = makers(pk for _, pk, _ in rows)
-    found = []
-    for _, pk, level in rows:
+def _described(name: str, size: int, rows: list[_Row]) -> Iterator[LowestStructure]:
+    """Read the files of these sets one by one, only as far as structures are taken."""
+    for _, _, pk, level in rows:
         node = load_node(pk)
-        frames = node.frames
-        index = lowest_frames(frames)[name]
-        energy = float(frames.energies[index])  # the attribute has fewer digits
-        made_by, made_by_uuid = origin.get(pk, ("", ""))
-        found.append(
-            LowestStructure(
+        with leaving_out(node.uuid):
+            frames = node.frames
+            index = lowest_frames(frames)[name]
+            energy = float(frames.energies[index])  # the attribute has fewer digits
+            made_by, made_by_uuid = makers([pk]).get(pk, ("", ""))
+            found = LowestStructure(
                 formula=name,
                 size=size,
                 energy=energy,
@@ -225,5 +222,4 @@ def _told(name: str, size: int, rows: list[_Row]) -> list[LowestStructure]:
                 made_by=made_by,
                 made_by_uuid=made_by_uuid,
             )
-        )
-    return found
+            yield found

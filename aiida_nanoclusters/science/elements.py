@@ -1,8 +1,8 @@
-"""Element data that the builders and analyses start from, one row per element.
+"""Data of the elements for builders and analyses, one row per element.
 
 Lattice constants are the usual tabulated values at room temperature (argon: 4 K), within 0.5 % of
 those in ase.data (argon 1.2 %), as the tests check. They are starting geometries: a study relaxes
-its own lattice with its own level of theory. Melting points at ambient pressure are those of the
+the lattice at its own level of theory. Melting points at ambient pressure are those of the
 CRC Handbook of Chemistry and Physics, 97th ed. (2016), "Physical Constants of Inorganic Compounds";
 for Au, Ag, Cu and Al they are fixed points of ITS-90, argon has its triple point.
 """
@@ -17,7 +17,7 @@ __all__ = ["ELEMENTS", "Element", "element"]
 
 @dataclass(frozen=True)
 class Element:
-    """What is known about one element before anything is calculated.
+    """Tabulated data of one element.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Element:
         Delocalised electrons per atom in the jellium picture of a cluster; None where that picture
         does not hold (open d shells, covalent bonds, closed shells).
     melting_point : float
-        Of the bulk crystal at ambient pressure (K).
+        Melting point of the bulk crystal at ambient pressure (K).
     """
 
     symbol: str
@@ -120,5 +120,5 @@ def element(symbol: str) -> Element:
         known = ", ".join(sorted(ELEMENTS))
         raise ValueError(
             f"no data for element {symbol!r}; known: {known}. Give the distance or the lattice "
-            "constant yourself, or add a row to ELEMENTS."
+            "constant, or add a row to ELEMENTS."
         ) from None

@@ -15,15 +15,16 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
+from aiida_nanoclusters.science.texts import text_array
+
 Floats = NDArray[np.float64]
 
-#: Keys of ``Atoms.info`` which are a frame's own fields and not free information.
-ORIGIN_KEYS = ("config_type", "parent", "seed", "charge")
+ORIGIN_KEYS = ("config_type", "parent", "seed", "charge")  # of ``Atoms.info``
 
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Configurations, ragged: all atoms in one array plus offsets.
+    """Configurations of any sizes: the atoms of all in one array, with offsets.
 
     Attributes
     ----------
@@ -46,14 +47,14 @@ class Frames:
     stresses
         eV/Å^3, Voigt order xx yy zz yz xz xy, ASE's sign; shape (F, 6); NaN where absent.
     config_types, parents
-        Where a frame comes from: its kind (``dimer``, ``bulk``, ...) and the trajectory it was
-        taken from. Frames of one parent must never be split between training and test.
+        Origin of a frame: its kind (``dimer``, ``bulk``, ...) and the trajectory it is part of.
+        Frames of one parent must not be split between training and test set.
     seeds
-        Seed that made the frame, -1 where none did; shape (F,).
+        Random seed from which the frame was made, -1 where there is none; shape (F,).
     info
-        Everything else a frame carries, one JSON object each.
+        All other information of each frame, as a JSON object; shape (F,).
     level_of_theory
-        Of all labels in the set, e.g. ``VASP/PBE``; empty where nothing is labelled.
+        Level of theory of all labels, e.g. ``VASP/PBE``; empty where nothing is labelled.
     atom_energies
         Energy of the isolated atom of each element at that level, eV: the energy reference.
     """
@@ -191,8 +192,8 @@ class Frames:
     def content_hashes(self) -> list[str]:
         """Return a hash of each frame: elements, positions, cell, pbc, charge and multiplicity.
 
-        Positions and cell are rounded to 1e-6 Å, so that a round trip through text finds its
-        frame again. Labels and origin do not enter.
+        Positions and cell are rounded to 1e-6 Å, so that a frame is recognised after it was
+        written as text. Labels and origin are not part of the hash.
         """
         hashes = []
         for i in range(len(self)):
@@ -223,12 +224,11 @@ class Frames:
         Parameters
         ----------
         images
-            Left untouched. ``info`` may hold `config_type`, `parent`, `seed` and `charge`.
+            Not changed. ``info`` may hold `config_type`, `parent`, `seed` and `charge`.
         level_of_theory
-            Of the labels the images carry.
+            Level of theory of the labels of the images.
         atom_energies
-            Isolated-atom energies in eV. Where not given, labelled frames of a single atom
-            give them.
+            Isolated-atom energies in eV. Default: those of labelled frames of a single atom.
 
         Raises
         ------
@@ -250,10 +250,10 @@ class Frames:
             energies=np.array([_label(a, "energy", ()) for a in images], dtype=np.float64),
             forces=np.concatenate([_label(a, "forces", (len(a), 3)) for a in images]),
             stresses=np.array([_label(a, "stress", (6,)) for a in images]),
-            config_types=np.array([str(o["config_type"] or "") for o in origins]),
-            parents=np.array([str(o["parent"] or "") for o in origins]),
+            config_types=text_array([str(o["config_type"] or "") for o in origins]),
+            parents=text_array([str(o["parent"] or "") for o in origins]),
             seeds=np.array([-1 if o["seed"] is None else int(o["seed"]) for o in origins]),
-            info=np.array([_free_info(a) for a in images]),
+            info=text_array([_free_info(a) for a in images]),
             level_of_theory=level_of_theory,
             atom_energies=dict(atom_energies or {}),
         )
@@ -392,7 +392,7 @@ def _free_info(atoms: Atoms) -> str:
 
 
 def _single_atoms(frames: Frames) -> dict[str, float]:
-    """Energies of isolated atoms found among the frames themselves, eV."""
+    """Return the energies (eV) of the isolated atoms among the frames."""
     alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & np.isfinite(frames.energies)
     return {
         chemical_symbols[frames.numbers[frames.offsets[i]]]: float(frames.energies[i])

@@ -1,7 +1,7 @@
-"""The few units the project speaks, all derived from :mod:`ase.units`.
+"""Units of this package, derived from :mod:`ase.units`.
 
 Energies are in eV, lengths in Å, forces in eV/Å, stresses in eV/Å^3 (ASE's sign and Voigt
-order), times in ps, temperatures in K. People read errors in meV, so one factor is kept here.
+order), times in ps, temperatures in K. Errors are reported in meV.
 """
 
 import ase.units
@@ -10,5 +10,5 @@ MEV_PER_EV = 1000.0
 #: LAMMPS metal units give the pressure in bar and with the opposite sign of a stress.
 STRESS_FROM_BAR = -1.0e-4 * ase.units.GPa
 NM_PER_ANGSTROM = 0.1
-#: CP2K speaks atomic units.
+#: CP2K uses atomic units.
 HARTREE, BOHR = ase.units.Hartree, ase.units.Bohr

@@ -1,38 +1,58 @@
-"""StudyWorkChain: from labels to the answer, the whole road."""
+"""StudyWorkChain: from labels to magic sizes and the crossover."""
 
 from __future__ import annotations
 
-from aiida.engine import ExitCode, ProcessSpec, WorkChain
-from aiida.orm import Dict, Int, List, Str
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from aiida_nanoclusters.calculations.study import build_probes, motif_systematic
+from aiida.engine import ExitCode, ProcessSpec
+from aiida.orm import Dict, List, Str
+
+from aiida_nanoclusters.calculations.study import build_compared_clusters, motif_systematic
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.science.clusters import motif_family
-from aiida_nanoclusters.workflows.crossover import CrossoverWorkChain
-from aiida_nanoclusters.workflows.dataset import DatasetWorkChain
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.label import limit_jobs
-from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.resources import options_at
-from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain
-from aiida_nanoclusters.workflows.train import TrainWorkChain
-from aiida_nanoclusters.workflows.validators import validate_element
+from aiida_nanoclusters.science.stability.settings import (
+    ComparedSizes,
+    CrossoverSettings,
+    StudySettings,
+)
+from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.labels.label import limit_jobs
+from aiida_nanoclusters.workflows.learning.active_learning_inputs import train_inputs
+from aiida_nanoclusters.workflows.learning.dataset import DatasetWorkChain
+from aiida_nanoclusters.workflows.learning.train import TrainWorkChain
+from aiida_nanoclusters.workflows.parts.codes import JobCodes
+from aiida_nanoclusters.workflows.parts.former_names import FormerPorts
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol, merge
+from aiida_nanoclusters.workflows.parts.validators import settings_validator, validate_element
+from aiida_nanoclusters.workflows.stability.crossover import CrossoverWorkChain
+from aiida_nanoclusters.workflows.stability.size_scan import SizeScanWorkChain
+
+#: Parts of a study: name of its inputs and outputs: work chain.
+PARTS = {
+    "dataset": DatasetWorkChain,
+    "train": TrainWorkChain,
+    "size_scan": SizeScanWorkChain,
+    "crossover": CrossoverWorkChain,
+    "reference_crossover": CrossoverWorkChain,
+}
 
 
-class StudyWorkChain(WorkChain):
+class StudyWorkChain(FormerPorts):
     """Make or take a data set, train a committee, scan sizes, find the crossover.
 
     With `reference`, a potential cheap enough for large clusters, its own exact curve is
-    computed beside the learnt one, and the error of the learnt difference between the motifs is
-    measured and becomes part of the interval.
+    computed in addition to that of the committee, and the committee's error of the energy
+    difference between the motifs is measured and becomes part of the interval.
     """
+
+    FORMER_PORTS: ClassVar[Mapping[str, str]] = {"probes": "compared_sizes"}
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.input("element", valid_type=Str, validator=validate_element)
+        spec.input("element", valid_type=Str, validator=validate_element, help="Chemical symbol.")
         spec.expose_inputs(
             LammpsBaseWorkChain,
             namespace="reference",
@@ -40,21 +60,23 @@ class StudyWorkChain(WorkChain):
             namespace_options={
                 "required": False,
                 "populate_defaults": False,
-                "help": "A potential cheap enough for large clusters, and how it relaxes them.",
+                "help": "A potential cheap enough for large clusters, and how it relaxes those "
+                "of `compared_sizes`. Default: no comparison.",
             },
         )
         spec.input(
-            "probes",
+            "compared_sizes",
             valid_type=Dict,
-            validator=validate_probes,
-            default=lambda: Dict({"motifs": {}, "unseen": []}),
-            help="Sizes at which the committee is compared with the reference.",
+            validator=validate_compared_sizes,
+            default=lambda: Dict(ComparedSizes().model_dump()),
+            help="Sizes (atoms) at which the committee is compared with `reference`: closed "
+            "shells by motif in `motifs`, compact clusters in `extrapolation`. Default: none.",
         )
         spec.expose_inputs(DatasetWorkChain, namespace="dataset", exclude=("element",))
         spec.expose_inputs(
             TrainWorkChain,
             namespace="train",
-            exclude=("training", "validation", "test", "unseen", "motifs", "start_from"),
+            exclude=("training", "validation", "test", "extrapolation", "motifs", "start_from"),
         )
         spec.expose_inputs(
             SizeScanWorkChain,
@@ -68,13 +90,21 @@ class StudyWorkChain(WorkChain):
             exclude=("element", "potentials", "systematic_mev"),
             namespace_options={"required": False, "populate_defaults": False},
         )
+        spec.input(
+            "reference_search",
+            valid_type=Dict,
+            required=False,
+            validator=settings_validator(CrossoverSettings),
+            help="Settings of the crossover by `reference` alone, where it is slow. Default: those "
+            "of `crossover`.",
+        )
         spec.expose_outputs(DatasetWorkChain, namespace="dataset")
         spec.expose_outputs(TrainWorkChain, namespace="train")
         optional = {"required": False}
         spec.expose_outputs(SizeScanWorkChain, namespace="size_scan", namespace_options=optional)
         for name in ("crossover", "reference_crossover"):
             spec.expose_outputs(CrossoverWorkChain, namespace=name, namespace_options=optional)
-        # A part that was not asked for, or failed, has none of its outputs.
+        # A part that is left out, or failed, has none of its outputs.
         for name in ("size_scan", "crossover", "reference_crossover"):
             for port in spec.outputs[name].values():
                 port.required = False
@@ -93,109 +123,91 @@ class StudyWorkChain(WorkChain):
     @classmethod
     def get_builder_from_protocol(
         cls,
-        lammps,
-        nequip,
+        codes,
         element,
         reference=None,
         labelled=None,
         protocol=None,
         overrides=None,
-        lammps_options=None,
-        nequip_options=None,
-        max_concurrent=2,
         label=None,
         stages=None,
+        part_overrides=None,
     ):
         """Return a builder; numbers from `protocols/study.yaml` and those it names.
 
         Parameters
         ----------
-        lammps, nequip
-            Codes: LAMMPS, and a Python with nequip.
-        element
-            Chemical symbol.
+        codes, element
+            :class:`.workflows.parts.codes.JobCodes`, and a chemical symbol.
         reference
             PotentialData that labels, and that large clusters are compared with.
         labelled
-            FramesData the user already has, instead of a data set made by a recipe.
+            FramesData of the user, in place of a recipe.
         protocol, overrides
-            Name of a protocol, and what to change in it.
-        lammps_options, nequip_options
-            `metadata.options` of the jobs of either code.
-        max_concurrent
-            Jobs of one part that may run at once.
+            Name of a protocol, and changes to it.
         label
-            Inputs of a LabelWorkChain, from its `engine_inputs`: then a program of first principles
-            labels, `reference` only samples, and there is no exact curve to compare with.
+            Inputs of a LabelWorkChain, from its `engine_inputs`: a first-principles program labels
+            and `reference` only samples.
         stages
-            The same, for what relaxes and samples the frames; `reference` is then not needed.
+            The same, for an engine that samples in place of `reference`.
+        part_overrides
+            Changes to the protocols of the parts: `dataset`, `train`, `size_scan`, `crossover`.
         """
-        values = load_protocol("study", protocol, overrides)
+        values = StudySettings.from_values(**load_protocol("study", protocol, overrides))
+        changed = part_overrides or {}
         builder = cls.get_builder()
         builder.element = Str(element)
-        recipe = values["dataset"] if label is None else values["dataset_by_engine"]
         builder.dataset = DatasetWorkChain.get_builder_from_protocol(
-            lammps,
+            codes.lammps,
             element,
             reference,
             labelled,
-            recipe,
-            options=lammps_options,
+            values.dataset if label is None else values.dataset_by_engine,
+            changed.get("dataset"),
+            options=codes.lammps_options,
             label=label,
             stages=stages,
         )._inputs(prune=True)
-        train = TrainWorkChain.get_builder_from_protocol(
-            nequip,
-            lammps,
-            protocol=values["train"],
-            overrides=values.get("training"),
-            options=nequip_options,
-        )
-        train.options["evaluate"] = options_at(lammps_options, "evaluate")
-        builder.train = train._inputs(prune=True)
-        builder.size_scan = SizeScanWorkChain.get_builder_from_protocol(
-            lammps, {}, element, values["size_scan"], options=lammps_options
-        )._inputs(prune=True)
-        builder.crossover = CrossoverWorkChain.get_builder_from_protocol(
-            lammps, {}, element, values["crossover"], options=lammps_options
-        )._inputs(prune=True)
-        for part in (builder.dataset, builder.train, builder.size_scan):
-            part["max_concurrent"] = Int(max_concurrent)
+        training = merge(values.training, changed.get("train", {}))
+        builder.train = train_inputs(codes, values.train, training)
+        for name in ("size_scan", "crossover"):
+            builder[name] = _answer_inputs(name, codes, element, values, changed.get(name))
+        codes.limit(builder.dataset, builder.train, builder.size_scan)
         for part, given in (("label", label), ("stages", stages)):
             if given is not None:
-                limit_jobs(builder.dataset[part], max_concurrent)
+                limit_jobs(builder.dataset[part], codes.max_concurrent)
         if label is None and reference is not None:
-            builder.probes = Dict(values["probes"])
-            stages = List(values["probe_stages"])
-            largest = max(n for sizes in values["probes"]["motifs"].values() for n in sizes)
-            relax = job(lammps, lammps_options, "relax", largest)
-            jobs = {**relax, "potential": reference, "stages": stages}
-            for port, value in jobs.items():
-                builder.reference.lammps[port] = value
+            builder.compared_sizes = Dict(values.compared_sizes.model_dump())
+            builder.reference = _reference_inputs(codes, reference, values)
+            if values.reference_crossover is not None:
+                search = load_protocol("crossover", values.reference_crossover, element=element)
+                builder.reference_search = Dict(search["settings"])
         return builder
 
     # -- labels ----------------------------------------------------------------------------
 
     def make_dataset(self) -> None:
-        """Make or take the labelled frames; what needs only the reference runs beside it."""
+        """Make or take the labelled frames; at the same time compute with the reference alone."""
         inputs = self.exposed_inputs(DatasetWorkChain, namespace="dataset")
         inputs["element"] = self.inputs.element
         self.to_context(dataset=self.submit(DatasetWorkChain, **inputs))
         if self.has_reference():
             if "crossover" in self.inputs:
                 members = {"reference": self.inputs.reference.lammps.potential}
-                self.to_context(reference_crossover=self._crossover(members))
-            for name, frames in build_probes(self.inputs.element, self.inputs.probes).items():
+                own = self.inputs.get("reference_search")
+                self.to_context(reference_crossover=self._crossover(members, own))
+            clusters = build_compared_clusters(self.inputs.element, self.inputs.compared_sizes)
+            for name, frames in clusters.items():
                 relax = self.exposed_inputs(LammpsBaseWorkChain, namespace="reference")
                 relax["lammps"]["frames"] = frames
-                self.to_context(**{f"probe_{name}": self.submit(LammpsBaseWorkChain, **relax)})
+                self.to_context(**{f"compared_{name}": self.submit(LammpsBaseWorkChain, **relax)})
 
     def has_reference(self) -> bool:
-        """Whether the reference can be asked for clusters of its own."""
+        """Whether there is a reference potential for large clusters."""
         return "reference" in self.inputs
 
     def inspect_dataset(self) -> ExitCode | None:
-        """Nothing can be learnt without labels."""
+        """End where there are no labels."""
         if not self.ctx.dataset.is_finished_ok:
             return self.exit_codes.ERROR_DATASET.format(reason=self.ctx.dataset.exit_message)
         return None
@@ -207,14 +219,14 @@ class StudyWorkChain(WorkChain):
         inputs = self.exposed_inputs(TrainWorkChain, namespace="train")
         for part in ("training", "validation", "test"):
             inputs[part] = self.ctx.dataset.outputs[part]
-        for name in ("unseen", "motifs"):
-            probe = self.ctx.get(f"probe_{name}")
-            if probe is not None and "structures" in probe.outputs:
-                inputs[name] = probe.outputs.structures
+        for name in ("extrapolation", "motifs"):
+            relaxed = self.ctx.get(f"compared_{name}")
+            if relaxed is not None and "structures" in relaxed.outputs:
+                inputs[name] = relaxed.outputs.structures
         self.to_context(training=self.submit(TrainWorkChain, **inputs))
 
     def inspect_training(self) -> ExitCode | None:
-        """A committee may have lost members, but not all of them."""
+        """End where no member of the committee is left."""
         training = self.ctx.training
         if "compiled" not in training.outputs:
             return self.exit_codes.ERROR_TRAINING.format(reason=training.exit_message)
@@ -241,15 +253,9 @@ class StudyWorkChain(WorkChain):
             self.to_context(crossover=self._crossover(committee, **systematic))
 
     def results(self) -> ExitCode | None:
-        """Hand on what every part found; a part that failed does not take the others along."""
+        """Output the results of every part, also where another part failed."""
         failed = []
-        for name, process in (
-            ("dataset", DatasetWorkChain),
-            ("train", TrainWorkChain),
-            ("size_scan", SizeScanWorkChain),
-            ("crossover", CrossoverWorkChain),
-            ("reference_crossover", CrossoverWorkChain),
-        ):
+        for name, process in PARTS.items():
             child = self.ctx.get("training" if name == "train" else name)
             if child is None:
                 continue
@@ -260,27 +266,39 @@ class StudyWorkChain(WorkChain):
             return self.exit_codes.ERROR_INCOMPLETE.format(reason="; ".join(failed))
         return None
 
-    def _crossover(self, members: dict[str, PotentialData], **inputs):
+    def _crossover(self, members: dict[str, PotentialData], settings=None, **inputs):
         inputs = {**self.exposed_inputs(CrossoverWorkChain, namespace="crossover"), **inputs}
+        if settings is not None:
+            inputs["settings"] = settings
         inputs["element"] = self.inputs.element
         inputs["potentials"] = members
         return self.submit(CrossoverWorkChain, **inputs)
 
 
-def validate_probes(value: Dict, _) -> str | None:
-    """Probes are sizes by motif, and sizes."""
-    if set(value.get_dict()) != {"motifs", "unseen"}:
-        return "probes need exactly `motifs` (sizes by motif) and `unseen` (sizes)"
-    for motif, sizes in value["motifs"].items():
-        try:
-            family = motif_family(motif, 1, max(sizes, default=1), shape="regular")
-        except ValueError as error:
-            return f"probes: {error}"
-        closed = [member.size for member in family]
-        odd = [str(size) for size in sizes if size not in closed]
-        if odd:
-            near = ", ".join(str(size) for size in closed[-5:])
-            return (
-                f"probes: {motif} has no closed shell of {', '.join(odd)} atoms, but of ..., {near}"
-            )
-    return None
+def _answer_inputs(
+    name: str,
+    codes: JobCodes,
+    element: str,
+    values: StudySettings,
+    overrides: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the inputs of a part that uses the committee, which is still to be trained."""
+    builder = PARTS[name].get_builder_from_protocol(
+        codes.lammps, {}, element, getattr(values, name), overrides, options=codes.lammps_options
+    )
+    return dict(builder._inputs(prune=True))
+
+
+def _reference_inputs(
+    codes: JobCodes, reference: PotentialData, values: StudySettings
+) -> dict[str, Any]:
+    """Return how the reference potential relaxes the compared clusters."""
+    relax = job(codes.lammps, codes.lammps_options, "relax", values.compared_sizes.largest)
+    stages = List(values.comparison_stages)
+    return {"lammps": {**relax, "potential": reference, "stages": stages}}
+
+
+def validate_compared_sizes(value: Dict, _) -> str | None:
+    """Refuse sizes of which there is no closed shell, and unknown motifs."""
+    problem = ComparedSizes.problem(value.get_dict())
+    return problem and f"compared_sizes: {problem}"

@@ -7,7 +7,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cd "$here/../.."
 command -v aiida-nanoclusters >/dev/null || {
-  echo "aiida-nanoclusters is not installed here: see docs/howto/install.md" >&2
+  echo "aiida-nanoclusters is not installed here: see docs/howto/machine/install.md" >&2
   exit 2
 }
 
@@ -15,7 +15,7 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 uuid="${1:-}"
 if [ -z "$uuid" ]; then
-  verdi run workchains/study.py --protocol trial --here | tee "$scratch/log"
+  aiida-nanoclusters run study --protocol trial --here | tee "$scratch/log"
   uuid="$(sed -n 's/^StudyWorkChain \([0-9a-f-]*\).*/\1/p' "$scratch/log" | head -n 1)"
 fi
 

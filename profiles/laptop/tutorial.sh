@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# From a fresh checkout to the tutorial study, in one command that can be repeated:
+# From a fresh checkout to the tutorial study, in one command; repeating it does only what is missing:
 #   bash profiles/laptop/tutorial.sh
-# Needs git, python3 (3.10 or later), python3-venv and g++. Arguments go to the study's launch script.
-# All it writes lies in this checkout: Python packages in .venv, AiiDA's data in .aiida (or AIIDA_PATH).
+# Needs git, python3 (3.10 or later), python3-venv and g++. Arguments go to `aiida-nanoclusters run study`.
+# Everything is written to this checkout: Python packages in .venv, AiiDA's data in .aiida (or AIIDA_PATH).
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cd "$here/../.."
@@ -18,6 +18,6 @@ export PATH="$PWD/.venv/bin:$PATH"
 aiida-nanoclusters setup "$here"
 echo
 echo "In another terminal:  cd $PWD; source .venv/bin/activate; export AIIDA_PATH=$AIIDA_PATH"
-echo "then 'aiida-nanoclusters status' says how far the study is, 'aiida-nanoclusters doctor' what is wrong."
+echo "then 'aiida-nanoclusters status' shows the progress of the study, 'aiida-nanoclusters doctor' checks the installation."
 echo
-exec verdi run workchains/study.py --protocol tutorial "$@"
+exec aiida-nanoclusters run study --protocol tutorial "$@"

@@ -8,7 +8,7 @@ from ase.calculators.emt import EMT
 from ase.cluster import Icosahedron
 from click.testing import CliRunner
 
-from aiida_nanoclusters.cli.imports.archive import import_command, trust_command
+from aiida_nanoclusters.cli.imports.command import import_command, trust_command
 from aiida_nanoclusters.cli.publish.command import publish
 
 #: Prints UUID -> what makes a node what it is, of a whole profile.
@@ -74,7 +74,7 @@ def make_study(folder):
     from aiida.orm import Dict, SinglefileData, Str
 
     from aiida_nanoclusters.calculations.frames import import_frames
-    from aiida_nanoclusters.calculations.size_scan import compare_sizes
+    from aiida_nanoclusters.calculations.stability.size_scan import compare_sizes
 
     images = []
     for n in range(12, 20):

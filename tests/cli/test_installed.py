@@ -1,4 +1,4 @@
-"""What an installed package needs besides Python files; run on a checkout and on the wheel."""
+"""Files and entry points that the commands need, and what their help leaves unimported."""
 
 import os
 import subprocess
@@ -7,20 +7,14 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import aiida_nanoclusters
-from aiida_nanoclusters.cli.machine import find_profile, read_machine
+from aiida_nanoclusters.cli.machine.profile import find_profile, read_machine
+from aiida_nanoclusters.cli.run.command import COMMANDS
+from aiida_nanoclusters.cli.terminal import EXTRAS
 
 PACKAGE = Path(aiida_nanoclusters.__file__).parent
-
-
-def test_package_is_the_one_meant():
-    wheel = os.environ.get("NANOCLUSTERS_WHEEL")
-    if wheel:
-        assert PACKAGE.is_relative_to(wheel)
-        assert not (PACKAGE.parent / "pyproject.toml").exists()
-    else:
-        assert (PACKAGE.parent / "pyproject.toml").exists() or "site-packages" in PACKAGE.parts
 
 
 def test_sources_of_the_pair_style_are_there():
@@ -52,9 +46,27 @@ def test_every_entry_point_loads():
         assert point.load().__module__.startswith("aiida_nanoclusters.")
 
 
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_every_package_of_an_extra_has_its_message(extra):
+    """A command names the extra where the module of any of its packages is missing."""
+    modules = metadata.packages_distributions()
+    for line in metadata.requires("aiida-nanoclusters") or []:
+        wanted = Requirement(line)
+        if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+            continue
+        if not wanted.marker.evaluate({"extra": extra}) or wanted.name == "aiida-nanoclusters":
+            continue
+        found = {name for name, owners in modules.items() if wanted.name in owners}
+        assert not found or found & set(EXTRAS[extra]), wanted.name
+
+
 @pytest.mark.parametrize(
     "command",
-    [[], ["setup"], ["doctor"], ["status"], ["import-labels"], ["find", "datasets"], ["explain"]],
+    [
+        *([], ["setup"], ["doctor"], ["status"], ["import-labels"], ["find", "datasets"]),
+        *(["explain"], ["run"], *(["run", name] for name in COMMANDS)),
+    ],
+    ids=" ".join,
 )
 def test_help_needs_no_aiida(command, tmp_path):
     program = (

@@ -7,6 +7,7 @@ from aiida.orm import QueryBuilder
 from ase import Atoms
 from ase.calculators.emt import EMT
 
+from aiida_nanoclusters.calculations.lammps_job import content_problem
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.formats.frames_file import read_frames, write_frames
@@ -56,7 +57,7 @@ def test_attributes_can_be_queried(aiida_profile_clean) -> None:
 def test_empty_nodes_are_not_stored(aiida_profile) -> None:
     with pytest.raises(ValidationError, match="call `set_frames`"):
         FramesData().store()
-    with pytest.raises(ValidationError, match="`from_file` or `lennard_jones`"):
+    with pytest.raises(ValidationError, match="`from_file`, `from_package`, `from_calculator` or"):
         PotentialData().store()
 
 
@@ -77,13 +78,18 @@ def test_the_file_does_not_depend_on_the_clock() -> None:
     assert first.getvalue() == second.getvalue()
 
 
-def test_eam_tells_elements_and_cutoff(aiida_profile, eam_file) -> None:
+def test_elements_and_cutoff_are_read_from_an_eam_file(aiida_profile, eam_file) -> None:
     node = PotentialData.from_file(eam_file, "eam/alloy", level_of_theory="EAM")
     assert node.elements == ["Cu"]
     assert node.cutoff == pytest.approx(5.50679, abs=1e-4)
     assert node.runs_in_lammps and node.atom_energies == {"Cu": 0.0}
     older = eam_file.with_name("Cu_u3.eam")
-    assert PotentialData.from_file(older, "eam", level_of_theory="EAM").elements == ["Cu"]
+    funcfl = PotentialData.from_file(older, "eam", level_of_theory="EAM")
+    assert funcfl.elements == ["Cu"]
+    for made in (node, funcfl):  # as an archive may say
+        assert content_problem(made) is None
+        made.base.attributes.set_many({"elements": ["Ag"], "atom_energies": {"Ag": 0.0}})
+        assert "of other elements (Cu) than the node says (Ag)" in content_problem(made)
 
 
 def test_allegro_package_and_compiled(aiida_profile, allegro_package, allegro_compiled) -> None:
@@ -101,7 +107,7 @@ def test_allegro_package_and_compiled(aiida_profile, allegro_package, allegro_co
     ("kind", "message"),
     [
         ("eam", "no `eam` potential file"),
-        ("allegro", "is not the archive a model is kept in"),
+        ("allegro", "is not the archive of a model"),
         ("tersoff", "choose one of"),
         ("lj/cut", "choose one of"),
     ],

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms, units
+from filelock import FileLock
 
+from aiida_nanoclusters.lammps_plugin import build as plugin_build
 from aiida_nanoclusters.lammps_plugin.build import plugin_environment
 from tests.allegro_model import cache_folder, make_compiled, make_package
 
@@ -159,6 +161,15 @@ def evaluate(tmp_path: Path, allegro_plugin: Path) -> Callable[..., Result]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def checked_plugin(pytestconfig: pytest.Config) -> Path:
+    """The plugin with every access to its arrays checked: one past the end aborts LAMMPS."""
+    folder = Path(pytestconfig.cache.mkdir("allegro"))
+    with pytest.MonkeyPatch.context() as patch, FileLock(folder / "checked.lock"):
+        patch.setattr(plugin_build, "FLAGS", (*plugin_build.FLAGS, "-D_GLIBCXX_ASSERTIONS"))
+        return plugin_build.build(folder / "checked").parent
 
 
 @pytest.fixture(scope="session")

@@ -208,3 +208,28 @@ def test_structures_one_after_the_other(tmp_path, allegro_plugin, allegro_compil
         float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("pe ")
     ]
     assert energies[0] == energies[2] != energies[1]
+
+
+def test_fewer_ghosts_than_before(tmp_path, checked_plugin, evaluate, allegro_compiled):
+    """A cell that is stretched has fewer images; accesses past the end of an array abort LAMMPS."""
+    atoms, factor = crystal(), 1.5
+    stretched = atoms.copy()
+    stretched.set_cell(atoms.cell @ np.diag([1.0, 1.0, factor]), scale_atoms=True)
+    expected = evaluate(stretched, allegro_compiled)
+    (tmp_path / "data.lmp").write_text(data_file(atoms, ["Cu"]))
+    script = setup_script(allegro_compiled, ["Cu"], atoms.pbc)
+    script += f"""thermo_modify norm no
+run 0
+change_box all z scale {factor} yz final {stretched.cell[2, 1]:.15g} &
+  xz final {stretched.cell[2, 0]:.15g} remap units box
+run 0
+print "pe $(pe:%.12g)"
+"""
+    done = run_lmp(script, tmp_path, checked_plugin)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    ghosts = [
+        int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("Nghost")
+    ]
+    assert ghosts[1] < ghosts[0]
+    energies = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("pe ")]
+    assert float(energies[0]) == pytest.approx(expected.energy, abs=1e-8)

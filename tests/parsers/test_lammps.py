@@ -8,7 +8,7 @@ from aiida.orm import CalcJobNode, FolderData, List
 from aiida.plugins.entry_point import format_entry_point_string
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.calculations.lammps import make_job
+from aiida_nanoclusters.calculations.sampling.lammps import make_job
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.parsers.lammps import LammpsParser
 
@@ -78,7 +78,7 @@ def test_scheduler_is_not_overruled(ended_job, status):
     assert (code.status, code.message) == (status, "said the scheduler")
     report = outputs["report"].get_dict()
     assert [e["state"] for e in report["structures"]] == ["unfinished", "unfinished"]
-    assert "did not come back" in report["structures"][0]["detail"]
+    assert "its final positions are missing" in report["structures"][0]["detail"]
     assert len(outputs["thermo"].get_array("step")) == 151
 
 
@@ -99,8 +99,8 @@ PREEMPTION = "slurmstepd: error: *** JOB 5 ON n CANCELLED AT 2026-01-02 DUE TO P
 @pytest.mark.parametrize(
     ("told", "expected", "words"),
     [
-        ({"stderr": f"a warning\n{PREEMPTION}\n"}, 141, "made room"),
-        ({"sacct": "JobID|State|\n5|PREEMPTED|\n"}, 141, "made room"),
+        ({"stderr": f"a warning\n{PREEMPTION}\n"}, 141, "was preempted by one of higher priority"),
+        ({"sacct": "JobID|State|\n5|PREEMPTED|\n"}, 141, "was preempted by one of higher priority"),
         ({"stderr": "x: No space left on device\n"}, 301, "verdi calcjob cleanworkdir"),
         ({"stderr": "x: Disk quota exceeded\n", "status": 120}, 301, "/scratch/ab/cd on localhost"),
         ({"stderr": "Detected 1 oom-kill event(s) in StepId=5.batch"}, 110, "memory_kb"),

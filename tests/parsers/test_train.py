@@ -1,4 +1,4 @@
-"""Logs and files of trainings that went wrong, and what is said of them."""
+"""Logs and files of failed trainings, and their exit messages."""
 
 import io
 import zipfile
@@ -7,9 +7,9 @@ import pytest
 from aiida.common.links import LinkType
 from aiida.orm import CalcJobNode, FolderData, Int
 
-from aiida_nanoclusters.calculations.train import TrainCalculation
+from aiida_nanoclusters.calculations.learning.train import TrainCalculation
 from aiida_nanoclusters.parsers.train import TrainParser, traceback_message
-from tests.calculations.test_train import labelled, tiny
+from tests.calculations.learning.test_train import labelled, tiny
 
 EXIT = TrainCalculation.exit_codes
 HEADER = "epoch,lr-Adam,val0_epoch/weighted_sum,val0_epoch/forces_rmse\n"
@@ -77,7 +77,7 @@ def test_error_of_nequip(parse):
 
 @pytest.mark.parametrize("step", ["train", "package"])
 def test_out_of_memory(parse, step):
-    """Whoever says it, it is the exit code of aiida-core, with what to do."""
+    """Whichever step reports it, the exit code is that of aiida-core, with the fix."""
     _, node = parse({"train.out": STARTED, f"{step}.err": NO_MEMORY})
     assert node.exit_status == 110
     assert "CUDA out of memory" in node.exit_message and "memory_kb" in node.exit_message
@@ -100,7 +100,7 @@ def test_death(parse):
     assert report["versions"] == {"torch": "2.13.0+cpu"}
 
 
-def test_schedulers_word_is_handed_on(parse):
+def test_failure_seen_by_the_scheduler_is_reported(parse):
     """Killed for its walltime: 120, as aiida-core numbers it, and not "died"."""
     metrics = HEADER + "0,,0.5,0.1\n"
     results, node = parse({"train.out": STARTED, "metrics.csv": metrics}, status=120)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiida_nanoclusters.cli.machine import SHIPPED
+from aiida_nanoclusters.cli.machine.profile import SHIPPED
 from tests.laptop import CLI, Home
 from tests.services import postgresql
 from tests.services.postgresql import PostgreSQL

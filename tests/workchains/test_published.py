@@ -33,7 +33,7 @@ def uuids() -> dict[str, str]:
 
 
 def test_its_pages_name_what_is_in_it(uuids) -> None:
-    page = (PUBLISHED.parent / "howto" / "reproduce.md").read_text()
+    page = (PUBLISHED.parent / "howto" / "reproduction" / "reproduce.md").read_text()
     assert uuids["reference_crossover"] in page and uuids["training"] in page
 
 

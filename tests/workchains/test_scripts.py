@@ -1,4 +1,4 @@
-"""The launch scripts as users run them: `verdi run workchains/<name>.py`, with a real daemon."""
+"""Launching as users do: `aiida-nanoclusters run NAME`, `verdi run` of a script; a real daemon."""
 
 import json
 import os
@@ -12,6 +12,11 @@ import ase.io
 import psutil
 import pytest
 from ase import Atoms
+from click.testing import CliRunner
+
+from aiida_nanoclusters.cli.main import cli
+from aiida_nanoclusters.cli.run.command import COMMANDS
+from tests.laptop import CLI
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workchains"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -20,7 +25,7 @@ FAMILIES = ("--family", "icosahedron", "--family", "truncated octahedron")
 
 
 def script(laptop, name: str, *arguments: str):
-    return laptop.run("aiida", "run", str(SCRIPTS / f"{name}.py"), *arguments)
+    return laptop.run(CLI, "run", name, *arguments)
 
 
 def query(laptop, expression: str):
@@ -35,16 +40,33 @@ def query(laptop, expression: str):
 NAMES = sorted(p.stem for p in SCRIPTS.glob("*.py"))
 #: Arguments, and what the one line says that they end in; {these} are files.
 BAD = [
-    (("crossover",), "give either --potential UUID (once or more) or --potential-file FILE"),
+    (("crossover",), "give either --potential UUID (once or more), --potential-file FILE or"),
+    (("crossover", "--arg", "a=1"), "--arg, --checkpoint and --dispersion belong to"),
+    (("crossover", "--calculator", "ase.calculators.emt"), "write it as package.module:Name"),
+    (("crossover", "--calculator", "os:getcwd"), "gives a str, which is no ASE calculator"),
+    (("crossover", "--calculator", "ase.calculators.emt:EMT", "--element", "Xe"), "knows"),
     (("crossover", "--potential-file", "none.eam"), "no potential file at"),
     (("crossover", *EAM, "--kind", "tersoff"), "choose one of"),
     (("crossover", *EAM, "--protocol", "quick"), "unknown protocol `quick`"),
     (("crossover", *EAM, "--lammps", "lmp@moon"), "no code `lmp@moon`: run"),
     (("crossover", *EAM, "--family", "cube"), "unknown motif 'cube'"),
     (("crossover", *EAM, "--element", "Xx"), "Xx"),
+    (("crossover", *EAM, "--set", "crossover.widht=0.1"), "did you mean `settings.width`?"),
+    (("study", "--set", "crossover.widht=0.1"), "did you mean `settings.width`?"),
+    (("study", "--set", "width"), "write it as crossover.width=0.05"),
     (("anneal", *EAM, "--sizes", "7..9"), "write them as 7-9,55"),
     (("anneal", *EAM, "--sizes", "0"), "whole numbers of atoms"),
     (("basin_hopping", *EAM, "--sizes", "1"), "give numbers of atoms from 2 up"),
+    (("basin_hopping", *EAM), "give --sizes, or --composition"),
+    (("basin_hopping", *EAM, "--mix", "Cu,Ni"), "--mix needs --sizes"),
+    (("basin_hopping", *EAM, "--mix", "Cu", "--sizes", "5"), "give two different elements"),
+    (("basin_hopping", *EAM, "--composition", "Cu2Qq"), "is no formula of chemical elements"),
+    (("basin_hopping", *EAM, "--composition", "Cu2Ni", "--sizes", "5"), "give either --compos"),
+    (("basin_hopping", *EAM, "--composition", "Cu2Ni"), "but not Ni: choose a potential"),
+    (("parallel_tempering", *EAM), "give either --size N"),
+    (("parallel_tempering", *EAM, "--size", "1"), "give sizes of two atoms or more"),
+    (("parallel_tempering", *EAM, "--size", "13", "--temperatures", "300"), "two temperatures"),
+    (("parallel_tempering", *EAM, "--size", "13", "--temperatures", "a"), "write them as 300,350"),
     (("melting", *EAM), "give either --size N"),
     (("melting", *EAM, "--size", "56"), "no icosahedron of 56 atoms: the nearest have"),
     (("melting", *EAM, "--size", "55", "--element", "Au"), "does not know Au"),
@@ -62,12 +84,13 @@ BAD = [
         "--sample-by engine needs an --engine: cp2k or vasp",
     ),
     (("train", "--start-from", "none"), "no node `none`"),
-    (("dataset", "--engine", "cp2k", "--label-protocol", "none"), "cp2k@localhost"),
+    (("dataset", "--engine", "cp2k", "--engine-protocol", "none"), "cp2k@localhost"),
+    (("dataset", "--engine", "cp2k", "--label-protocol", "none"), "called --engine-protocol now"),
     (("dataset", "--dataset", "{collapsed}", "--level", "x"), "only 0.50 Å apart"),
     (("dataset", "--dataset", "{bare}", "--level", "x"), "frame 0 has no energy"),
     (("dataset", "--dataset", "{bare}", "--atom-energy", "Cu:1"), "write it as Cu=-0.2 (eV)"),
     (("dataset", "--dataset", "{bare}", "--recipe", "{counted}"), "give either --dataset"),
-    (("dataset", *EAM, "--recipe", "{counted}"), "entry 0 (cluster): give `structures`, how many"),
+    (("dataset", *EAM, "--recipe", "{counted}"), "entry 0 (cluster): `structures` is missing"),
     (("dataset", *EAM, "--recipe", "{searched}"), "give `basin_hopping`, the settings of"),
     (("dataset", *EAM, "--recipe", "{searched}", "--basin-hopping", "x"), "unknown protocol `x`"),
 ]
@@ -109,11 +132,27 @@ def answers(laptop, tmp_path_factory) -> dict[tuple[str, ...], tuple[int, str, s
     return {call: tuple(answer) for call, answer in zip(calls, found, strict=True)}
 
 
+def test_every_command_has_a_script() -> None:
+    assert NAMES == sorted(name.replace("-", "_") for name in COMMANDS)
+
+
+def without_usage(text: str) -> str:
+    """A help page without line breaks after its first paragraph, which names the program.
+
+    The group of commands adds `-h` to `--help`; lines may break within words.
+    """
+    assert text.startswith("Usage:")
+    return "".join(text.split("\n\n", 1)[1].replace("-h, --help", "--help").split())
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_help_tells_what_it_does(answers, name) -> None:
+def test_script_has_the_options_of_the_command(answers, name) -> None:
     status, out, err = answers[name, "--help"]
     assert status == 0, err
-    assert "Usage:" in out and "--help" in out
+    command = CliRunner().invoke(cli, ["run", name, "--help"])
+    assert command.exit_code == 0, command.output
+    assert without_usage(out) == without_usage(command.output)
+    assert "--help" in out
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD)
@@ -125,15 +164,17 @@ def test_bad_input_ends_in_one_line(answers, arguments, message) -> None:
 
 
 def test_bad_input_from_the_shell(laptop) -> None:
-    done = script(laptop, "crossover")
-    assert done.returncode == 2
-    assert "give either --potential UUID" in done.stderr and "Traceback" not in done.stderr
+    for call in (("aiida", "run", str(SCRIPTS / "crossover.py")), (CLI, "run", "crossover")):
+        done = laptop.run(*call)
+        assert done.returncode == 2
+        assert "give either --potential UUID" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_label_prints_the_frames(laptop, tmp_path) -> None:
+def test_label_by_verdi_run_prints_the_frames(laptop, tmp_path) -> None:
     images = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.0 + 0.1 * k]]) for k in range(5)]
     ase.io.write(tmp_path / "dimers.xyz", images, format="extxyz")
-    done = script(laptop, "label", str(tmp_path / "dimers.xyz"), *EAM)
+    label = str(SCRIPTS / "label.py")
+    done = laptop.run("aiida", "run", label, str(tmp_path / "dimers.xyz"), *EAM)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 labelled, 0 failed" in done.stdout
     assert re.search(rf"frames {UUID}", done.stdout)
@@ -159,13 +200,13 @@ def test_label_by_cp2k(laptop, tmp_path) -> None:
     assert "aiida-nanoclusters setup profiles/laptop-cp2k" in " ".join(done.stderr.split())
     if shutil.which("cp2k.psmp") is None:
         pytest.skip("CP2K is not installed: apt-get install cp2k")
-    made = laptop.run("aiida_nanoclusters.cli.main", "setup", "laptop-cp2k", "--no-daemon")
+    made = laptop.run(CLI, "setup", "laptop-cp2k", "--no-daemon")
     assert made.returncode == 0, made.stdout + made.stderr
-    done = script(laptop, *arguments, "--protocol", "gfn1-xtb")
+    done = script(laptop, *arguments, "--engine-protocol", "gfn1-xtb")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 labelled, 0 failed\n" in done.stdout
-    again = script(laptop, *arguments, "--protocol", "gfn1-xtb")
-    assert "3 labelled, 0 failed (3 known before)" in again.stdout
+    again = script(laptop, *arguments, "--engine-protocol", "gfn1-xtb")
+    assert "3 labelled, 0 failed (3 reused)" in again.stdout
 
 
 def test_anneal_prints_a_table(laptop) -> None:
@@ -186,9 +227,9 @@ def test_a_killed_worker_costs_only_its_own_work(laptop) -> None:
     submit = laptop.path / "submit.py"
     submit.write_text(
         "from aiida.engine import submit\n"
-        "from aiida_nanoclusters.cli import launch as cli\n"
-        "from aiida_nanoclusters.workflows.crossover import CrossoverWorkChain\n"
-        "potentials = cli.get_potentials((), 'Cu_mishin1.eam.alloy', 'eam/alloy', None)\n"
+        "from aiida_nanoclusters.cli.launch import options as cli\n"
+        "from aiida_nanoclusters.workflows.stability.crossover import CrossoverWorkChain\n"
+        "potentials = {'potential': cli.get_potential('Cu_mishin1.eam.alloy', 'eam/alloy', None)}\n"
         "settings = {'families': ['icosahedron', 'truncated octahedron'], 'mode_sizes': []}\n"
         "builder = CrossoverWorkChain.get_builder_from_protocol(\n"
         "    cli.get_code('lammps@localhost'), potentials, 'Cu', 'moderate',\n"
@@ -204,7 +245,7 @@ def test_a_killed_worker_costs_only_its_own_work(laptop) -> None:
     before = query(laptop, jobs)
     kill_workers(laptop)
     laptop.run("aiida", "daemon", "stop")
-    done = laptop.run("aiida_nanoclusters.cli.main", "setup")
+    done = laptop.run(CLI, "setup")
     assert done.returncode == 0, done.stdout + done.stderr
     try:
         wait_for(lambda: query(laptop, f"{node}.is_terminated"))

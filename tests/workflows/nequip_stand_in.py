@@ -1,8 +1,8 @@
-"""Plays the Python that has nequip, in an instant: same files, same words, no learning.
+"""Stand-in for a Python with nequip: the same files and messages at once, without a training.
 
-Steered by the environment: ``EPOCHS_PER_JOB`` after which the time is up, ``NAN_ABOVE`` a learning
-rate, ``BROKEN_SEEDS`` that raise ``BROKEN_BY``, ``LOST_ONCE`` a file whose absence makes the first
-job vanish, ``PACKAGE`` and ``COMPILED`` to hand out as models.
+Environment variables: ``EPOCHS_PER_JOB`` until the time limit, ``NAN_ABOVE`` this learning rate,
+``BROKEN_SEEDS`` that raise ``BROKEN_BY``, ``LOST_ONCE``: a file without which the first job ends
+with no output, ``PACKAGE`` and ``COMPILED``: the models that are returned.
 """
 
 import builtins

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.common import CalcInfo, CodeInfo
+from aiida.common import CalcInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec, calcfunction
 from aiida.orm import Data, Dict
 
-from aiida_nanoclusters.calculations.faults import new_job
-from aiida_nanoclusters.calculations.job_options import set_job_options
-from aiida_nanoclusters.calculations.lammps import (
-    command_line,
+from aiida_nanoclusters.calculations.job_options import set_job_options, set_report
+from aiida_nanoclusters.calculations.lammps_job import (
+    cmdline_problem,
     elements_problem,
+    new_lammps_job,
+    potential_copy,
     set_exit_codes,
     validate_potential,
+    write_server,
 )
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.formats.lammps import Box, embed_frame, write_structures
-from aiida_nanoclusters.formats.lammps_evaluate import forces_file, render_evaluation
-from aiida_nanoclusters.formats.lammps_input import (
-    INPUT_FILE,
-    LOG_FILE,
-    STRUCTURES_FILE,
-)
+from aiida_nanoclusters.formats.calculators.calculator_server import PERIODICITY_FILE
+from aiida_nanoclusters.formats.input_text import InputTextError
+from aiida_nanoclusters.formats.lammps.dump import Box, embed_frame, write_structures
+from aiida_nanoclusters.formats.lammps.evaluate import forces_file, render_evaluation
+from aiida_nanoclusters.formats.lammps.input import INPUT_FILE, LOG_FILE, STRUCTURES_FILE
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.ledger import BatchLedger, places_of, single_frames
+from aiida_nanoclusters.science.labels.retries import UNFINISHED
+from aiida_nanoclusters.science.labels.settings import LammpsSettings
 
-#: Å added to the largest cutoff to keep periodic images of clusters out of each other's reach.
+#: Å added to the largest cutoff, so that periodic images of clusters do not interact.
 GAP = 1.0
-SETTINGS = {"cmdline": "further options of the LAMMPS command line, such as `-sf kk -k on g 1`"}
 
 
 def validate_potentials(value: Mapping[str, PotentialData], _: Any) -> str | None:
-    """Refuse an empty committee, and members that LAMMPS cannot run."""
+    """Refuse an empty committee, and potentials that LAMMPS cannot run."""
     if not value:
         return "no potential: give at least one in `potentials`"
     for key, potential in value.items():
+        try:
+            forces_file(key)
+        except InputTextError as error:
+            return str(error)
         problem = validate_potential(potential, None)
         if problem:
             return f"`{key}`: {problem}"
@@ -46,15 +53,16 @@ def validate_potentials(value: Mapping[str, PotentialData], _: Any) -> str | Non
 
 
 def validate_settings(value: Dict | None, _: Any) -> str | None:
-    """Refuse unknown settings."""
-    unknown = sorted(set(value.get_dict()) - set(SETTINGS)) if value is not None else []
-    return f"unknown settings {', '.join(unknown)}: only `cmdline`" if unknown else None
+    """Refuse settings that do not fit :class:`.LammpsSettings`."""
+    if value is None:
+        return None
+    return LammpsSettings.problem(value.get_dict()) or cmdline_problem(value.get_dict())
 
 
 def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
-    """Refuse frames that a potential cannot describe."""
+    """Refuse frames with elements or cells that a potential cannot describe."""
     if "frames" not in value or "potentials" not in value:
-        return None  # the ports say so themselves
+        return None  # their ports report this
     for key, potential in value["potentials"].items():
         problem = elements_problem(value["frames"], potential)
         if problem:
@@ -67,23 +75,33 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
 
 
 def make_boxes(frames: Frames, potentials: Mapping[str, PotentialData]) -> list[Box]:
-    """Return the box of each frame; all of them periodic, clusters in enough vacuum."""
+    """Return the box of each frame; all are periodic, clusters with sufficient vacuum."""
     margin = (max(p.cutoff for p in potentials.values()) + GAP) / 2
     return [embed_frame(frames, i, margin) for i in range(len(frames))]
 
 
 class EvaluateCalculation(CalcJob):
-    """Evaluate many frames with every member of a committee, in one LAMMPS job."""
+    """Evaluate many frames with every potential of a committee, in one job of LAMMPS."""
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
         """Declare ports and exit codes."""
         super().define(spec)
-        spec.input("frames", valid_type=FramesData, help="Of any sizes, cells and periodicity.")
+        spec.input("frames", valid_type=FramesData, help="Frames of any sizes and periodicity.")
         spec.input_namespace(
-            "potentials", valid_type=PotentialData, dynamic=True, validator=validate_potentials
+            "potentials",
+            valid_type=PotentialData,
+            dynamic=True,
+            validator=validate_potentials,
+            help="Potentials of the committee by key.",
         )
-        spec.input("settings", valid_type=Dict, required=False, validator=validate_settings)
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            required=False,
+            validator=validate_settings,
+            help="Settings: `cmdline`, options of the LAMMPS command line. Default: none.",
+        )
         spec.inputs.validator = validate_inputs
         set_job_options(spec, "nanoclusters.evaluate")
 
@@ -92,90 +110,82 @@ class EvaluateCalculation(CalcJob):
             valid_type=FramesData,
             dynamic=True,
             required=False,
-            help="By key of the potential: the frames it evaluated, in input order.",
+            help="Labelled frames in input order, by key of the potential.",
         )
-        spec.output("report", valid_type=Dict, help="What became of each frame, and why.")
-        spec.default_output_node = "report"
-
+        set_report(spec, "frames")
         set_exit_codes(spec)
         spec.exit_code(
-            330, "ERROR_FRAMES_FAILED", message="Frames without finite energy or forces: {frames}."
+            330, "ERROR_FRAMES_FAILED", message="Frames without finite energy and forces: {frames}."
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
-        """Write all frames into one dump file and the input that reads it once a potential."""
+        """Write all frames into one dump file, and the input that reads it once per potential."""
         frames = self.inputs.frames.frames
         potentials = dict(sorted(self.inputs.potentials.items()))
         members = {}
-        info = new_job()
-        info.local_copy_list = []
+        copies: list[tuple[str, str, str]] = []
         for key, potential in potentials.items():
             interaction = potential.interaction
             name = None
             if interaction.filename is not None:
                 name = f"{key}.{interaction.filename}"
-                info.local_copy_list.append((potential.uuid, interaction.filename, name))
+                copies += potential_copy(potential, name)
             members[key] = (interaction, name)
         with folder.open(STRUCTURES_FILE, "w") as handle:
             write_structures(frames, make_boxes(frames, potentials), frames.elements, handle)
         with folder.open(INPUT_FILE, "w") as handle:
             handle.write(render_evaluation(members, frames.elements))
-        settings = self.inputs.settings.get_dict() if "settings" in self.inputs else {}
-        code = CodeInfo()
-        code.code_uuid = self.inputs.code.uuid
-        code.cmdline_params = command_line(settings)
-        info.codes_info = [code]
-        info.retrieve_list = []
+        given = self.inputs.settings.get_dict() if "settings" in self.inputs else {}
+        settings = LammpsSettings.model_validate(given)
+        info = new_lammps_job(self.inputs.code, settings, copies)
+        info.retrieve_list = [*write_server(folder, potentials.values())]
+        if info.retrieve_list:
+            periodic = frames.pbc.tolist()
+            with folder.open(PERIODICITY_FILE, "w", encoding="utf-8") as handle:
+                json.dump(periodic, handle)
         info.retrieve_temporary_list = [LOG_FILE, *(forces_file(key) for key in potentials)]
         return info
 
 
-def unsettled(report: Mapping[str, Any]) -> list[int]:
-    """Return the frames that a job never came to."""
-    return [entry["index"] for entry in report["frames"] if entry["state"] == "unfinished"]
-
-
 @calcfunction
 def continue_evaluation(frames: FramesData, report: Dict) -> FramesData:
-    """Return the frames that a job never came to."""
-    return FramesData(frames.frames.select(unsettled(report.get_dict())))
+    """Return the frames that a job did not reach."""
+    return FramesData(frames.frames.select(unfinished_places(report.get_dict())))
+
+
+def unfinished_places(report: Mapping[str, Any]) -> list[int]:
+    """Return the places of the frames that a job did not reach."""
+    return places_of(report["frames"], UNFINISHED)
 
 
 @calcfunction
 def merge_evaluations(frames: FramesData, **nodes: Data) -> dict[str, Data]:
-    """Join consecutive jobs, each of which took what the one before had left.
+    """Join consecutive jobs, each of which evaluated the frames that the one before did not reach.
 
     Parameters
     ----------
     frames
-        The input of the first job.
+        Frames of the first job.
     nodes
-        Of job ``i``: ``report_i``, and by key of the potential ``labelled_i_key``.
+        ``report_<i>`` of job i, and ``labelled_<i>_<key>`` by key of the potential.
     """
-    origin = list(range(len(frames)))
-    entries: list[dict[str, Any]] = [{} for _ in origin]
-    parts: dict[str, list[tuple[int, Frames]]] = {}
+    ledger = BatchLedger(range(len(frames)))
     message = ""
     for number in sorted(n.removeprefix("report_") for n in nodes if n.startswith("report_")):
         report = nodes[f"report_{number}"].get_dict()
         message = report["message"]
-        for entry, index in zip(report["frames"], origin, strict=True):
-            entries[index] = {**entry, "index": index}
+        ledger.record(report["frames"])
         prefix = f"labelled_{number}_"
         for name in nodes:
             if name.startswith(prefix):
                 key = name.removeprefix(prefix)
-                kept = [origin[i] for i in report["labelled"][key]]
-                found = nodes[name].frames
-                parts.setdefault(key, []).extend(
-                    (index, found.select([place])) for place, index in enumerate(kept)
-                )
-        origin = [origin[i] for i in unsettled(report)]
-    merged: dict[str, Data] = {}
-    labelled: dict[str, list[int]] = {}
-    for key, found in parts.items():
-        in_order = dict(sorted(dict(found).items()))
-        labelled[key] = list(in_order)
-        merged[f"labelled__{key}"] = FramesData(Frames.concatenate(list(in_order.values())))
-    merged["report"] = Dict({"frames": entries, "labelled": labelled, "message": message})
+                ledger.keep(key, single_frames(nodes[name].frames), report["labelled"][key])
+        ledger.follow(unfinished_places(report))
+    found = {key: ledger.results(key) for key in ledger.names}
+    merged: dict[str, Data] = {
+        f"labelled__{key}": FramesData(Frames.concatenate(list(parts.values())))
+        for key, parts in found.items()
+    }
+    labelled = {key: list(parts) for key, parts in found.items()}
+    merged["report"] = Dict({"frames": ledger.rows(), "labelled": labelled, "message": message})
     return merged

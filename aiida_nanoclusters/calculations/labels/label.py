@@ -1,8 +1,8 @@
-"""Labels of many batches joined into one set."""
+"""Calcfunctions that join the labels of batches and jobs into one set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,39 +11,40 @@ from aiida.orm import Dict, Int, List
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.labelling import LABELLED, LabelLadder
-from aiida_nanoclusters.science.labels import ground_state_multiplicity, lone_atom
+from aiida_nanoclusters.science.labels.acceptance import ground_state_multiplicity, isolated_atom
+from aiida_nanoclusters.science.labels.ledger import BatchLedger, places_of, single_frames
+from aiida_nanoclusters.science.labels.retries import LABELLED, FallbackSequence
 
-#: State of a frame that no earlier work has labelled.
+#: State of a frame that has no label in this profile yet.
 UNKNOWN = "unknown"
 
 
 @calcfunction
-def with_lone_atoms(frames: FramesData) -> FramesData:
-    """Return the frames, and after them the isolated atom of each element that has none yet."""
+def with_isolated_atoms(frames: FramesData) -> FramesData:
+    """Return the frames and, after them, the isolated atoms that are not among them."""
     asked = frames.frames.without_labels()
-    missing = sorted(set(asked.elements) - set(_lone_atoms(asked)))
+    missing = sorted(set(asked.elements) - set(_isolated_atoms(asked)))
     if not missing:
         return FramesData(asked)
-    atoms = Frames.from_atoms([lone_atom(symbol) for symbol in missing])
+    atoms = Frames.from_atoms([isolated_atom(symbol) for symbol in missing])
     return FramesData(Frames.concatenate([asked, atoms]))
 
 
 @calcfunction
-def lone_atoms(frames: FramesData) -> FramesData:
+def isolated_atoms(frames: FramesData) -> FramesData:
     """Return the isolated atom of each element of the frames."""
-    return FramesData([lone_atom(symbol) for symbol in frames.elements])
+    return FramesData([isolated_atom(symbol) for symbol in frames.elements])
 
 
 @calcfunction
 def take_known(frames: FramesData, **known: FramesData) -> dict:
-    """Give frames the labels that they have in other sets.
+    """Return the labels that frames have in other sets.
 
     Returns
     -------
     dict
-        ``frames``, labelled, in the order of the first argument; ``report`` of all its frames,
-        in which those without a label there are :data:`UNKNOWN`.
+        ``frames``, labelled, in the order of the first argument; ``report`` on all of its frames,
+        where those without a label in the other sets have the state :data:`UNKNOWN`.
     """
     sets = {key: known[key].frames for key in sorted(known)}
     sources: dict[str, tuple[str, int]] = {}
@@ -77,109 +78,110 @@ def take_known(frames: FramesData, **known: FramesData) -> dict:
 
 @calcfunction
 def merge_labels(asked: FramesData, count: Int, batches: List, **parts) -> dict:
-    """Join the labelled frames of all batches, in the order the frames were given.
+    """Join the labelled frames of all batches in input order.
 
     Parameters
     ----------
     asked
         All frames that were to be labelled.
     count
-        Number of frames asked for; those after them are isolated atoms, whose energies become
+        Number of requested frames; the frames after them are isolated atoms, whose energies are
         the reference of all others.
     batches
-        For each batch the indices, in the whole set, of its frames.
+        Indices in the whole set of the frames of each batch.
     parts
         ``report_<k>`` and ``frames_<k>`` of batch k; both are missing where the whole batch
-        failed, and ``frames_<k>`` where none of its frames could be labelled.
+        failed, and ``frames_<k>`` where none of its frames was labelled.
 
     Returns
     -------
     dict
-        ``frames``, and ``report``: for every frame whether it was labelled and, if not, why.
+        ``frames``, and ``report`` with the state of every frame and the reason of a failure.
 
     Raises
     ------
     ValueError
-        If a label is not of the frame it is said to be of.
+        If the positions of a label are not those of its frame.
     """
-    rows: dict[int, dict] = {}
-    found: dict[int, Frames] = {}
+    ledger = BatchLedger(range(len(asked)))
     atoms: dict[str, float] = {}
     for k, indices in enumerate(batches.get_list()):
+        ledger.start(indices)
         report = parts.get(f"report_{k:05d}")
         if report is None:
-            lost = {"state": "failed", "reason": "its whole batch failed"}
-            rows.update({i: {"index": i, **lost} for i in indices})
+            ledger.record_all({"state": "failed", "reason": "its whole batch failed"})
             continue
-        entries = dict(zip(indices, report.get_dict()["frames"], strict=True))
-        rows.update({i: {**e, "index": i} for i, e in entries.items() if e["state"] != UNKNOWN})
-        good = [i for i, e in entries.items() if e["state"] == LABELLED]
+        content = report.get_dict()
+        ledger.record(content["frames"], skip=UNKNOWN)
+        good = places_of(content["frames"], LABELLED)
         if good:
             frames = parts[f"frames_{k:05d}"].frames
-            atoms = {**frames.atom_energies, **report.get_dict().get("atom_energies", {}), **atoms}
+            atoms = {**frames.atom_energies, **content.get("atom_energies", {}), **atoms}
             frames = replace(frames.select(frames.labelled), atom_energies={})
-            found |= {i: frames.select([n]) for n, i in enumerate(good)}
-    result: dict = {"report": Dict(_summary(rows, count.value))}
+            ledger.keep("frames", single_frames(frames), good)
+    found = ledger.results("frames")
+    result: dict = {"report": Dict(_summary(ledger.rows(), count.value))}
     if any(i < count.value for i in found):
         everything = _joined(asked, found)
         alone = {
-            symbol: float(everything.energies[i]) for symbol, i in _lone_atoms(everything).items()
+            symbol: float(everything.energies[i])
+            for symbol, i in _isolated_atoms(everything).items()
         }
-        wanted = everything.select([n for n, i in enumerate(sorted(found)) if i < count.value])
+        wanted = everything.select([n for n, i in enumerate(found) if i < count.value])
         result["frames"] = FramesData(replace(wanted, atom_energies={**alone, **atoms}))
     return result
 
 
 @calcfunction
-def join_jobs(asked: FramesData, jobs: List, ladder: Dict, **parts) -> dict:
-    """Join the jobs it took to label one batch of frames.
+def join_jobs(asked: FramesData, jobs: List, progress: Dict, **parts) -> dict:
+    """Join the jobs that labelled one batch of frames.
 
     Parameters
     ----------
     asked
         The batch.
     jobs
-        For each job the indices of the frames it was given.
-    ladder
-        State of the :class:`.labelling.LabelLadder` after the last.
+        Indices of the frames of each job.
+    progress
+        State of the :class:`.FallbackSequence` after the last job.
     parts
-        ``report_<k>`` of job k, and ``labelled_<k>`` with the frames which that says are labelled.
+        ``report_<k>`` of job k, and ``labelled_<k>`` with the frames that are labelled in it.
 
     Returns
     -------
     dict
-        ``frames``, where there are any, in the order of their indices, and ``report``.
+        ``frames``, where any is labelled, in input order, and ``report``.
 
     Raises
     ------
     ValueError
-        If a label is not of the frame it is said to be of.
+        If the positions of a label are not those of its frame.
     """
-    found: dict[int, Frames] = {}
+    ledger = BatchLedger(range(len(asked)))
     for k, indices in enumerate(jobs.get_list()):
         if f"labelled_{k:05d}" in parts:
-            frames = parts[f"labelled_{k:05d}"].frames
-            entries = parts[f"report_{k:05d}"].get_dict()["frames"]
-            states = [entry["state"] for entry in entries]
-            done = [i for i, state in zip(indices, states, strict=True) if state == LABELLED]
-            found |= {i: frames.select([place]) for place, i in enumerate(done)}
-    rows = LabelLadder.from_state(ladder.get_dict()).report()
-    result: dict = {"report": Dict(_summary({row["index"]: row for row in rows}))}
+            ledger.start(indices)
+            rows = parts[f"report_{k:05d}"].get_dict()["frames"]
+            labelled = parts[f"labelled_{k:05d}"].frames
+            ledger.keep("frames", single_frames(labelled), places_of(rows, LABELLED))
+    found = ledger.results("frames")
+    rows = FallbackSequence.from_state(progress.get_dict()).report()
+    result: dict = {"report": Dict(_summary(rows))}
     if found:
         result["frames"] = FramesData(_joined(asked, found))
     return result
 
 
 def _joined(asked: FramesData, found: Mapping[int, Frames]) -> Frames:
-    """Return labelled frames, by their indices in `asked`, in one set."""
-    joined = Frames.concatenate([found[i] for i in sorted(found)])
-    if joined.content_hashes() != asked.frames.select(sorted(found)).content_hashes():
-        raise ValueError("a label is not of the frame it is said to be of: please report this")
+    """Return labelled frames by their indices in `asked` as one set."""
+    joined = Frames.concatenate(list(found.values()))
+    if joined.content_hashes() != asked.frames.select(list(found)).content_hashes():
+        raise ValueError("the positions of a label are not those of its frame: please report this")
     return joined
 
 
-def _lone_atoms(frames: Frames) -> dict[str, int]:
-    """Return by element the first frame that is its isolated, neutral atom in the ground state."""
+def _isolated_atoms(frames: Frames) -> dict[str, int]:
+    """Return, by element, the first frame that is an isolated neutral atom in its ground state."""
     found: dict[str, int] = {}
     for i in np.flatnonzero((frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)):
         atom = frames[int(i)]
@@ -190,7 +192,7 @@ def _lone_atoms(frames: Frames) -> dict[str, int]:
 
 
 def _energies_of_atoms(sets: Iterable[Frames]) -> dict[str, float]:
-    """Return the isolated atoms' energies that labelled sets tell; the first of them counts."""
+    """Return the first energy of the isolated atom of each element in labelled sets."""
     energies: dict[str, float] = {}
     for frames in sets:
         for symbol, energy in frames.atom_energies.items():
@@ -198,8 +200,7 @@ def _energies_of_atoms(sets: Iterable[Frames]) -> dict[str, float]:
     return energies
 
 
-def _summary(rows: dict[int, dict], count: int | None = None) -> dict:
-    ordered = [rows[i] for i in sorted(rows)]
+def _summary(ordered: Sequence[dict], count: int | None = None) -> dict:
     asked = ordered[:count]
     summary = {
         "n_labelled": sum(row["state"] == LABELLED for row in asked),

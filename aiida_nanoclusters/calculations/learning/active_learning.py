@@ -9,27 +9,34 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict, Int, List
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.active_learning import ActiveLearning
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.recipe import entry_of
-from aiida_nanoclusters.science.selection import deal_trajectories, deduplicate, largest_forces
+from aiida_nanoclusters.science.keys import with_present_keys
+from aiida_nanoclusters.science.learning.active_learning import ActiveLearning
+from aiida_nanoclusters.science.learning.settings import LabelSetSettings
+from aiida_nanoclusters.science.learning.splitting import (
+    deal_trajectories,
+    deduplicate,
+    largest_forces,
+)
+from aiida_nanoclusters.science.structures.recipe import convergence_test_entries, entry_of
 
-#: How the columns of a `history` read.
+#: What the columns of a `history` are.
 COLUMNS = {
     "round": "from 1",
-    "labels": "asked for before this round's training",
+    "labels": "requested before this round's training",
     "members": "of the committee",
-    "low": "eV/Å; frames of smaller deviation are good",
-    "doubtful": "share of frames that are not good, of the largest probe or of all",
+    "accurate_below": "eV/Å; frames of smaller force deviation are accurate",
+    "uncertain": "fraction of frames that are not accurate, among those of the largest "
+    "convergence-test structure, or among all candidates",
     "selected": "frames to label",
-    "labelled": "frames that were",
+    "labelled": "frames that were labelled",
     "errors": "of the committee's mean by set: energies meV/atom, forces meV/Å, as RMSE",
 }
 
 
 @calcfunction
 def start_active_learning(settings: Dict, seed: Int, state: Dict | None = None) -> Dict:
-    """Set up the loop, or go on from the state of an earlier one under these settings."""
+    """Set up the loop, or continue from the state of an earlier one under these settings."""
     loop = ActiveLearning(**settings.get_dict(), seed=seed.value)
     if state is not None:
         loop = loop.taking_over(state.get_dict())
@@ -38,7 +45,7 @@ def start_active_learning(settings: Dict, seed: Int, state: Dict | None = None) 
 
 @calcfunction
 def update_active_learning(state: Dict, outcome: Dict, **found: Dict) -> Dict:
-    """Tell the loop what came of its task.
+    """Record the outcome of the loop's task.
 
     Parameters
     ----------
@@ -47,34 +54,36 @@ def update_active_learning(state: Dict, outcome: Dict, **found: Dict) -> Dict:
     outcome
         Plain numbers, see :meth:`.ActiveLearning.next`.
     found
-        ``report`` of a selection, ``probes`` of :func:`.assess_frames`, ``thresholds`` of
-        :func:`.calibrate_thresholds`: those that have to do with the task.
+        What the task has found: ``report`` of a selection, ``convergence_test`` of
+        :func:`.assess_frames`, ``thresholds`` of :func:`.calibrate_thresholds`.
     """
     loop = ActiveLearning.from_state(state.get_dict())
-    told: dict[str, Any] = outcome.get_dict()
+    result: dict[str, Any] = outcome.get_dict()
     if "report" in found:
-        told |= {key: found["report"][key] for key in ("selected", "reasons", "classes")}
-    if "probes" in found:
-        told["probes"] = found["probes"]["by_size"]
+        result |= {key: found["report"][key] for key in ("selected", "reasons", "classes")}
+    if "convergence_test" in found:
+        result["convergence_test"] = found["convergence_test"]["by_size"]
     if "thresholds" in found:
-        told["low"] = found["thresholds"]["low"]
-    loop.update(told)
+        result["accurate_below"] = found["thresholds"]["accurate_below"]
+    loop.update(result)
     return Dict(_with_progress(loop))
 
 
 @calcfunction
-def split_probes(recipe: List, frames: FramesData) -> dict[str, FramesData]:
-    """Part the frames of a recipe into ``candidates`` and ``probes``; an empty part is missing."""
-    probes = [k for k, entry in enumerate(recipe.get_list()) if entry.get("probe")]
-    is_probe = np.isin(entry_of(frames.frames), probes)
-    parts = {"candidates": ~is_probe, "probes": is_probe}
+def split_convergence_test(recipe: List, frames: FramesData) -> dict[str, FramesData]:
+    """Split the frames of a recipe into ``candidates`` and ``convergence_test``.
+
+    A part without frames is missing.
+    """
+    test = np.isin(entry_of(frames.frames), convergence_test_entries(recipe.get_list()))
+    parts = {"candidates": ~test, "convergence_test": test}
     return {
         name: FramesData(frames.frames.select(mask)) for name, mask in parts.items() if mask.any()
     }
 
 
 @calcfunction
-def take_labels(
+def add_labels(
     labelled: FramesData,
     chosen: FramesData,
     report: Dict,
@@ -82,40 +91,44 @@ def take_labels(
     seed: Int,
     training: FramesData,
     validation: FramesData,
-    checks: FramesData | None = None,
+    calibration: FramesData | None = None,
 ) -> dict[str, FramesData]:
     """Add labels to the sets they belong to.
 
     Parameters
     ----------
     labelled
-        What came of `chosen`; failed ones are missing.
+        The labels of `chosen`; failed ones are missing.
     chosen, report
-        Of a selection: the first ``checks`` frames were drawn by chance and are learnt by nobody.
+        Of a selection: the first ``calibration_frames`` of the frames were drawn at random, and no
+        member learns them.
     settings
-        ``validation``: share of the trajectories by which epochs are chosen. ``max_force``: frames
-        with a larger force (eV/Å) are left out.
+        As of :class:`.science.learning.settings.LabelSetSettings`.
     seed
-        By which trajectories are dealt out, another one each round.
-    training, validation, checks
+        Of the random split of trajectories, another one each round.
+    training, validation, calibration
         The sets so far.
 
     Returns
     -------
     dict
-        ``training``, ``validation`` and, where there are any, ``checks``.
+        ``training``, ``validation`` and, where there are any frames in it, ``calibration``.
     """
-    drawn = set(chosen.frames.content_hashes()[: report["checks"]])
+    given = LabelSetSettings.from_values(**settings.get_dict())
+    drawn = set(chosen.frames.content_hashes()[: report["calibration_frames"]])
     frames = labelled.frames
-    is_check = np.array([digest in drawn for digest in frames.content_hashes()])
-    sets = {"training": [training.frames], "validation": [validation.frames], "checks": []}
-    if checks is not None:
-        sets["checks"].append(checks.frames)
-    if is_check.any():
-        sets["checks"].append(frames.select(is_check))
-    is_learnt = ~is_check & (largest_forces(frames) <= settings["max_force"])
-    aside = deal_trajectories(frames, settings["validation"], seed.value)
-    for name, mask in (("training", is_learnt & ~aside), ("validation", is_learnt & aside)):
+    is_drawn = np.array([digest in drawn for digest in frames.content_hashes()])
+    sets = {"training": [training.frames], "validation": [validation.frames], "calibration": []}
+    if calibration is not None:
+        sets["calibration"].append(calibration.frames)
+    is_learnt = ~is_drawn & (largest_forces(frames) <= given.max_force)
+    aside = deal_trajectories(frames, given.validation, seed.value)
+    masks = {
+        "training": is_learnt & ~aside,
+        "validation": is_learnt & aside,
+        "calibration": is_drawn,
+    }
+    for name, mask in masks.items():
         if mask.any():
             sets[name].append(frames.select(mask))
     return {
@@ -134,7 +147,7 @@ def summarise_rounds(state: Dict, **errors: Dict) -> Dict:
     state
         Of the loop.
     errors
-        ``round_<number>``: what :func:`.compare_committee` says of the round's committee.
+        ``round_<number>``: ``errors`` of :func:`.compare_committee` of the round's committee.
     """
     loop = ActiveLearning.from_state(state.get_dict())
     rows: dict[int, dict[str, Any]] = {}
@@ -142,15 +155,16 @@ def summarise_rounds(state: Dict, **errors: Dict) -> Dict:
     for entry in loop.history:
         row = rows.setdefault(entry["round"], {"round": entry["round"], "labels": labels})
         if entry["action"] == "train":
-            row |= {"members": entry["members"], "low": entry["low"]}
+            row |= {name: entry[name] for name in ("members", "accurate_below")}
         elif entry["action"] == "select":
-            row |= {"doubtful": entry["share"], "selected": entry["selected"]}
+            row |= {"uncertain": entry["share"], "selected": entry["selected"]}
         elif entry["action"] == "label":
             row["labelled"] = entry["labelled"]
             labels += entry["labelled"] + entry["failed"]
     for key, node in errors.items():
         rows[int(key.removeprefix("round_"))]["errors"] = {
-            part: _brief(found["committee"]) for part, found in node["sets"].items()
+            part: _brief(found["committee"])
+            for part, found in with_present_keys(node["sets"]).items()
         }
     return Dict(
         {
@@ -164,13 +178,13 @@ def summarise_rounds(state: Dict, **errors: Dict) -> Dict:
 
 
 def _brief(table: dict[str, Any]) -> dict[str, Any]:
-    """Return the two errors of an error table, overall and by size."""
+    """Return the errors of energies and forces of an error table, overall and by size."""
 
-    def two(row: dict[str, Any]) -> dict[str, Any]:
+    def errors_of(row: dict[str, Any]) -> dict[str, Any]:
         return {key: row[key] for key in ("n_frames", "energy_rmse", "forces_rmse")}
 
-    by_size = {size: two(row) for size, row in table["by_size"].items()}
-    return {"overall": two(table["overall"]), "by_size": by_size}
+    by_size = {size: errors_of(row) for size, row in table["by_size"].items()}
+    return {"overall": errors_of(table["overall"]), "by_size": by_size}
 
 
 def _with_progress(loop: ActiveLearning) -> dict[str, Any]:

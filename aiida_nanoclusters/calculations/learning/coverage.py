@@ -1,4 +1,4 @@
-"""A training set beside a target: which coordination numbers and environments it covers."""
+"""Which coordination numbers and environments of a target a training set covers."""
 
 from __future__ import annotations
 
@@ -10,52 +10,26 @@ from aiida.orm import ArrayData, Dict, Int
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.coordination import (
+from aiida_nanoclusters.science.compositions import cluster_formula
+from aiida_nanoclusters.science.elements import ELEMENTS
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.learning.coverage_settings import CoverageSettings
+from aiida_nanoclusters.science.recognition.coordination import (
     GROUPS,
     CoordinationDensity,
     coordination_coverage,
     coordination_density,
     frame_groups,
 )
-from aiida_nanoclusters.science.elements import ELEMENTS
-from aiida_nanoclusters.science.environment_map import (
-    MOST,
-    QUANTILE,
-    EnvironmentMap,
-    map_environments,
-)
-from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.lowest import cluster_formula
-
-#: What :func:`compare_environments` may be told, and what it means.
-SETTINGS = {
-    "most": f"environments of each set on the map, {MOST} by default",
-    "quantile": f"of the training set's own distances that is near, {QUANTILE} by default",
-    "least": "training atoms with a coordination number for it to count as seen, 1 by default",
-}
-
-
-def validate_settings(value: Dict, _: Any) -> str | None:
-    """Refuse settings that are unknown or make no sense."""
-    settings = value.get_dict()
-    if unknown := sorted(set(settings) - set(SETTINGS)):
-        return f"unknown settings {', '.join(unknown)}: only {', '.join(SETTINGS)}"
-    for name, smallest in (("most", 10), ("least", 1)):
-        number = settings.get(name, smallest)
-        if isinstance(number, bool) or not isinstance(number, int) or number < smallest:
-            return f"`{name}` is {number!r}: give a whole number from {smallest}"
-    quantile = settings.get("quantile", QUANTILE)
-    if not isinstance(quantile, int | float) or not 0 < quantile < 1:
-        return f"`quantile` is {quantile!r}: give a number between 0 and 1"
-    return None
+from aiida_nanoclusters.science.recognition.coverage import EnvironmentMap, map_environments
 
 
 def comparison_problem(training: FramesData, target: FramesData) -> str | None:
-    """Return why two sets cannot be compared, from what the database knows of them."""
+    """Return why two sets cannot be compared, by their stored attributes; None if they can."""
     if len(training) < 2:
         return "the training set has one frame: distances need at least two"
     if other := sorted(set(target.elements) - set(training.elements)):
-        return f"the training set knows no {', '.join(other)}: choose another target"
+        return f"the training set has no {', '.join(other)}: choose another target"
     if unknown := sorted(set(training.elements) - set(ELEMENTS)):
         return f"no data for element {', '.join(unknown)}; known: {', '.join(sorted(ELEMENTS))}"
     return None
@@ -72,9 +46,9 @@ def compare_environments(
     training, target
         Labelled or not.
     seed
-        Of the draw where a set has more atoms than the map takes.
+        Random seed of the sample, where a set has more atoms than the map takes.
     settings
-        See :data:`SETTINGS`.
+        As of :class:`.science.learning.coverage_settings.CoverageSettings`.
 
     Returns
     -------
@@ -88,13 +62,14 @@ def compare_environments(
     ValueError
         If a setting makes no sense, or the sets cannot be compared; the message names the fix.
     """
-    problem = validate_settings(settings, None) if settings is not None else None
-    if problem := problem or comparison_problem(training, target):
+    given = CoverageSettings.from_values(**(settings.get_dict() if settings is not None else {}))
+    if problem := comparison_problem(training, target):
         raise ValueError(problem)
-    given = settings.get_dict() if settings is not None else {}
-    least = given.pop("least", 1)
+    least = given.least
     ours, theirs = training.frames, target.frames
-    found = map_environments(ours, theirs, seed=seed.value, **given)
+    found = map_environments(
+        ours, theirs, seed=seed.value, most=given.most, quantile=given.quantile
+    )
     known, asked = coordination_density(ours), coordination_density(theirs)
     return {
         "coordination": _coordination_node(known, asked),

@@ -1,4 +1,4 @@
-"""Frames for a training set: built, varied, gathered and split."""
+"""Frames of a data set: built, varied, gathered and split."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from aiida.engine import calcfunction
 from aiida.orm import Float, Int, List, Str
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science import recipe as science
-from aiida_nanoclusters.science.checks import check_frames, sound_frames
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.selection import deduplicate, largest_forces, split_frames
+from aiida_nanoclusters.science.labels.sanity import check_frames, sound_frames
+from aiida_nanoclusters.science.learning.splitting import deduplicate, largest_forces, split_frames
+from aiida_nanoclusters.science.structures import recipe as science
+from aiida_nanoclusters.science.structures.settings import MINIMA
 
 
 @calcfunction
@@ -19,13 +20,13 @@ def build_recipe(recipe: List, element: Str, distance: Float, seed: Int) -> dict
     Returns
     -------
     dict
-        ``as_built``: structures which are relaxed no further; ``to_relax``: structures the
-        recipe wants relaxed before they are varied or sampled. A key is missing where it would
-        be empty. Minima, which are searched, are in neither.
+        ``as_built``: structures that are not relaxed; ``to_relax``: structures that are relaxed
+        before they are varied or sampled. A key is missing where it would be empty. Entries of
+        kind ``minima`` are in neither.
     """
     groups: dict[str, list[Frames]] = {}
     for index, entry in enumerate(recipe.get_list()):
-        if entry["kind"] == science.MINIMA:
+        if entry["kind"] == MINIMA:
             continue
         built = science.build_entry(entry, index, element.value, distance.value, seed.value)
         groups.setdefault("to_relax" if entry.get("relax") else "as_built", []).append(built)
@@ -34,24 +35,24 @@ def build_recipe(recipe: List, element: Str, distance: Float, seed: Int) -> dict
 
 @calcfunction
 def take_minima(recipe: List, minima: FramesData) -> FramesData:
-    """Take what the recipe wants of the minima that a basin hopping has found."""
+    """Return the minima of a basin hopping that the recipe asks for."""
     taken = [
         science.lowest_minima(entry, index, minima.frames)
         for index, entry in enumerate(recipe.get_list())
-        if entry["kind"] == science.MINIMA
+        if entry["kind"] == MINIMA
     ]
     return FramesData(Frames.concatenate([frames for frames in taken if frames is not None]))
 
 
 @calcfunction
 def vary_structures(recipe: List, seed: Int, **structures: FramesData) -> dict[str, FramesData]:
-    """Strain and rattle what the recipe wants varied, and sort out what it wants sampled.
+    """Strain and rattle structures, or prepare them to be sampled, as the recipe says.
 
     Returns
     -------
     dict
-        ``static``: frames ready to be labelled; ``sample_<T>`` and ``sample_<T>_<kPa>``: structures
-        from which molecular dynamics at T kelvin starts.
+        ``static``: frames ready to be labelled; ``sample_<T>`` and ``sample_<T>_<kPa>``:
+        structures from which molecular dynamics at T kelvin starts.
     """
     frames = Frames.concatenate([structures[k].frames.without_labels() for k in sorted(structures)])
     origin = science.entry_of(frames)
@@ -72,12 +73,12 @@ def vary_structures(recipe: List, seed: Int, **structures: FramesData) -> dict[s
 
 @calcfunction
 def gather_frames(total: Int, seed: Int, **parts: FramesData) -> FramesData:
-    """Join sampled and static frames, drop duplicates and broken ones, keep at most `total`."""
+    """Join sampled and static frames but duplicates and broken ones; at most `total`, 0 for all."""
     gathered = []
     for key in sorted(parts):
         frames = parts[key].frames.without_labels()
         if key.startswith("sample_"):
-            # Runs under different conditions are different trajectories.
+            # Runs at different conditions are different trajectories.
             text = science.conditions_text(key)
             frames = frames.with_origin(parents=[f"{p} {text}" for p in frames.parents])
         gathered.append(frames)
@@ -92,9 +93,9 @@ def split_dataset(
 ) -> dict[str, FramesData]:
     """Check labelled frames and split them into `training`, `validation` and `test`.
 
-    Frames whose largest force exceeds `max_force` (eV/Å) are left out: they lie where no
-    cluster ever goes and would rule the loss. No trajectory has frames in two parts; frames of
-    a single atom always go to training.
+    Frames whose largest force exceeds `max_force` (eV/Å) are left out: they are far from all
+    configurations of interest and would dominate the loss. No trajectory has frames in two parts;
+    frames of a single atom are always in the training set.
     """
     whole = deduplicate(frames.frames)
     check_frames(whole, need_labels=True)

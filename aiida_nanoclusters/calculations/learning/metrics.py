@@ -8,7 +8,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science import errors as science
+from aiida_nanoclusters.science.learning import metrics as science
 
 #: Prefixes of the arguments of :func:`compare_committee`.
 REFERENCE, PREDICTED = "reference", "predicted"
@@ -30,10 +30,10 @@ def compare_committee(**frames: FramesData) -> dict[str, Any]:
     -------
     dict
         ``errors``: ``units``, ``members``, and under ``sets`` what
-        :func:`aiida_nanoclusters.science.errors.compare_committee` says of each set;
+        :func:`.science.learning.metrics.compare_committee` says of each set;
         ``motif_difference`` where the set ``motifs`` has both motifs. ``parity``: arrays named by
-        :func:`aiida_nanoclusters.science.errors.parity_name`, with the attributes ``sets``,
-        ``members``, ``units`` and ``config_types`` (by set, one a frame).
+        :func:`.science.learning.metrics.parity_name`, with the attributes ``sets``, ``members``,
+        ``units`` and ``config_types`` (by set, one a frame).
     """
     predicted: dict[str, dict[str, FramesData]] = {}
     for name in sorted(frames):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,29 @@ from aiida.engine import CalcJob, CalcJobProcessSpec, calcfunction
 from aiida.orm import ArrayData, Dict, FolderData, Int, RemoteData
 
 from aiida_nanoclusters.calculations.faults import new_job
-from aiida_nanoclusters.calculations.job_options import set_job_options
-from aiida_nanoclusters.calculations.warm_start import package_model, start_problem
+from aiida_nanoclusters.calculations.job_options import carry_script, set_job_options, validate_seed
+from aiida_nanoclusters.calculations.learning.labelled_sets import sets_problem
+from aiida_nanoclusters.calculations.learning.warm_start import (
+    is_from_elsewhere,
+    package_model,
+    start_problem,
+    start_symbols,
+    start_zero,
+)
+from aiida_nanoclusters.calculations.training_codes import set_training_codes
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.data.trust import may_run
+from aiida_nanoclusters.data.trust import may_run, refusal
 from aiida_nanoclusters.formats.extxyz import write_extxyz
-from aiida_nanoclusters.formats.nequip import (
+from aiida_nanoclusters.formats.lammps.potential_lines import FILENAMES
+from aiida_nanoclusters.formats.nequip.alignment import (
+    ALIGNED_CHECKPOINT,
+    ALIGNMENT_FILE,
+    ALIGNMENT_REPORT,
+    ALIGNMENT_SCRIPT,
+    render_alignment,
+)
+from aiida_nanoclusters.formats.nequip.config import (
     BEST_CHECKPOINT,
     LAST_CHECKPOINT,
     METRICS_FILE,
@@ -30,15 +45,8 @@ from aiida_nanoclusters.formats.nequip import (
     read_metrics,
     render_config,
 )
-from aiida_nanoclusters.formats.nequip_alignment import (
-    ALIGNED_CHECKPOINT,
-    ALIGNMENT_FILE,
-    ALIGNMENT_REPORT,
-    ALIGNMENT_SCRIPT,
-    render_alignment,
-)
-from aiida_nanoclusters.formats.nequip_warm import START_PACKAGE, START_SCRIPT, start_from
-from aiida_nanoclusters.science.interactions import FILENAMES
+from aiida_nanoclusters.formats.nequip.warm_start import START_PACKAGE, START_SCRIPT, start_from
+from aiida_nanoclusters.science.learning.training_settings import TrainingSettings
 
 CONFIG_FILE = "config.yaml"
 #: Key of a port -> key of the split in nequip's configuration.
@@ -47,7 +55,7 @@ PACKAGE_FILE = "model.nequip.zip"
 RESUME_SCRIPT = "nequip_resume.py"
 PREVIOUS_CHECKPOINT = "previous.ckpt"
 START_CHECKPOINT = "start.ckpt"
-#: What each step of the job prints, `.out` and `.err`.
+#: Stems of the files with the output (`.out`) and the errors (`.err`) of each step of the job.
 RESUME_LOG, TRAIN_LOG, ALIGN_LOG, PACKAGE_LOG = "resume", "train", "align", "package"
 
 _METRICS = Path(METRICS_FILE).name  # as retrieved
@@ -68,91 +76,33 @@ LEARNING_CURVE_UNITS = {
 }
 
 
-def labels_problem(frames: FramesData, name: str) -> str | None:
-    """Return why frames cannot be trained on or compared with, or None."""
-    if not frames.is_labelled:
-        first = int((~frames.frames.labelled).argmax())
-        return (
-            f"`{name}`: frame {first} has no energy or no forces: label all frames "
-            "(`nanoclusters.label`) or leave it out"
-        )
-    missing = [e for e in frames.elements if e not in frames.atom_energies]
-    if missing:
-        return (
-            f"`{name}`: no isolated-atom energy of {', '.join(missing)}: give `atom_energies`, or "
-            "label one frame of a single atom of each element with the set"
-        )
-    return None
-
-
-def compatibility_problem(training: FramesData, other: FramesData, name: str) -> str | None:
-    """Return why the labels of two sets must not be mixed or compared, or None."""
-    if other.level_of_theory != training.level_of_theory:
-        return (
-            f"`{name}` is labelled by `{other.level_of_theory}`, `training` by "
-            f"`{training.level_of_theory}`: label both at one level"
-        )
-    unknown = [e for e in other.elements if e not in training.elements]
-    if unknown:
-        return f"`{name}` holds {', '.join(unknown)}, which `training` does not: add such frames"
-    for element in other.elements:
-        ours, theirs = training.atom_energies[element], other.atom_energies[element]
-        if abs(ours - theirs) > 1e-6:
-            return (
-                f"`{name}`: an isolated {element} atom has {theirs:.6f} eV but {ours:.6f} eV in "
-                "`training`: shift one set to the other's zero"
-            )
-    return None
-
-
 def validate_settings(value: Dict, _: Any) -> str | None:
-    """Refuse settings from which no training can be made."""
-    try:
-        render_config(
-            value.get_dict(),
-            symbols=["H"],
-            atom_energies={"H": 0.0},
-            files={"train": "train", "val": "val"},
-            seed=0,
-        )
-        render_alignment(value.get_dict(), seed=0)
-    except ValueError as error:
-        return f"settings: {error}"
-    return None
-
-
-def validate_seed(value: Int, _: Any) -> str | None:
-    """Seeds are whole numbers from 0."""
-    return None if value.value >= 0 else f"seed is {value.value}: give a whole number from 0"
+    """Refuse settings that are missing, unknown or out of their limits."""
+    problem = TrainingSettings.problem(value.get_dict())
+    return problem and f"settings: {problem}"
 
 
 def frames_problem(inputs: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with frames, and with the model to begin from, or None."""
-    for name in SPLITS:
-        if name in inputs:
-            problem = labels_problem(inputs[name], name)
-            if problem is None and name != "training":
-                problem = compatibility_problem(inputs["training"], inputs[name], name)
-            if problem:
-                return problem
+    """Return what is wrong with the frames, or with the package to start from, or None."""
+    if problem := sets_problem(inputs, SPLITS):
+        return problem
     if "start_from" in inputs and "settings" in inputs:
         return start_problem(inputs["start_from"], inputs["training"], inputs["settings"])
     return None
 
 
 def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
-    """Refuse unlabelled frames, labels of two levels, and a restart from nowhere."""
+    """Refuse unlabelled frames, labels of two levels, and restarts without a checkpoint."""
     if "training" not in value or "validation" not in value:
-        return None  # the ports say so themselves
+        return None  # the ports report it
     if "restart_from" in value:
         remote = value["restart_from"]
         if remote.is_cleaned:
-            return "`restart_from` was cleaned, its checkpoint is gone: start anew without it"
+            return "`restart_from` was cleaned, its checkpoint is deleted: start again without it"
+        # nequip unpickles checkpoints, which runs code: they are the job's own, or of a training
+        # that was made or trusted here. The scripts of the job also hold them to weights.
         if not may_run(remote):
-            return (
-                f"`restart_from` {remote.uuid} was imported, and a checkpoint carries code: if you "
-                f"trust its maker, run `aiida-nanoclusters trust {remote.uuid}`"
-            )
+            return refusal(f"`restart_from` {remote.uuid}", "a checkpoint carries code", [remote])
         if "code" in value and value["code"].computer.uuid != remote.computer.uuid:
             return (
                 f"`restart_from` lies on {remote.computer.label}, the code on "
@@ -162,17 +112,17 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
 
 
 def time_kept_back(walltime: float, aligned: bool = False) -> float:
-    """Return the seconds of a job of `walltime` seconds that are not for training.
+    """Return the time (s) of a job of `walltime` seconds that is reserved for other than training.
 
-    A tenth is kept back to start, to test and to package, from 2 to 30 minutes, and as much again
-    to align; but never more than half.
+    A tenth, from 2 to 30 minutes, is reserved to start, to test and to package, and as much again
+    to align; at most half in all.
     """
     reserve = min(max(0.1 * walltime, 120.0), 1800.0)
     return min(2 * reserve if aligned else reserve, walltime / 2)
 
 
 def max_time(walltime: int | None, aligned: bool = False) -> str | None:
-    """Return ``DD:HH:MM:SS`` that a training may take in a job of `walltime` seconds."""
+    """Return the time ``DD:HH:MM:SS`` for training in a job of `walltime` seconds."""
     if walltime is None:
         return None
     seconds = max(1, int(walltime - time_kept_back(walltime, aligned)))
@@ -183,81 +133,87 @@ def max_time(walltime: int | None, aligned: bool = False) -> str | None:
 
 
 class TrainCalculation(CalcJob):
-    """Train one Allegro model, align its best epoch where asked to, and package it."""
+    """Train one Allegro model, align the energies of its best epoch if asked to, and package it."""
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
         """Declare ports and exit codes."""
         super().define(spec)
         spec.inputs["code"].help = "A Python that has nequip and nequip-allegro."
-        spec.input("training", valid_type=FramesData, help="Labelled frames to learn.")
-        spec.input("validation", valid_type=FramesData, help="Labelled frames to choose by.")
-        spec.input(
-            "test", valid_type=FramesData, required=False, help="Labelled frames never learnt."
-        )
+        for name, purpose, required in (
+            ("training", "to train on", True),
+            ("validation", "by which the best epoch is chosen", True),
+            ("test", "to compare the best epoch with", False),
+        ):
+            help_text = f"Labelled frames {purpose}."
+            spec.input(name, valid_type=FramesData, required=required, help=help_text)
         spec.input(
             "settings",
             valid_type=Dict,
             validator=validate_settings,
-            help="`model`, `training` and, optionally, `alignment`, as in protocols/train.yaml.",
+            help="`model`, `training` and, optionally, `alignment`, see protocols/train.yaml.",
         )
-        spec.input("seed", valid_type=Int, validator=validate_seed, help="Of weights and batches.")
+        spec.input(
+            "seed",
+            valid_type=Int,
+            validator=validate_seed,
+            help="Random seed of the initial weights and of the batches, from 0.",
+        )
         spec.input(
             "start_from",
             valid_type=PotentialData,
             required=False,
-            help="Package of the same model: begin from its weights instead of random ones.",
+            help="Package of the same model, whose weights are the initial ones, for the elements "
+            "of `training`. Default: random.",
         )
         spec.input(
             "restart_from",
             valid_type=RemoteData,
             required=False,
-            help="Folder of a training of the same inputs that was cut short: go on from there.",
+            help="Remote folder of an interrupted training of the same inputs, which is continued.",
         )
         spec.inputs.validator = validate_inputs
         set_job_options(spec, "nanoclusters.train")
 
-        spec.output(
-            "potential",
-            valid_type=PotentialData,
-            required=False,
-            help="Package of the best epoch so far, also where the training was cut short.",
-        )
-        spec.output("learning_curve", valid_type=ArrayData, required=False)
-        spec.output("report", valid_type=Dict)
+        for name, valid_type, what in (
+            (
+                "potential",
+                PotentialData,
+                "Package of the best epoch so far, also of an interrupted training.",
+            ),
+            (
+                "learning_curve",
+                ArrayData,
+                "One value per epoch: losses, learning rate, errors in meV/atom and meV/Å.",
+            ),
+            (
+                "report",
+                Dict,
+                "Epochs, errors of the best one (meV/atom, meV/Å), wall time (s), versions.",
+            ),
+        ):
+            spec.output(name, valid_type=valid_type, required=name == "report", help=what)
         spec.default_output_node = "report"
 
-        # What may go well the next time must not be taken from the cache as a failure.
-        again = {"invalidates_cache": True}
-        spec.exit_code(310, "ERROR_NO_LOG", message="nequip did not start: {message}", **again)
-        spec.exit_code(
-            311,
-            "ERROR_DIED",
-            message="nequip ended without a word: it was killed or crashed.",
-            **again,
-        )
-        spec.exit_code(312, "ERROR_NO_PACKAGE", message="No packaged model: {message}", **again)
-        spec.exit_code(313, "ERROR_NEQUIP", message="nequip stopped: {message}", **again)
-        spec.exit_code(
-            400,
-            "ERROR_OUT_OF_WALLTIME",
-            message="Out of walltime in epoch {done} of {epochs}: go on with `restart_from` its "
-            "remote folder.",
-        )
-        spec.exit_code(
-            401,
-            "ERROR_OUT_OF_WALLTIME_NO_CHECKPOINT",
-            message="Out of walltime before the first epoch was done: raise max_wallclock_seconds.",
-            **again,
-        )
-        spec.exit_code(
-            410,
-            "ERROR_NAN_LOSS",
-            message="The loss is no number from epoch {epoch}: lower the learning rate.",
+        cls._set_exit_codes(spec)
+
+    @classmethod
+    def _set_exit_codes(cls, spec: CalcJobProcessSpec) -> None:
+        # Failures that may not occur again must not come from the cache.
+        for status, label, message in (
+            (310, "ERROR_NO_LOG", "nequip did not start: {message}"),
+            (312, "ERROR_NO_PACKAGE", "No packaged model: {message}"),
+            (313, "ERROR_NEQUIP", "nequip stopped: {message}"),
+        ):
+            spec.exit_code(status, label, message=message, invalidates_cache=True)
+        set_training_codes(
+            spec,
+            "nequip ended without an error message: it was killed or crashed.",
+            "lower the learning rate",
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
-        """Write frames and configuration; train, align where asked to, then package."""
+        """Write frames and configuration; train, align if asked to, then package."""
         inputs, names = self.inputs, {}
         settings = inputs.settings.get_dict()
         walltime = self.node.get_option("max_wallclock_seconds")
@@ -279,7 +235,7 @@ class TrainCalculation(CalcJob):
                 1, (ALIGN_LOG, _write_alignment(folder, settings, names, inputs.seed, walltime))
             )
         if "restart_from" in inputs:
-            _carry(folder, "aiida_nanoclusters.formats", RESUME_SCRIPT)
+            carry_script(folder, "aiida_nanoclusters.formats.nequip", RESUME_SCRIPT)
             steps.insert(0, (RESUME_LOG, [RESUME_SCRIPT, PREVIOUS_CHECKPOINT, START_CHECKPOINT]))
             train.append(f"++ckpt_path={START_CHECKPOINT}")
             remote, path = inputs.restart_from, inputs.restart_from.get_remote_path()
@@ -288,7 +244,7 @@ class TrainCalculation(CalcJob):
                 (remote.computer.uuid, f"{path}/{BEST_CHECKPOINT}", BEST_CHECKPOINT),
             ]
         elif "start_from" in inputs:
-            _carry(folder, "aiida_nanoclusters.formats", START_SCRIPT)
+            carry_script(folder, "aiida_nanoclusters.formats.nequip", START_SCRIPT)
             uuid = inputs.start_from.uuid
             info.local_copy_list = [(uuid, FILENAMES["allegro"], START_PACKAGE)]
         info.codes_info = [_step(inputs.code.uuid, log, params) for log, params in steps]
@@ -299,30 +255,27 @@ class TrainCalculation(CalcJob):
         return info
 
     def _config(self, names: dict[str, str], limit: str | None) -> dict[str, Any]:
-        """Return nequip's configuration; one that goes on takes all from its checkpoint."""
+        """Return nequip's configuration; a continued training takes its state from a checkpoint."""
         inputs = self.inputs
-        known = inputs.get("start_from", inputs.training)
-        zero, settings = known.atom_energies, inputs.settings.get_dict()
+        start, training = inputs.get("start_from"), inputs.training
+        symbols = training.elements if start is None else start_symbols(start, training)
+        zero = training.atom_energies if start is None else start_zero(start, training)
         common = {"files": names, "seed": inputs.seed.value, "max_time": limit}
-        config = render_config(settings, symbols=known.elements, atom_energies=zero, **common)
-        if "start_from" not in inputs or "restart_from" in inputs:
+        settings = inputs.settings.get_dict()
+        config = render_config(settings, symbols=symbols, atom_energies=zero, **common)
+        if start is None or "restart_from" in inputs:
             return config
-        return start_from(config, package_model(inputs.start_from))
-
-
-def _carry(folder: Folder, package: str, name: str) -> None:
-    """Write a script of ours that runs where this package is not installed."""
-    with folder.open(name, "w", encoding="utf-8") as handle:
-        handle.write((files(package) / name).read_text("utf-8"))
+        keep = is_from_elsewhere(start)
+        return start_from(config, package_model(start), start.types, keep_shifts=keep)
 
 
 def _write_alignment(
     folder: Folder, settings: dict[str, Any], names: dict[str, str], seed: Int, walltime: int | None
 ) -> list[str]:
-    """Write what the alignment needs and return its command line."""
-    # the rest of the time kept back is for testing and packaging
+    """Write the script and the settings of the alignment, and return its command line."""
+    # The other half of the reserved time is for testing and packaging.
     seconds = None if walltime is None else time_kept_back(walltime, aligned=True) / 2
-    _carry(folder, "aiida_nanoclusters.science", ALIGNMENT_SCRIPT)
+    carry_script(folder, "aiida_nanoclusters.science.learning", ALIGNMENT_SCRIPT)
     with folder.open(ALIGNMENT_FILE, "w", encoding="utf-8") as handle:
         handle.write(render_alignment(settings, seed=seed.value, max_seconds=seconds) or "")
     checkpoints = [BEST_CHECKPOINT, ALIGNED_CHECKPOINT, names["train"]]
@@ -340,7 +293,7 @@ def _step(code: str, log: str, params: list[str]) -> CodeInfo:
 
 @calcfunction
 def halve_learning_rate(settings: Dict) -> Dict:
-    """Return the settings with half the learning rate; the final one is lowered where above it."""
+    """Return the settings with half the learning rate, and a final one that is not above it."""
     changed = settings.get_dict()
     training = changed["training"]
     training["learning_rate"] /= 2
@@ -355,8 +308,8 @@ def join_learning_curves(**retrieved: FolderData) -> ArrayData:
     """Return one curve of a training and its continuations, `retrieved` in the order of keys."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
-        for key in sorted(retrieved):
-            paths.append(Path(folder) / f"{key}.csv")
+        for number, key in enumerate(sorted(retrieved)):  # a key may be a path
+            paths.append(Path(folder) / f"{number}.csv")
             text = retrieved[key].base.repository.get_object_content(_METRICS, mode="r")
             paths[-1].write_text(text, encoding="utf-8")
         return learning_curve_node(read_metrics(paths))
@@ -388,7 +341,7 @@ def best_epoch(curve: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def learning_curve_node(curve: Mapping[str, Any]) -> ArrayData:
-    """Return the arrays of a learning curve as a node that knows their units."""
+    """Return the arrays of a learning curve as a node, with their units."""
     node = ArrayData()
     for name in LEARNING_CURVE_UNITS:
         node.set_array(name, curve[name])

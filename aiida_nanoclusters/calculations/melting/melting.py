@@ -1,4 +1,4 @@
-"""From trajectories at a ladder of temperatures to a melting point."""
+"""From trajectories at ascending temperatures to a melting point."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 from aiida.engine import calcfunction
-from aiida.orm import ArrayData, Dict, List
+from aiida.orm import Dict, List
 
+from aiida_nanoclusters.calculations.arrays import arrays_node
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.science.elements import element
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.lindemann import surface_mask
-from aiida_nanoclusters.science.melting import (
+from aiida_nanoclusters.science.melting.lindemann import surface_mask
+from aiida_nanoclusters.science.melting.melting import (
     bulk_melting_point,
     curve_arrays,
     judge_melting,
     measure,
 )
+from aiida_nanoclusters.science.melting.settings import MeltingAnalysisSettings
+from aiida_nanoclusters.science.structures.motifs import motif_family
 
 
 @calcfunction
@@ -36,18 +38,18 @@ def build_cluster(cluster: Dict) -> FramesData:
 def find_melting(
     cluster: FramesData, temperatures: List, settings: Dict, **trajectories: FramesData
 ) -> dict[str, Any]:
-    """Make the caloric curve and the Lindemann indices, and judge where the cluster melts.
+    """Determine the caloric curve, the Lindemann indices and the melting point of a cluster.
 
     Parameters
     ----------
     cluster
-        One frame: the structure before any motion, which tells surface from core.
+        One frame: the structure before any motion, which distinguishes surface and core.
     temperatures
-        The ladder, K, ascending.
+        K, ascending.
     settings
         ``blocks`` and ``lindemann``, see :class:`.MeltingWorkChain`.
     trajectories
-        ``trajectory_<k>``: frames sampled at temperature k of the ladder, `info` with the index of
+        ``trajectory_<k>``: frames sampled at temperature k, `info` with the index of
         the run as ``structure`` and the instantaneous ``temperature``.
 
     Returns
@@ -59,19 +61,18 @@ def find_melting(
     start = cluster.frames
     surface = surface_mask(start[0])
     bulk = bulk_melting_point(start)
+    given = settings.get_dict()
+    names = MeltingAnalysisSettings.model_fields
+    analysis = MeltingAnalysisSettings(**{k: v for k, v in given.items() if k in names})
     points = []
     for name in sorted(trajectories):
         temperature = float(temperatures[int(name.rsplit("_", 1)[1])])
         runs = _runs(trajectories[name].frames)
-        points.append(measure(runs, temperature, surface, settings["blocks"]))
+        points.append(measure(runs, temperature, surface, analysis.blocks))
     arrays = curve_arrays(points, surface, bulk)
-    curve = ArrayData()
-    for name, array in arrays.items():
-        curve.set_array(name, np.asarray(array))
-    low, high = settings["lindemann"]
-    judged = judge_melting(arrays, (low, high), bulk)
+    judged = judge_melting(arrays, analysis.lindemann, bulk)
     formula = start[0].get_chemical_formula()
-    return {"curve": curve, "melting": Dict({"cluster": formula, **judged})}
+    return {"curve": arrays_node(arrays), "melting": Dict({"cluster": formula, **judged})}
 
 
 def _runs(frames: Frames) -> list[Frames]:

@@ -1,4 +1,4 @@
-"""Outputs of a run made anew, compared with the recorded ones."""
+"""Comparison of the outputs of repeated processes with the recorded ones."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from aiida.orm import ArrayData, BaseType, Data, Dict, List, StructureData
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.science import comparison as c
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.comparison import Finding
-from aiida_nanoclusters.science.frame_comparison import CHAOTIC, compare_frames
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.reproduction import tolerances as c
+from aiida_nanoclusters.science.reproduction.agreement import CHAOTIC, compare_frames
+from aiida_nanoclusters.science.reproduction.tolerances import Finding
 
-#: How an output is judged where `judges` name one that needs no further look.
+#: Entries of `judges` for outputs that are not compared, with the reason.
 UNJUDGED = {
     "place": "a folder of the run, not a result",
-    "follows_errors": "told by `errors`",
+    "follows_errors": "compared by the output `errors`",
 }
 RECORDED, NEW = "recorded", "new"
 
 
 @calcfunction
 def compare_outputs(rules: Dict, runs: Dict, **outputs) -> Dict:
-    """Compare the outputs of processes that were run anew with the recorded ones.
+    """Compare the outputs of processes that were run again with the recorded ones.
 
     Parameters
     ----------
     rules
         As in ``protocols/reproduce.yaml``: ``tolerances``, ``quantities``, ``ignored``, ``judges``.
     runs
-        ``parts``: by key what was run: ``process``, ``recorded`` and ``new`` (UUIDs), their
-        ``exit_statuses``, ``dynamics`` (whether outputs come from dynamics) and ``from_cache``.
-        ``left_out``: what could not be run, each with ``process``, ``uuid`` and ``reason``.
+        ``parts``: by key the processes that were run: ``process``, ``recorded`` and ``new``
+        (UUIDs), their ``exit_statuses``, ``dynamics`` (whether outputs come from dynamics),
+        ``from_cache``, and ``omitted``, the names of what was left out because the process was not
+        granted trust. ``left_out``: processes that could not be run, each with ``process``,
+        ``uuid`` and ``reason``.
     outputs
         ``recorded`` and ``new``: by the keys of the parts, all their outputs.
 
@@ -71,9 +73,9 @@ def compare_outputs(rules: Dict, runs: Dict, **outputs) -> Dict:
 def compare_output(
     name: str, recorded: Data | None, new: Data | None, rules: Mapping[str, Any], run: Mapping
 ) -> dict[str, Any]:
-    """Return one row of the verdict: of one output, named ``process.output``."""
+    """Return the row of the verdict for one output, named ``process.output``."""
     if recorded is None or new is None:
-        note = "only recorded" if new is None else "only now"
+        note = "only recorded" if new is None else "only new"
         found = [Finding(c.DIFFERS, note=note)]
     elif content_hash(recorded) == content_hash(new):
         found = [Finding(c.IDENTICAL)]
@@ -93,7 +95,7 @@ def content_hash(node: Data) -> str | None:
 
 
 def judge_of(name: str, judges: Mapping[str, str], dynamics: bool) -> str:
-    """Return how an output is judged; empty where its type decides."""
+    """Return how an output is compared; empty if its type decides."""
     for pattern, found in judges.items():
         if fnmatch(name, pattern):
             return found
@@ -121,7 +123,7 @@ def judge(recorded: Data, new: Data, how: str, rules: Mapping[str, Any]) -> list
     if isinstance(recorded, (Dict, List, BaseType)):
         return _compare_content(_content(recorded), _content(new), how, rules)
     kind = type(recorded).__name__
-    return [Finding(c.NOT_COMPARED, note=f"content differs; no tolerance is known for {kind}")]
+    return [Finding(c.NOT_COMPARED, note=f"content differs; there is no tolerance for {kind}")]
 
 
 def _compare_exits(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,13 +135,13 @@ def _compare_exits(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compare_potentials(recorded: PotentialData, new: PotentialData) -> list[Finding]:
-    """Weights are not bitwise on other hardware; what the potential is for must be the same."""
+    """Compare the metadata of potentials; weights are not bitwise reproducible."""
     for name in ("kind", "elements", "cutoff", "level_of_theory"):
         one, other = getattr(recorded, name), getattr(new, name)
         if one != other:
             return [Finding(c.DIFFERS, name, note=f"{name}: {one} recorded, {other} now")]
     why = "compiled for a machine" if recorded.kind == "allegro-compiled" else "weights"
-    return [Finding(c.NOT_COMPARED, note=f"{why}: judged by the errors it makes")]
+    return [Finding(c.NOT_COMPARED, note=f"{why}: compared by its errors")]
 
 
 def _compare_array_nodes(
@@ -159,9 +161,9 @@ def _compare_array_nodes(
 
 
 def _compare_curves(one: Mapping, other: Mapping, rules: Mapping[str, Any]) -> list[Finding]:
-    """Two curves agree where the new one lies within the recorded one's band."""
+    """Compare curves: they agree if the new one lies within the band of the recorded one."""
     if one[keys.GRID].shape != other[keys.GRID].shape or (one[keys.GRID] != other[keys.GRID]).any():
-        return [Finding(c.NOT_COMPARED, note="grids differ; told by `answer`")]
+        return [Finding(c.NOT_COMPARED, note="grids differ; compared by the output `answer`")]
     slack = rules["tolerances"]["energy"]["value"]
     apart = max(
         float((one[keys.DIFFERENCE_LOW] - other[keys.DIFFERENCE]).max()),
@@ -181,7 +183,8 @@ def _compare_content(one: Any, other: Any, how: str, rules: Mapping[str, Any]) -
         return c.compare_lowest(_lowest_rows(one), _lowest_rows(other), tolerances)
     if how == "errors":
         return c.compare_errors(_committee_errors(one), _committee_errors(other), tolerances)
-    return c.compare_trees(one, other, tolerances, rules["quantities"], rules["ignored"])
+    added = c.without_added(one, other)
+    return c.compare_trees(one, added, tolerances, rules["quantities"], rules["ignored"])
 
 
 def _last_errors(curve: Mapping[str, Any]) -> dict[str, float | None]:
@@ -217,7 +220,7 @@ def _committee_errors(errors: Mapping[str, Any]) -> dict[str, float | None]:
 
 def _content(node: Dict | List | BaseType) -> Any:
     if isinstance(node, Dict):
-        return node.get_dict()
+        return keys.with_present_keys(node.get_dict())
     return node.get_list() if isinstance(node, List) else node.value
 
 

@@ -1,4 +1,4 @@
-"""Starts of annealing runs, and what came of them."""
+"""Starting structures of annealing runs, and their results."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict, Float, Int, List, Str
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science import annealing
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.starts import starting_clusters
+from aiida_nanoclusters.science.sampling import ranking
+from aiida_nanoclusters.science.structures.starts import starting_clusters
 
 
 @calcfunction
 def make_starts(element: Str, sizes: List, count: Int, distance: Float, seed: Int) -> FramesData:
-    """Build `count` unlike starting structures of each size; `distance` is the bond length in Å."""
+    """Build `count` distinct starts of each size; `distance` is the bond length (Å)."""
     images = []
     for size in sizes.get_list():
         starts = starting_clusters(element.value, size, distance.value, seed.value, count.value)
@@ -26,12 +26,12 @@ def make_starts(element: Str, sizes: List, count: Int, distance: Float, seed: In
 
 @calcfunction
 def rank_structures(keep: Int, **ended: FramesData) -> dict:
-    """Find the lowest unlike structures of each size among all runs.
+    """Find the lowest distinct isomers of each size among all runs.
 
     Parameters
     ----------
     keep
-        How many of each size.
+        Number of isomers of each size.
     ended
         Relaxed structures: ``annealed_<k>`` of annealing runs; ``built``, starts that were only
         relaxed; ``reference``, kept ones relaxed again.
@@ -46,8 +46,8 @@ def rank_structures(keep: Int, **ended: FramesData) -> dict:
     sets = [(key.split("_")[0], ended[key].frames) for key in sorted(ended)]
     frames = Frames.concatenate([part for _, part in sets])
     origins = np.repeat([origin for origin, _ in sets], [len(part) for _, part in sets])
-    ranked = annealing.lowest_structures(frames, keep.value)
-    rates = annealing.success_rates(frames, ranked, origins == "annealed")
+    ranked = ranking.lowest_structures(frames, keep.value)
+    rates = ranking.success_rates(frames, ranked, origins == "annealed")
     rows = []
     for members in ranked:
         for rank, index in enumerate(members):
@@ -62,7 +62,7 @@ def rank_structures(keep: Int, **ended: FramesData) -> dict:
                     "origin": str(origins[index]),
                     "hits": hits if runs and rank == 0 else None,
                     "runs": runs,
-                    **annealing.describe(frames[index]),
+                    **ranking.describe(frames[index]),
                 }
             )
     chosen = [index for members in ranked for index in members]
@@ -76,13 +76,14 @@ _COLUMNS = {
     "size": "number of atoms",
     "rank": "0 is the lowest",
     "energy": "eV, total",
-    "parent": "start it came from",
-    "origin": "annealed; built: a start that was only relaxed; reference: relaxed again by it",
+    "parent": "starting structure",
+    "origin": "annealed; built: a start that was only relaxed; "
+    "reference: relaxed by the reference potential",
     "hits": "annealing runs that ended in the lowest structure",
     "runs": "annealing runs of this size",
     "point_group": "Schoenflies",
     "coordination": "atoms by number of neighbours",
-    "n_twelvefold": "atoms with 12 neighbours",
+    "n_12_coordinated": "atoms with 12 neighbours",
     "motif": "from common neighbour analysis",
-    "motif_reason": "why it was called so",
+    "motif_reason": "rule by which it was recognised",
 }

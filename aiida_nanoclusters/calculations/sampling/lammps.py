@@ -3,78 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
-from aiida.common import CalcInfo, CodeInfo
+from aiida.common import CalcInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, List, RemoteData
 
-from aiida_nanoclusters.calculations.faults import new_job
-from aiida_nanoclusters.calculations.job_options import set_job_options
-from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.calculations.job_options import set_job_options, set_report
+from aiida_nanoclusters.calculations.lammps_job import (
+    cmdline_problem,
+    elements_problem,
+    new_lammps_job,
+    potential_copy,
+    set_exit_codes,
+    used_symbols,
+    validate_potential,
+    write_server,
+)
+from aiida_nanoclusters.calculations.sampling.ports import set_stage_results, set_stages
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.data.trust import trust_problem
-from aiida_nanoclusters.formats.lammps import embed_frame, write_structures
-from aiida_nanoclusters.formats.lammps_input import (
+from aiida_nanoclusters.formats.lammps.dump import embed_frame, write_structures
+from aiida_nanoclusters.formats.lammps.input import (
     FINAL_FILE,
     INPUT_FILE,
     LOG_FILE,
+    RESTART_FILES,
     RESUME_FILE,
     STRUCTURES_FILE,
     TRAJECTORY_FILE,
     render_stages,
 )
-from aiida_nanoclusters.formats.lammps_job import Job, Resume
+from aiida_nanoclusters.formats.lammps.job import Job, Resume
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.stages import parse_stages
-
-#: Å between a cluster and its walls, or around a slab.
-DEFAULT_VACUUM = 15.0
-SETTINGS = {
-    "vacuum": "Å between a cluster and the reflecting walls around it (15)",
-    "timeout": "seconds after which LAMMPS stops by itself (from `max_wallclock_seconds`)",
-    "fragment_distance": "Å; parts further away have evaporated (the potential's cutoff)",
-    "keep_failed": "true keeps frames of structures that LAMMPS gave up, up to there (false)",
-    "cmdline": "further options of the LAMMPS command line, such as `-sf kk -k on g 1`",
-}
-
-
-def validate_potential(value: PotentialData, _: Any) -> str | None:
-    """Refuse what LAMMPS cannot run, and code of makers that are not trusted."""
-    if not value.runs_in_lammps:
-        return (
-            "the potential is an Allegro package, which LAMMPS cannot run: compile it first "
-            "(`nanoclusters.compile`)"
-        )
-    return trust_problem(value)
-
-
-def validate_stages(value: List, _: Any) -> str | None:
-    """Refuse stages that are unknown or make no sense."""
-    try:
-        parse_stages(value.get_list())
-    except ValueError as error:
-        return str(error)
-    return None
+from aiida_nanoclusters.science.labels.settings import LammpsStagesSettings
+from aiida_nanoclusters.science.sampling.stages import parse_stages
 
 
 def validate_settings(value: Dict | None, _: Any) -> str | None:
-    """Refuse unknown settings, and a `keep_failed` that is neither true nor false."""
-    settings = value.get_dict() if value is not None else {}
-    unknown = sorted(set(settings) - set(SETTINGS))
-    if unknown:
-        known = "; ".join(f"`{k}`: {v}" for k, v in SETTINGS.items())
-        return f"unknown settings {', '.join(unknown)}: choose from {known}"
-    if not isinstance(settings.get("keep_failed", False), bool):
-        return f"`keep_failed` must be true or false, not {settings['keep_failed']!r}"
+    """Refuse settings that do not fit :class:`.LammpsStagesSettings`."""
+    if value is None:
+        return None
+    return LammpsStagesSettings.problem(value.get_dict()) or cmdline_problem(value.get_dict())
+
+
+def validate_resume(value: Dict | None, _: Any) -> str | None:
+    """Refuse a point without a number, and a file that no job of this package leaves."""
+    if value is None:
+        return None
+    try:
+        Resume.of(value.get_dict())
+    except (ValueError, TypeError) as error:
+        return str(error)
+    file = value.get("file")
+    if file not in RESTART_FILES:
+        return f"`resume`: its `file` is {file!r}, not one of {', '.join(RESTART_FILES)}"
     return None
 
 
 def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
-    """Refuse inputs that do not fit together."""
+    """Refuse inputs that are not consistent."""
     if "frames" not in value or "potential" not in value or "stages" not in value:
-        return None  # the ports say so themselves
+        return None  # their ports report this
     frames, potential = value["frames"], value["potential"]
     problem = elements_problem(frames, potential)
     if problem:
@@ -88,7 +79,7 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
         if any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in seeds):
             return "seeds must be integers from 0"
     factors = value["timestep_factors"].get_list() if "timestep_factors" in value else []
-    if factors and (len(factors) != len(frames) or min(factors) <= 0):
+    if factors and (len(factors) != len(frames) or not all(map(_is_positive, factors))):
         return "`timestep_factors` must hold one number above 0 per structure"
     if ("resume" in value) != ("parent_folder" in value):
         return "give `resume` and `parent_folder` together, or neither"
@@ -99,29 +90,22 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     return None
 
 
-def elements_problem(frames: FramesData, potential: PotentialData) -> str | None:
-    """Return what is wrong where frames hold an element that the potential does not know."""
-    missing = [e for e in frames.elements if e not in potential.elements]
-    if missing:
-        return (
-            f"the potential knows {', '.join(potential.elements)} but not {', '.join(missing)}: "
-            "choose a potential of these elements"
-        )
-    return None
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf
 
 
-def used_symbols(frames: FramesData, potential: PotentialData) -> list[str]:
-    """Return the elements that occur, in the potential's order: the atom types."""
-    return [e for e in potential.elements if e in frames.elements]
+def settings_of(inputs: Mapping[str, Any]) -> LammpsStagesSettings:
+    """Return the settings among the inputs of a job, with their defaults."""
+    given = inputs["settings"].get_dict() if "settings" in inputs else {}
+    return LammpsStagesSettings.model_validate(given)
 
 
 def make_job(inputs: Mapping[str, Any], timeout: int | None = None) -> tuple[Frames, Job]:
     """Return the structures and the job that the inputs of a calculation describe."""
     frames: Frames = inputs["frames"].frames
     potential: PotentialData = inputs["potential"]
-    settings = inputs["settings"].get_dict() if "settings" in inputs else {}
-    # Images of a slab must be out of each other's reach, with the neighbour list's skin.
-    vacuum = max(settings.get("vacuum", DEFAULT_VACUUM), potential.cutoff / 2 + 1.0)
+    # Images of a slab must not interact; 1 Å is for the skin of the neighbour list.
+    vacuum = max(settings_of(inputs).vacuum, potential.cutoff / 2 + 1.0)
     seeds = inputs["seeds"].get_list() if "seeds" in inputs else [0] * len(frames)
     factors = inputs["timestep_factors"].get_list() if "timestep_factors" in inputs else []
     resume = inputs["resume"].get_dict() if "resume" in inputs else None
@@ -136,32 +120,17 @@ def make_job(inputs: Mapping[str, Any], timeout: int | None = None) -> tuple[Fra
         resume=Resume.of(resume) if resume else None,
         timeout=timeout,
     )
-    _ = job.plan  # raises where the numbering of steps does not fit
+    _ = job.plan  # raises ValueError where there are too many steps to number
     return frames, job
 
 
-def timeout_of(settings: Mapping[str, Any], walltime: int | None) -> int | None:
-    """Return the seconds LAMMPS may take: those asked for, or the walltime less a reserve."""
-    if "timeout" in settings:
-        return max(1, int(settings["timeout"]))
+def timeout_of(settings: Any, walltime: int | None) -> int | None:
+    """Return the time in s after which LAMMPS stops: `timeout`, or the walltime less a reserve."""
+    if settings.timeout is not None:
+        return max(1, int(settings.timeout))
     if walltime is None:
         return None
     return max(1, int(walltime - min(max(0.05 * walltime, 30.0), 600.0)))
-
-
-def set_exit_codes(spec: CalcJobProcessSpec) -> None:
-    """Declare how any job of LAMMPS can end badly."""
-    # What another try, or a mended machine, may cure must not come from the cache.
-    again = {"invalidates_cache": True}
-    spec.exit_code(310, "ERROR_NO_LOG", message="LAMMPS wrote no log: {message}", **again)
-    spec.exit_code(
-        311,
-        "ERROR_DIED",
-        message="LAMMPS ended without a word: it was killed or crashed.",
-        **again,
-    )
-    spec.exit_code(340, "ERROR_LAMMPS", message="LAMMPS stopped: {message}")
-    spec.exit_code(341, "ERROR_NO_PAIR_STYLE", message="LAMMPS stopped: {message}", **again)
 
 
 class LammpsCalculation(CalcJob):
@@ -171,96 +140,87 @@ class LammpsCalculation(CalcJob):
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
         """Declare ports and exit codes."""
         super().define(spec)
-        spec.input("frames", valid_type=FramesData, help="The structures to start from.")
-        spec.input("potential", valid_type=PotentialData, validator=validate_potential)
+        set_stages(spec, seeds=False)
         spec.input(
-            "stages",
-            valid_type=List,
-            validator=validate_stages,
-            help="What is done to each structure, one mapping a stage; `science/stages.py`.",
-        )
-        spec.input(
-            "seeds",
-            valid_type=List,
-            required=False,
-            help="Of velocities and random forces, one integer per structure.",
+            "potential",
+            valid_type=PotentialData,
+            validator=validate_potential,
+            help="Potential by which the atoms move.",
         )
         spec.input(
             "timestep_factors",
             valid_type=List,
             required=False,
-            help="By which the time step of each structure is multiplied; 1 where not given.",
+            help="Factor of the time step of each structure. Default: 1.",
         )
         spec.input(
             "parent_folder",
             valid_type=RemoteData,
             required=False,
-            help="Folder of a job that was cut short, with the restart file named in `resume`.",
+            help="Folder of an interrupted job with the restart file that is named in `resume`.",
         )
         spec.input(
             "resume",
             valid_type=Dict,
             required=False,
-            help="`resume` of that job's report: the first structure goes on from there.",
+            validator=validate_resume,
+            help="`resume` in the report of the interrupted job: the point from which the first "
+            "structure continues. Default: the start.",
         )
-        spec.input("settings", valid_type=Dict, required=False, validator=validate_settings)
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            required=False,
+            validator=validate_settings,
+            help="Settings of the job (docs/reference.md): vacuum (Å, 15), timeout (s), "
+            "fragment_distance (Å, the cutoff of the potential), keep_failed (false), cmdline.",
+        )
         spec.inputs.validator = validate_inputs
         set_job_options(spec, "nanoclusters.lammps")
 
+        set_stage_results(spec)
         spec.output(
-            "structures",
-            valid_type=FramesData,
+            "thermo",
+            valid_type=ArrayData,
             required=False,
-            help="Finished structures in input order, labelled by the potential.",
+            help="Time series of the stages; the attribute `units` has the units of the arrays.",
         )
-        spec.output(
-            "trajectory", valid_type=FramesData, required=False, help="Frames sampled on the way."
-        )
-        spec.output("thermo", valid_type=ArrayData, required=False)
-        spec.output("report", valid_type=Dict, help="What became of each structure, and why.")
-        spec.default_output_node = "report"
-
+        set_report(spec, "structures")
         set_exit_codes(spec)
         spec.exit_code(
-            320, "ERROR_OUT_OF_WALLTIME", message="Out of walltime: {unfinished} unfinished."
+            320,
+            "ERROR_OUT_OF_WALLTIME",
+            message="Out of walltime: {unfinished} structures are unfinished.",
         )
         spec.exit_code(
-            330, "ERROR_UNSTABLE", message="Structures failed: {structures}; the report says why."
+            330, "ERROR_UNSTABLE", message="Structures {structures} failed: see `report`."
         )
         spec.exit_code(
-            350, "ERROR_NOT_CONVERGED", message="Minimisation not converged: {structures}."
+            350,
+            "ERROR_NOT_CONVERGED",
+            message="The minimisation of the structures {structures} did not converge.",
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
-        """Write the structures and the input; say what to bring along and back."""
-        settings = self.inputs.settings.get_dict() if "settings" in self.inputs else {}
-        timeout = timeout_of(settings, self.node.get_option("max_wallclock_seconds"))
-        frames, job = make_job(self.inputs, timeout)
+        """Write the structures and the input; list the files to copy and to retrieve."""
+        frames, job = self._make_job()
         with folder.open(STRUCTURES_FILE, "w") as handle:
             write_structures(frames, job.boxes, job.symbols, handle, walls=True)
         with folder.open(INPUT_FILE, "w") as handle:
             handle.write(render_stages(job))
 
-        code = CodeInfo()
-        code.code_uuid = self.inputs.code.uuid
-        code.cmdline_params = [*command_line(settings)]
-        info = new_job()
-        info.codes_info = [code]
-        info.local_copy_list = []
-        filename = job.interaction.filename
-        if filename is not None:
-            info.local_copy_list = [(self.inputs.potential.uuid, filename, filename)]
+        copies = potential_copy(self.inputs.potential)
+        info = new_lammps_job(self.inputs.code, settings_of(self.inputs), copies)
         info.remote_copy_list = []
         if "resume" in self.inputs:
             parent = self.inputs.parent_folder
             source = f"{parent.get_remote_path()}/{self.inputs.resume['file']}"
             info.remote_copy_list = [(parent.computer.uuid, source, RESUME_FILE)]
-        info.retrieve_list = [LOG_FILE]
+        info.retrieve_list = [LOG_FILE, *write_server(folder, [self.inputs.potential])]
         info.retrieve_temporary_list = [FINAL_FILE, TRAJECTORY_FILE]
         return info
 
-
-def command_line(settings: Mapping[str, Any]) -> list[str]:
-    """Return LAMMPS's command line options."""
-    fixed = ["-in", INPUT_FILE, "-log", LOG_FILE, "-screen", "none", "-nocite"]
-    return [*fixed, *(str(option) for option in settings.get("cmdline", []))]
+    def _make_job(self) -> tuple[Frames, Job]:
+        """Return the structures, and the job with the time limit of its options."""
+        walltime = self.node.get_option("max_wallclock_seconds")
+        return make_job(self.inputs, timeout_of(settings_of(self.inputs), walltime))

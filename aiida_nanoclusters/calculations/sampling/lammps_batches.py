@@ -1,10 +1,9 @@
-"""From one job of stages to the next: what is left to do, and all jobs taken together."""
+"""Calcfunctions that continue and join consecutive jobs of stages by LAMMPS."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,27 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Data, Dict, Int, List
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.formats.lammps_output import THERMO_COLUMNS
+from aiida_nanoclusters.formats.lammps.output import THERMO_COLUMNS
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.ledger import (
+    BatchLedger,
+    places_of,
+    single_frames,
+    trajectory_parts,
+)
 
-#: Failures that a shorter time step may mend, and those after which the same may be done anew.
+#: Failures that a shorter time step may prevent, and failures after which a repetition may succeed.
 MENDABLE = ("unstable", "evaporated")
 REPEATABLE = ("stale",)
-#: Failures that LAMMPS met itself: their frames are kept where `keep_failed` asks for them.
+#: Failures found by LAMMPS itself, for which `keep_failed` keeps the sampled frames.
 GIVEN_UP = ("unstable", "overlap", "error", "stale")
 _SUMS = ("steps", "force_evaluations", "wall_time")
+_NOT_DONE = {"state": "unfinished", "attempts": 0}
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A structure that is not settled: its index in the last job, and its next time step."""
+    """A structure for the next job: its index in the last one, and the factor of its time step."""
 
     index: int
     factor: float
@@ -36,10 +42,10 @@ class Pending:
 def pending_structures(
     report: Mapping[str, Any], factors: Sequence[float] | None, max_halvings: int
 ) -> list[Pending]:
-    """Return what is left to do after a job, the structure that can be resumed first.
+    """Return the structures for the next job; one that can be resumed comes first.
 
-    Unstable structures are repeated with half the time step as long as that is not below
-    ``0.5**max_halvings`` of the stage's own.
+    Unstable structures are repeated with half the time step, down to ``0.5**max_halvings`` of the
+    time step of the stage.
     """
     resume = report.get("resume")
     pending = []
@@ -65,7 +71,7 @@ def continue_batch(
     seeds: List | None = None,
     factors: List | None = None,
 ) -> dict[str, Data]:
-    """Return the inputs of the job that follows one with these frames and this report."""
+    """Return the inputs of the job after one with these frames and this report."""
     content = report.get_dict()
     pending = pending_structures(content, factors and factors.get_list(), max_halvings.value)
     chosen = [p.index for p in pending]
@@ -84,21 +90,20 @@ def continue_batch(
 def merge_batches(
     frames: FramesData, max_halvings: Int, settings: Dict | None = None, **nodes: Data
 ) -> dict[str, Data]:
-    """Join the outputs of consecutive jobs, in the order of the first one's input.
+    """Join the outputs of consecutive jobs in the order of the frames of the first one.
 
     Parameters
     ----------
     frames
-        The input of the first job.
+        Frames of the first job.
     settings
-        Of the jobs.
+        Settings of the jobs.
     nodes
-        Of job ``i``: ``report_i``, and where there are any ``structures_i``, ``trajectory_i``,
-        ``thermo_i``, and ``factors_i`` of its input.
+        ``report_<i>`` of job i, and where they exist ``structures_<i>``, ``trajectory_<i>``,
+        ``thermo_<i>``, and its input ``factors_<i>``.
     """
     numbers = sorted(name.removeprefix("report_") for name in nodes if name.startswith("report_"))
     merged = _Merged(len(frames))
-    origin = list(range(len(frames)))
     message = ""
     for number in numbers:
         report = nodes[f"report_{number}"].get_dict()
@@ -108,10 +113,8 @@ def merge_batches(
             for key in ("structures", "trajectory", "thermo")
             if f"{key}_{number}" in nodes
         }
-        merged.add(report, origin, factors, job)
-        pending = pending_structures(report, factors, max_halvings.value)
-        merged.resumed = origin[pending[0].index] if pending and pending[0].resumed else None
-        origin = [origin[p.index] for p in pending]
+        merged.add(report, factors, job)
+        merged.follow(pending_structures(report, factors, max_halvings.value))
         message = report.get("message", "")
     if settings is None or not settings.get("keep_failed", False):
         merged.drop_failed()
@@ -119,91 +122,93 @@ def merge_batches(
 
 
 class _Merged:
-    """Parts of each structure, by its index in the first job's input."""
+    """Rows and results of each structure by its index in the first job."""
 
     def __init__(self, n: int) -> None:
-        self.entries: list[dict[str, Any]] = [
-            {"index": i, "state": "unfinished", "attempts": 0} for i in range(n)
-        ]
-        self.structures: dict[int, Frames] = {}
-        self.trajectory: dict[int, list[Frames]] = {i: [] for i in range(n)}
-        self.thermo: dict[int, list[np.ndarray]] = {i: [] for i in range(n)}
+        self.ledger = BatchLedger(range(n))
         self.columns: dict[str, str] = {}
         self.resumed: int | None = None
 
     def add(
         self,
         report: Mapping[str, Any],
-        origin: Sequence[int],
         factors: Sequence[float] | None,
         job: Mapping[str, Any],
     ) -> None:
-        """Take in one job, whose structure ``i`` is structure ``origin[i]`` of the first."""
-        for entry, index in zip(report["structures"], origin, strict=True):
-            before = self.entries[index]
-            again = {**entry, "index": index, "attempts": before["attempts"] + 1}
-            again["timestep_factor"] = factors[entry["index"]] if factors else 1.0
-            for key in _SUMS:
-                again[key] = entry[key] + before.get(key, 0)
-            self.entries[index] = again
-            if index != self.resumed:  # begun anew: what went before is void
-                self.trajectory[index], self.thermo[index] = [], []
+        """Add one job: its report, the factors of its time steps, and its other outputs."""
+        ledger, rows = self.ledger, report["structures"]
+        scaled = [
+            {**row, "timestep_factor": factors[k] if factors else 1.0} for k, row in enumerate(rows)
+        ]
+        ledger.record(scaled, combine=_added)
+        for name in (
+            "trajectory",
+            "thermo",
+        ):  # of restarted structures, earlier parts are discarded
+            ledger.discard(name, [i for i in ledger.batch if i != self.resumed])
         if "structures" in job:
-            kept = [o for e, o in zip(report["structures"], origin, strict=True) if _is_kept(e)]
-            found = job["structures"].frames
-            for place, index in enumerate(kept):
-                self.structures[index] = found.select([place])
+            ledger.keep(
+                "structures",
+                single_frames(job["structures"].frames),
+                places_of(rows, "finished"),
+            )
         if "trajectory" in job:
-            found = job["trajectory"].frames
-            infos = [json.loads(str(text)) for text in found.info]
-            local = np.array([info["structure"] for info in infos])
-            texts = [
-                json.dumps({**info, "structure": origin[info["structure"]]}, sort_keys=True)
-                for info in infos
-            ]
-            found = replace(found, info=np.array(texts))
-            for place in np.unique(local):
-                self.trajectory[origin[place]].append(found.select(local == place))
+            ledger.append("trajectory", trajectory_parts(job["trajectory"].frames, ledger.batch))
         if "thermo" in job:
-            units = job["thermo"].base.attributes.get("units")
-            # PostgreSQL hands a mapping back in an order of its own.
-            self.columns = {name: units[name] for name in THERMO_COLUMNS}
-            rows = np.column_stack([job["thermo"].get_array(name) for name in self.columns])
-            for place in np.unique(rows[:, 0]).astype(int):
-                part = rows[rows[:, 0] == place]
-                part[:, 0] = origin[place]
-                self.thermo[origin[place]].append(part)
+            self._add_thermo(job["thermo"])
+
+    def _add_thermo(self, thermo: ArrayData) -> None:
+        units = thermo.base.attributes.get("units")
+        # PostgreSQL does not keep the order of the keys of a mapping.
+        self.columns = {name: units[name] for name in THERMO_COLUMNS}
+        rows = np.column_stack([thermo.get_array(name) for name in self.columns])
+        parts = {}
+        for place in np.unique(rows[:, 0]).astype(int).tolist():
+            part = rows[rows[:, 0] == place]
+            part[:, 0] = self.ledger.batch[place]
+            parts[place] = part
+        self.ledger.append("thermo", parts)
+
+    def follow(self, pending: Sequence[Pending]) -> None:
+        """Begin the next job, which holds these structures of the last one."""
+        self.ledger.follow(p.index for p in pending)
+        self.resumed = self.ledger.batch[0] if pending and pending[0].resumed else None
 
     def drop_failed(self) -> None:
-        """Forget frames of structures that failed in a later job than made them."""
-        for index, entry in enumerate(self.entries):
-            if entry["state"] == "failed" and entry["reason"] in GIVEN_UP:
-                self.trajectory[index] = []
+        """Drop the sampled frames of structures that failed in a later job."""
+        rows = self.ledger.rows(missing=_NOT_DONE)
+        failed = [
+            row["index"] for row in rows if row["state"] == "failed" and row["reason"] in GIVEN_UP
+        ]
+        self.ledger.discard("trajectory", failed)
 
     def outputs(self, message: str) -> dict[str, Data]:
         """Return the nodes of all jobs together."""
+        rows = self.ledger.rows(missing=_NOT_DONE)
         made: dict[str, Data] = {
-            "report": Dict({"structures": self.entries, "resume": None, "message": message})
+            "report": Dict({"structures": rows, "resume": None, "message": message})
         }
-        if self.structures:
-            parts = [self.structures[i] for i in sorted(self.structures)]
-            made["structures"] = FramesData(Frames.concatenate(parts))
-        frames = [part for i in sorted(self.trajectory) for part in self.trajectory[i]]
-        if frames:
-            made["trajectory"] = FramesData(Frames.concatenate(frames))
-        rows = [part for i in sorted(self.thermo) for part in self.thermo[i]]
-        if rows:
-            table = np.concatenate(rows)
-            made["thermo"] = thermo_node(table, self.columns)
+        structures = self.ledger.results("structures")
+        if structures:
+            made["structures"] = FramesData(Frames.concatenate(list(structures.values())))
+        sampled = [part for parts in self.ledger.results("trajectory").values() for part in parts]
+        if sampled:
+            made["trajectory"] = FramesData(Frames.concatenate(sampled))
+        tables = [part for parts in self.ledger.results("thermo").values() for part in parts]
+        if tables:
+            made["thermo"] = thermo_node(np.concatenate(tables), self.columns)
         return made
 
 
-def _is_kept(entry: Mapping[str, Any]) -> bool:
-    return bool(entry["state"] == "finished")
+def _added(before: Mapping[str, Any] | None, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a structure after one more job, with its costs added up."""
+    earlier = before or _NOT_DONE
+    sums = {key: row[key] + earlier.get(key, 0) for key in _SUMS}
+    return {**row, **sums, "attempts": earlier["attempts"] + 1}
 
 
 def thermo_node(rows: np.ndarray, columns: Mapping[str, str]) -> ArrayData:
-    """Return thermo rows (R, C) as one array a column; columns without a unit count things."""
+    """Return thermo rows (R, C) as one array per column; columns without a unit are integers."""
     node = ArrayData()
     for place, (name, unit) in enumerate(columns.items()):
         values = rows[:, place]

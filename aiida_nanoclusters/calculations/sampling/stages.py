@@ -1,4 +1,4 @@
-"""Stages by programs of first principles: from one job to the next, and all jobs together."""
+"""Calcfunctions that continue and join jobs of stages by programs of first principles."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from aiida.engine import calcfunction
 from aiida.orm import Data, Dict, FolderData, List
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.formats.cp2k_stages import RESTART
+from aiida_nanoclusters.formats.cp2k.stages import RESTART
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.labelling import LABELLED, LabelLadder
+from aiida_nanoclusters.science.labels.ledger import (
+    BatchLedger,
+    Combine,
+    places_of,
+    single_frames,
+    trajectory_parts,
+)
+from aiida_nanoclusters.science.labels.retries import LABELLED, FallbackSequence
 
-#: What is added up over the jobs of a structure.
+#: Quantities that are added up over the jobs of a structure.
 _SUMS = ("steps", "force_evaluations", "unconverged")
 _START = {"segment": 0, "step": 0}
 _BLANK = {"energy": None, "max_force": None, "converged": None}
@@ -25,15 +31,15 @@ _BLANK = {"energy": None, "max_force": None, "converged": None}
 
 @calcfunction
 def continue_cp2k(frames: FramesData, seeds: List, chosen: List, **jobs: Data) -> dict[str, Data]:
-    """Return what the next job of CP2K does: ``frames``, ``seeds``, ``points``, ``restarts``.
+    """Return ``frames``, ``seeds``, ``points`` and ``restarts`` of the next job of CP2K.
 
     Parameters
     ----------
     frames, seeds
         Of all structures.
     chosen
-        Of each structure to do its ``index``; the number of the ``job`` that had it last, -1 where
-        none has; and its ``place`` in that.
+        For each structure of the job its ``index``; the number of the last ``job`` that reported on
+        it, -1 where there is none; and its ``place`` in that job.
     jobs
         ``report_<k>`` and, where there is one, ``restarts_<k>`` of these jobs.
     """
@@ -61,15 +67,15 @@ def continue_cp2k(frames: FramesData, seeds: List, chosen: List, **jobs: Data) -
 
 
 @calcfunction
-def join_stage_jobs(jobs: List, ladder: Dict, **parts: Data) -> dict[str, Data]:
-    """Join the jobs it took to lead one batch of structures through their stages.
+def join_stage_jobs(jobs: List, progress: Dict, **parts: Data) -> dict[str, Data]:
+    """Join the jobs that ran the stages of one batch of structures.
 
     Parameters
     ----------
     jobs
-        For each job the indices of the structures it was given.
-    ladder
-        State of the :class:`.LabelLadder` after the last.
+        Indices of the structures of each job.
+    progress
+        State of the :class:`.FallbackSequence` after the last job.
     parts
         ``report_<k>``, ``structures_<k>`` and ``trajectory_<k>`` of job k, where there are any.
 
@@ -78,18 +84,12 @@ def join_stage_jobs(jobs: List, ladder: Dict, **parts: Data) -> dict[str, Data]:
     dict
         ``report``, and where there are any ``structures`` and ``trajectory``, in input order.
     """
-    found: dict[int, dict[str, Any]] = {}
-    for k, indices in enumerate(jobs.get_list()):
-        report = parts.get(f"report_{k:05d}")
-        for index, entry in zip(indices, report["structures"] if report else [], strict=False):
-            sums = {key: entry[key] + found.get(index, {}).get(key, 0) for key in _SUMS}
-            found[index] = {key: entry[key] for key in _BLANK} | sums
-    nothing: dict[str, Any] = {**_BLANK, **dict.fromkeys(_SUMS, 0)}
-    rows = [
-        {**nothing, **found.get(row["index"], {}), **row, "state": _state(row)}
-        for row in LabelLadder.from_state(ladder.get_dict()).report()
-    ]
-    return {"report": Dict({"structures": rows}), **_joined(jobs.get_list(), parts)}
+    states = FallbackSequence.from_state(progress.get_dict()).report()
+    ledger = BatchLedger(row["index"] for row in states)
+    _collect(ledger, jobs.get_list(), parts, combine=_added)
+    found = ledger.rows(missing={**_BLANK, **dict.fromkeys(_SUMS, 0)})
+    rows = [{**done, **row, "state": _state(row)} for done, row in zip(found, states, strict=True)]
+    return {"report": Dict({"structures": rows}), **_joined(ledger)}
 
 
 @calcfunction
@@ -101,24 +101,22 @@ def join_stage_batches(
     Parameters
     ----------
     batches
-        For each batch the indices of its structures.
+        Indices of the structures of each batch.
     atoms
-        Labelled isolated atoms: the reference of energies.
+        Labelled isolated atoms, the reference of all energies.
     """
-    rows: dict[int, dict[str, Any]] = {}
-    for k, indices in enumerate(batches.get_list()):
-        report = parts.get(f"report_{k:05d}")
-        lost = {"state": "failed", "reason": "its whole batch failed", **_BLANK}
-        entries = report["structures"] if report else [lost] * len(indices)
-        rows |= {i: {**e, "index": i} for i, e in zip(indices, entries, strict=True)}
-    ordered = [rows[i] for i in sorted(rows)]
+    groups = batches.get_list()
+    ledger = BatchLedger(sorted(index for indices in groups for index in indices))
+    lost = {"state": "failed", "reason": "its whole batch failed", **_BLANK}
+    _collect(ledger, groups, parts, lost=lost)
+    ordered = ledger.rows()
     summary = {
         "n_finished": sum(row["state"] == "finished" for row in ordered),
         "n_failed": sum(row["state"] != "finished" for row in ordered),
         "n_unconverged": sum(row.get("converged") is False for row in ordered),
         "structures": ordered,
     }
-    joined = _joined(batches.get_list(), parts, atoms.atom_energies if atoms else {})
+    joined = _joined(ledger, atoms.atom_energies if atoms else {})
     return {"report": Dict(summary), **joined}
 
 
@@ -126,49 +124,64 @@ def _state(row: Mapping[str, Any]) -> str:
     return "finished" if row["state"] == LABELLED else "failed"
 
 
-def _joined(
+def _added(before: Mapping[str, Any] | None, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the results of a structure after one more job, with its costs added up."""
+    sums = {key: row[key] + (before or {}).get(key, 0) for key in _SUMS}
+    return {key: row[key] for key in _BLANK} | sums
+
+
+def _collect(
+    ledger: BatchLedger,
     groups: Sequence[Sequence[int]],
     parts: Mapping[str, Any],
-    atoms: Mapping[str, float] | None = None,
-) -> dict[str, FramesData]:
-    """Return ``structures`` and ``trajectory`` of all groups, by index in the whole set."""
-    ends: dict[int, Frames] = {}
-    paths: dict[int, list[Frames]] = {}
+    *,
+    combine: Combine | None = None,
+    lost: Mapping[str, Any] | None = None,
+) -> None:
+    """Record reports, final structures and trajectories of all batches or jobs in the ledger.
+
+    Parameters
+    ----------
+    groups
+        Indices of the structures of each batch or job.
+    parts
+        As in :func:`join_stage_jobs`.
+    combine
+        As in :meth:`.BatchLedger.record`.
+    lost
+        Row of the structures of a batch without a report; their earlier row is kept where None.
+    """
     for k, indices in enumerate(groups):
+        ledger.start(indices)
+        report = parts.get(f"report_{k:05d}")
+        if report is None:
+            if lost is not None:
+                ledger.record_all(lost)
+            continue
+        rows = report["structures"]
+        ledger.record(rows, combine=combine)
         if f"structures_{k:05d}" in parts:
-            frames = parts[f"structures_{k:05d}"].frames
-            entries = parts[f"report_{k:05d}"]["structures"]
-            done = [
-                i
-                for i, entry in zip(indices, entries, strict=True)
-                if entry["state"] in (LABELLED, "finished")
-            ]
-            ends |= {index: frames.select([place]) for place, index in enumerate(done)}
+            frames = single_frames(parts[f"structures_{k:05d}"].frames)
+            ledger.keep("structures", frames, places_of(rows, LABELLED, "finished"))
         if f"trajectory_{k:05d}" in parts:
-            frames = parts[f"trajectory_{k:05d}"].frames
-            owners = np.array([json.loads(str(text))["structure"] for text in frames.info])
-            for place in np.unique(owners).tolist():
-                own = _renumbered(frames.select(owners == place), indices[place])
-                paths.setdefault(indices[place], []).append(own)
+            sampled = trajectory_parts(parts[f"trajectory_{k:05d}"].frames, ledger.batch)
+            ledger.append("trajectory", sampled)
+
+
+def _joined(ledger: BatchLedger, atoms: Mapping[str, float] | None = None) -> dict[str, FramesData]:
+    """Return ``structures`` and ``trajectory``, where there are any, in input order."""
     made = {}
+    ends, paths = ledger.results("structures"), ledger.results("trajectory")
     if ends:
-        made["structures"] = _with_atoms([ends[i] for i in sorted(ends)], atoms)
+        made["structures"] = _with_atoms(ends.values(), atoms)
     if paths:
-        merged = [_once(Frames.concatenate(paths[i])) for i in sorted(paths)]
+        merged = [_once(Frames.concatenate(path)) for path in paths.values()]
         made["trajectory"] = _with_atoms(merged, atoms)
     return made
 
 
-def _renumbered(frames: Frames, index: int) -> Frames:
-    texts = [
-        json.dumps({**json.loads(str(text)), "structure": index}, sort_keys=True)
-        for text in frames.info
-    ]
-    return replace(frames, info=np.array(texts))
-
-
 def _once(frames: Frames) -> Frames:
-    """Return each moment once: two jobs may both hold the one at which they meet."""
+    """Return each step once: the last of one job may be the first of the next."""
     moments: dict[tuple[int, float, int], int] = {}
     for place, text in enumerate(frames.info):
         info = json.loads(str(text))

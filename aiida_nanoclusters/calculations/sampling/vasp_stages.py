@@ -1,4 +1,4 @@
-"""What goes into and comes out of VASP jobs of stages, by calcfunctions."""
+"""Calcfunctions that make the inputs of VASP for stages and read its outputs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import calcfunction
-from aiida.orm import Data, Dict, FolderData, KpointsData, List, Str, StructureData
+from aiida.orm import Data, Dict, FolderData, List, Str
 
+from aiida_nanoclusters.calculations.labels.vasp import copy_outputs, input_nodes
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.formats.vasp_input import level_of_theory, make_input
-from aiida_nanoclusters.formats.vasp_stages import (
+from aiida_nanoclusters.formats.vasp.input import level_of_theory, make_input
+from aiida_nanoclusters.formats.vasp.stages import (
     StageRun,
     first_velocities,
     stage_input,
     velocity_block,
 )
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.segments import (
+from aiida_nanoclusters.science.keys import with_present_keys
+from aiida_nanoclusters.science.labels.ledger import BatchLedger
+from aiida_nanoclusters.science.labels.settings import VaspSettings
+from aiida_nanoclusters.science.sampling.segments import (
     cut_stages,
     end_points,
     is_converged,
@@ -26,9 +30,10 @@ from aiida_nanoclusters.science.segments import (
     sampled_frames,
     seed_of,
 )
-from aiida_nanoclusters.science.stages import parse_stages
+from aiida_nanoclusters.science.sampling.stages import parse_stages
 
-#: What one job of VASP does: structure, rung of the ladder, segment, and the steps done before.
+#: Task of one job of VASP: ``index`` of the structure, ``settings_level``, run ``segment``, and the
+#: number of its steps that are ``done`` before.
 Task = Mapping[str, int]
 
 
@@ -42,25 +47,27 @@ def prepare_vasp_stage(
     before: FolderData | None = None,
     earlier: Dict | None = None,
 ) -> dict[str, Data]:
-    """Return what VASP is given for one stage of one structure.
+    """Return the input of VASP for one run segment of one structure.
 
     Parameters
     ----------
     task
-        ``index``, ``rung``, ``segment`` and ``done``.
+        Task of the job: ``index``, ``settings_level``, ``segment`` and ``done``.
     before, earlier
-        What the job left from which this one goes on, and that job's task.
+        Retrieved files and task of the job from which this one continues.
 
     Returns
     -------
     dict
-        ``structure``, ``kpoints``, ``parameters``, and ``velocities``: what to add to the POSCAR.
+        ``structure``, ``kpoints``, ``parameters``, and ``velocities``, a block for the POSCAR.
     """
-    plan, job = parse_stages(stages.get_list()), task.get_dict()
+    plan, job = parse_stages(stages.get_list()), with_present_keys(task.get_dict())
     segment, index = cut_stages(plan)[job["segment"]], job["index"]
     atoms, stage = frames.frames.without_labels()[index], plan[segment.stage]
     seed = seeds.get_list()[index]
-    made = stage_input(atoms, settings.get_dict(), job["rung"], stage, segment, job["done"], seed)
+    values = VaspSettings.model_validate(settings.get_dict())
+    level, done = job["settings_level"], job["done"]
+    made = stage_input(atoms, values, level, stage, segment, done, seed)
     placed, velocities = made.atoms.copy(), None
     if before is not None:
         run = read_stage(before, frames.frames, settings, stages, earlier.get_dict())
@@ -68,27 +75,20 @@ def prepare_vasp_stage(
         velocities = run.velocities()
     if stage.is_dynamic and velocities is None:
         velocities = first_velocities(made.atoms, segment.temperature[0], seed_of(seed, segment))
-    placed.set_pbc(True)  # as VASP sees it
-    kpoints = KpointsData()
-    kpoints.set_kpoints_mesh(list(made.mesh))
-    return {
-        "structure": StructureData(ase=placed),
-        "kpoints": kpoints,
-        "parameters": Dict({"incar": {name.lower(): value for name, value in made.incar.items()}}),
-        "velocities": Str(velocity_block(velocities) if stage.is_dynamic else ""),
-    }
+    block = velocity_block(velocities) if stage.is_dynamic else ""
+    return {**input_nodes(made, placed), "velocities": Str(block)}
 
 
 def read_stage(
     retrieved: FolderData, frames: Frames, settings: Dict, stages: List, job: Task
 ) -> StageRun:
-    """Read what a job left."""
-    values = settings.get_dict()
+    """Return the results of a job from its retrieved files."""
+    values, job = VaspSettings.model_validate(settings.get_dict()), with_present_keys(job)
     atoms = frames.without_labels()[job["index"]]
-    made = make_input(atoms, values, job["rung"])
+    made = make_input(atoms, values, job["settings_level"])
     segment = cut_stages(parse_stages(stages.get_list()))[job["segment"]]
     with tempfile.TemporaryDirectory() as folder:
-        retrieved.base.repository.copy_tree(folder)
+        copy_outputs(retrieved, folder)
         return StageRun(folder, atoms, made, segment, job["done"], values)
 
 
@@ -98,7 +98,7 @@ def gather_vasp_stages(
     stages: List,
     seeds: List,
     settings: Dict,
-    ladder: Dict,
+    progress: Dict,
     tasks: List,
     **retrieved: FolderData,
 ) -> dict[str, Data]:
@@ -106,34 +106,40 @@ def gather_vasp_stages(
 
     Parameters
     ----------
-    ladder
-        What :class:`LabelLadder` says of each structure, under ``structures``.
+    progress
+        Report of the :class:`.FallbackSequence` on each structure, under ``structures``.
     tasks
-        Of every job that brought its structure further, in order.
+        Tasks, in order, of all jobs with accepted steps.
     retrieved
-        Under ``run_<place in tasks>`` what it left.
+        Retrieved files of these jobs, under ``run_<place in tasks>``.
     """
     bare, plan = frames.frames.without_labels(), parse_stages(stages.get_list())
     last = len(cut_stages(plan)) - 1
-    rows = ladder.get_dict()["structures"]
-    entries = {row["index"]: {**row, **_NOTHING} for row in rows}
-    samples, ends = [], {}
+    rows = with_present_keys(progress.get_dict())["structures"]
+    ledger = BatchLedger(row["index"] for row in rows)
+    ledger.record([{**row, **_NOTHING} for row in rows])
+    samples = []
     for k, job in enumerate(tasks.get_list()):
         run = read_stage(retrieved[f"run_{k:05d}"], bare, settings, stages, job)
-        index, entry = job["index"], entries[job["index"]]
-        samples += run.samples(plan, index)
-        entry["steps"] += run.reached
-        entry["force_evaluations"] += len(run.run.steps)
-        entry["unconverged"] += sum(step.problem is not None for step in run.run.steps)
-        if job["segment"] == last and entry["state"] == "finished" and not run.problem:
-            ends[index] = end = run.sample(index, run.reached)
-            entry.update(energy=end.energy, max_force=largest_force(end.forces))
-            entry["converged"] = is_converged(plan[-1], entry["max_force"])
-    level = level_of_theory(settings.get_dict())
+        ledger.start([job["index"]])
+        samples += run.samples(plan, job["index"])
+        done: dict[str, Any] = {
+            "steps": run.reached,
+            "force_evaluations": len(run.run.steps),
+            "unconverged": sum(step.problem is not None for step in run.run.steps),
+        }
+        finished = ledger.row(job["index"])["state"] == "finished"
+        if job["segment"] == last and finished and not run.problem:
+            end = run.sample(job["index"], run.reached)
+            ledger.keep("ends", [end], [0])
+            done.update(energy=end.energy, max_force=largest_force(end.forces))
+            done["converged"] = is_converged(plan[-1], done["max_force"])
+        ledger.record([done], combine=_added)
+    level = level_of_theory(VaspSettings.model_validate(settings.get_dict()))
     samples.sort(key=lambda sample: sample.structure)
-    made: dict[str, Any] = {"report": Dict({"structures": list(entries.values())})}
+    made: dict[str, Any] = {"report": Dict({"structures": ledger.rows()})}
     for name, found in (
-        ("structures", end_points(bare, [ends[i] for i in sorted(ends)], level)),
+        ("structures", end_points(bare, list(ledger.results("ends").values()), level)),
         ("trajectory", sampled_frames(bare, samples, seeds.get_list(), plan, level)),
     ):
         if found is not None:
@@ -145,3 +151,11 @@ _NOTHING = {
     **{"energy": None, "max_force": None, "converged": None},
     **{"steps": 0, "force_evaluations": 0, "unconverged": 0},
 }
+#: Quantities that are added up over the jobs of a structure.
+_SUMS = ("steps", "force_evaluations", "unconverged")
+
+
+def _added(before: Mapping[str, Any] | None, done: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a structure after one more job, with its costs added up."""
+    earlier = before or _NOTHING
+    return {**earlier, **done, **{key: earlier[key] + done[key] for key in _SUMS}}

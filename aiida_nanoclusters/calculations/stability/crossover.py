@@ -8,15 +8,18 @@ import numpy as np
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict, Float, List, Str
 
+from aiida_nanoclusters.calculations.arrays import arrays_node
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science import bulk as builders
-from aiida_nanoclusters.science import keys, magic
-from aiida_nanoclusters.science.bulk import wulff_cluster, wulff_sizes
-from aiida_nanoclusters.science.clusters import incomplete_icosahedron, motif_family
-from aiida_nanoclusters.science.crossing import difference_curve
-from aiida_nanoclusters.science.crossover import CrossoverSearch
-from aiida_nanoclusters.science.environments import coordination_numbers
+from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recognition.neighbours import coordination_numbers
+from aiida_nanoclusters.science.stability import magic
+from aiida_nanoclusters.science.stability.crossing import difference_curve
+from aiida_nanoclusters.science.stability.search import CrossoverSearch
+from aiida_nanoclusters.science.stability.settings import CrossoverSettings
+from aiida_nanoclusters.science.structures import crystals as builders
+from aiida_nanoclusters.science.structures.crystals import wulff_cluster, wulff_sizes
+from aiida_nanoclusters.science.structures.motifs import incomplete_icosahedron, motif_family
 
 #: Surfaces whose energies shape a Wulff polyhedron of an fcc metal.
 FACETS = ("111", "100", "110")
@@ -69,39 +72,31 @@ def bulk_properties(element: Str, relaxed: FramesData, slabs: FramesData) -> Dic
 
 @calcfunction
 def start_search(settings: Dict, bulk: Dict, systematic_mev: Float) -> Dict:
-    """Set up the search over all closed shells of the families asked for; returns its state."""
-    options = settings.get_dict()
+    """Set up the search over all closed shells of the families; returns its state."""
+    options = CrossoverSettings.model_validate(settings.get_dict())
     families = {
         motif: [
             member.size
             for member in motif_family(
                 motif,
-                options["n_min"],
-                options["n_max"],
-                shape=options["shape"],
+                options.n_min,
+                options.n_max,
+                shape=options.shape,
                 surface_energies=_surface_energies(bulk) if motif == "Wulff" else None,
             )
         ]
-        for motif in options["families"]
+        for motif in options.families
     }
-    search = CrossoverSearch(
-        families,
-        n_min=options["fit_from"],
-        n_max=options["n_max"],
-        width=options["width"],
-        budget=options["budget"],
-        batch=options["batch"],
-        confidence=options["confidence"],
-        systematic_mev=systematic_mev.value,
-        atomic_volume=bulk["atomic_volume"],
-        seed=options["seed"],
+    physics = options.search(
+        systematic_mev=systematic_mev.value, atomic_volume=bulk["atomic_volume"]
     )
+    search = CrossoverSearch(families, **dict(physics))
     return Dict(search.state | _progress(search))
 
 
 @calcfunction
 def build_clusters(element: Str, settings: Dict, bulk: Dict, state: Dict) -> FramesData:
-    """Build the clusters the search wants relaxed next, at the crystal's bond length."""
+    """Build the clusters of the plan of the search, at the crystal's bond length."""
     options, distance = settings.get_dict(), bulk["lattice_constant"] / np.sqrt(2)
     images = []
     for motif, size in _search(state).next():
@@ -120,9 +115,9 @@ def build_clusters(element: Str, settings: Dict, bulk: Dict, state: Dict) -> Fra
 
 @calcfunction
 def update_search(state: Dict, committee: List | None = None, **members: FramesData) -> Dict:
-    """Tell the search the relaxed energies, one set of structures from each committee member.
+    """Update the search with the relaxed structures of each committee member.
 
-    A cluster that any member failed to relax is told as failed, and the search proposes another.
+    A cluster that any member failed to relax has failed, and the search proposes another.
 
     Parameters
     ----------
@@ -131,7 +126,7 @@ def update_search(state: Dict, committee: List | None = None, **members: FramesD
     committee
         Names of all members; those in `members` where not given, as by earlier versions.
     members
-        By name, what it relaxed; a member that relaxed nothing is missing.
+        Relaxed structures by name; a member without any is left out.
     """
     search = _search(state)
     names = sorted(members) if committee is None else committee.get_list()
@@ -154,7 +149,7 @@ def join_clusters(**rounds: FramesData) -> FramesData:
 
 @calcfunction
 def answer_crossover(state: Dict, structures: FramesData) -> dict:
-    """The crossing with its interval, the fits behind it, and the arrays people plot."""
+    """Return the crossing with its interval, its fits, and the arrays for plots."""
     search = _search(state)
     fits, crossing = search.fits(), search.result()
     answer = crossing.as_dict()
@@ -179,7 +174,7 @@ def answer_crossover(state: Dict, structures: FramesData) -> dict:
         confidence=crossing.confidence,
         systematic_mev=crossing.systematic_mev,
     )
-    curves = _arrays(
+    curves = arrays_node(
         {
             keys.GRID: curve.n,
             keys.DIFFERENCE: curve.median,
@@ -190,13 +185,13 @@ def answer_crossover(state: Dict, structures: FramesData) -> dict:
     return {
         "answer": Dict(answer),
         "curves": curves,
-        "energies": _cluster_arrays(structures.frames, state),
+        "energies": _clusterarrays_node(structures.frames, state),
     }
 
 
 @calcfunction
 def build_modes(element: Str, bulk: Dict, sizes: List) -> dict[str, FramesData]:
-    """Wulff polyhedra of about the sizes asked for, and incomplete icosahedra of equal size.
+    """Build Wulff polyhedra near the given sizes, and incomplete icosahedra of equal size.
 
     Sizes are those of Wulff polyhedra with the potential's own surface energies, so that the
     icosahedra are never closed shells: the published comparison of cluster and Wulff mode.
@@ -218,7 +213,7 @@ def build_modes(element: Str, bulk: Dict, sizes: List) -> dict[str, FramesData]:
 
 @calcfunction
 def compare_modes(cluster: FramesData, wulff: FramesData) -> ArrayData:
-    """Equations 3 and 4 at every size that both modes have."""
+    """Compare both modes by equations 3 and 4 at every size they share."""
     sides = []
     for node in (cluster, wulff):
         sides.append(
@@ -229,7 +224,7 @@ def compare_modes(cluster: FramesData, wulff: FramesData) -> ArrayData:
         )
     sizes = sorted(set(sides[0]) & set(sides[1]))
     e, z = (np.array([[side[n][k] for n in sizes] for side in sides]) for k in (0, 1))
-    return _arrays(
+    return arrays_node(
         {
             keys.MODE_SIZES: np.array(sizes),
             keys.DELTA_E: magic.energy_difference(e[0], e[1], sizes),
@@ -256,7 +251,7 @@ def _energies(frames: Frames) -> dict[tuple[str, int], float]:
     return {(str(motif), int(n)): float(e) for motif, n, e in rows}
 
 
-def _cluster_arrays(frames: Frames, state: Dict) -> ArrayData:
+def _clusterarrays_node(frames: Frames, state: Dict) -> ArrayData:
     table = {(motif, n): values for motif, n, values in state["results"] if values is not None}
     known = [
         i
@@ -267,7 +262,7 @@ def _cluster_arrays(frames: Frames, state: Dict) -> ArrayData:
     pairs = [(str(m), int(n)) for m, n in zip(frames.config_types, frames.sizes, strict=True)]
     energies = np.array([table[pair] for pair in pairs]).T
     (atom_energy,) = [frames.atom_energies[e] for e in frames.elements]
-    node = _arrays(
+    node = arrays_node(
         {
             keys.SIZES: frames.sizes,
             keys.MEMBER_ENERGIES: energies,
@@ -278,11 +273,4 @@ def _cluster_arrays(frames: Frames, state: Dict) -> ArrayData:
         }
     )
     node.base.attributes.set("motifs", [motif for motif, _ in pairs])
-    return node
-
-
-def _arrays(arrays: dict[str, Any]) -> ArrayData:
-    node = ArrayData()
-    for name, values in arrays.items():
-        node.set_array(name, np.asarray(values))
     return node

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 from aiida.engine import calcfunction
-from aiida.orm import ArrayData, Dict, Str
+from aiida.orm import Dict, Str
 
+from aiida_nanoclusters.calculations.arrays import arrays_node
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science import keys, magic
+from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.elements import element as element_data
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.stability import magic
 
 
 @calcfunction
 def join_scans(**parts) -> dict:
     """Join `structures_<k>` and `table_<k>` of the children into one of each, sizes ascending."""
     structures = [parts[k].frames for k in sorted(parts) if k.startswith("structures")]
-    tables = [parts[k].get_dict() for k in sorted(parts) if k.startswith("table")]
+    tables = [
+        keys.with_present_keys(parts[k].get_dict()) for k in sorted(parts) if k.startswith("table")
+    ]
     frames = Frames.concatenate(structures)
     rows = [row for table in tables for row in table["rows"]]
     order = sorted(range(len(rows)), key=lambda i: (rows[i]["size"], rows[i]["rank"]))
@@ -69,10 +73,7 @@ def compare_sizes(element: Str, structures: FramesData, **members: FramesData) -
         else:
             found = magic.magic_sizes(at, differences)
     arrays[keys.SECOND_DIFFERENCE_SPREADS] = spreads
-    node = ArrayData()
-    for name, values in arrays.items():
-        node.set_array(name, np.asarray(values))
-    return {"energies": node, "magic": Dict(_summary(symbol, sizes, at, found))}
+    return {"energies": arrays_node(arrays), "magic": Dict(_summary(symbol, sizes, at, found))}
 
 
 def _summary(symbol: str, sizes, at, found) -> dict:

@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
+from aiida_nanoclusters.cli.terminal import (
+    Fixable,
+    count_option,
+    make_console,
+    open_profile,
+    profile_option,
+)
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
     from aiida_nanoclusters.data.frames import FramesData
 
-#: Where a process has its training set, and where structures that a target may be, by preference.
+#: Outputs with the training set of a process, and those with structures of a target, in order of
+#: preference.
 TRAINING = ("training", "dataset.training")
 TARGET = (
     *("crossover.structures", "size_scan.structures", "trajectory"),
@@ -25,34 +32,35 @@ TARGET = (
 @click.argument("training")
 @click.argument("target")
 @profile_option
-@click.option(
+@count_option(
     "--most",
-    type=click.IntRange(min=10),
-    default=4000,
-    show_default=True,
-    help="Environments of each set on the map; of larger sets some are drawn.",
+    4000,
+    10,
+    "Largest number of environments of each set on the map; larger sets are sampled at random.",
 )
-@click.option(
+@count_option(
     "--least",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Training atoms with a coordination number for it to count as seen.",
+    1,
+    1,
+    "Number of training atoms with a coordination number from which on it counts as covered.",
 )
-@click.option("--seed", default=1, show_default=True, help="Of the draw.")
+@click.option("--seed", default=1, show_default=True, help="Random seed of the sampled atoms.")
 def analyse(
     training: str, target: str, profile_name: str | None, most: int, least: int, seed: int
 ) -> None:
-    """Compare the atoms of TARGET with those that a potential learnt from.
+    """Compare the atomic environments of TARGET with those of a training set.
 
-    TRAINING is a UUID (or pk) of FramesData, or of a data set, training or study, whose training
-    set is taken. TARGET is one of FramesData, or of a process that made structures or a
-    trajectory, or a file. `report` then shows the comparison with the training set.
+    TRAINING is the UUID (or pk) of a FramesData, or of a data set, training or study, whose
+    training set is used. TARGET is the UUID of a FramesData or of a process that made structures
+    or a trajectory, or a file. `report` then shows the comparison beside the training.
     """
     open_profile(profile_name)
     from aiida.orm import Dict, Int
 
-    from aiida_nanoclusters.calculations.analysis import compare_environments, comparison_problem
+    from aiida_nanoclusters.calculations.learning.coverage import (
+        compare_environments,
+        comparison_problem,
+    )
 
     known, asked = frames_of(training, TRAINING), frames_of(target, TARGET)
     if problem := comparison_problem(known, asked):
@@ -76,7 +84,7 @@ def frames_of(identifier: str, names: tuple[str, ...]) -> FramesData:
 
     from aiida.orm import Node, ProcessNode
 
-    from aiida_nanoclusters.cli.launch import get_frames, get_node
+    from aiida_nanoclusters.cli.launch.options import get_frames, get_node
 
     node = None if Path(identifier).is_file() else get_node(identifier, Node)
     return _of_process(node, names) if isinstance(node, ProcessNode) else get_frames(identifier, "")

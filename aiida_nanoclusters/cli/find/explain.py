@@ -1,7 +1,8 @@
-"""aiida-nanoclusters explain: where a node comes from, in words and as a picture."""
+"""aiida-nanoclusters explain: the provenance of a node as text and as a picture."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from html import escape
@@ -11,20 +12,24 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from aiida_nanoclusters.cli.find import database
-from aiida_nanoclusters.cli.found import narrow_console, to_json
-from aiida_nanoclusters.cli.terminal import Fixable, profile_option
+from aiida_nanoclusters.cli.find.find import database
+from aiida_nanoclusters.cli.find.listing import narrow_console, to_json
+from aiida_nanoclusters.cli.terminal import Fixable, echo, profile_option
+from aiida_nanoclusters.formats.output_files import write_text
+from aiida_nanoclusters.formats.plain_text import excerpt, printable, said_by
 
 if TYPE_CHECKING:
     from aiida.orm import Node
 
     from aiida_nanoclusters.queries.explanation import Explanation, Numbers
 
-#: Lines that a part of the text has at most; --json has everything.
+#: Largest number of lines of a section of the text; --json has all.
 MOST_LINES = 12
-#: Nodes that a whole graph may have: more are no picture.
+#: Largest number of nodes of a complete graph.
 MOST_NODES = 2000
 _SUFFIXES = (".svg", ".html")
+#: Links in a picture, which would be followed, or run.
+_LINK = re.compile(r'\s(?:xlink:)?href="[^"]*"')
 _EPILOG = """\b
 Example:
   aiida-nanoclusters explain 7d3f1c52
@@ -39,20 +44,23 @@ Example:
     "--graph",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Draw the stages that led to it and the data between them: .svg or .html.",
+    help="Draw the steps that led to the node and the data passed between them, as .svg or .html. "
+    "Default: no picture.",
 )
-@click.option("--full", is_flag=True, help="Draw every node instead (needs graphviz).")
+@click.option(
+    "--full", is_flag=True, help="With --graph: draw every node instead of steps (needs graphviz)."
+)
 @profile_option
 def explain(
     uuid: str, as_json: bool, graph: Path | None, full: bool, profile_name: str | None
 ) -> None:
-    """Say of any node what it is, where it comes from, and what has been made of it.
+    """Show the provenance of a node: its origin, and what was computed from it.
 
-    From what it was made, by which codes and versions, with which numbers and seeds, what that
-    cost, and what failed on the way. UUID (or its beginning, or a pk) is that of data or a process.
+    Printed are inputs, codes and versions, settings and seeds, computing time, failed processes and
+    dependent results. UUID (or its beginning, or a pk) is that of data or of a process.
     """
     if full and graph is None:
-        raise Fixable("--full draws: name the file by --graph origin.svg")
+        raise Fixable("--full draws a picture: name its file by --graph origin.svg")
     if graph is not None and graph.suffix not in _SUFFIXES:
         raise Fixable(f"{graph} is neither {' nor '.join(_SUFFIXES)}: choose one of these endings")
     with database(profile_name):
@@ -65,10 +73,10 @@ def explain(
         picture = full_picture(node) if full else stage_picture(found)
         write_picture(graph, picture, found)
     if as_json:
-        click.echo(to_json(_plain(found)))
+        echo(to_json(_plain(found)))
         return
     console = narrow_console()
-    for line in tell(found):
+    for line in explanation_lines(found):
         console.print(line, soft_wrap=True)
     if graph is not None:
         console.print(f"\n{graph.resolve()}", soft_wrap=True, markup=False)
@@ -77,8 +85,8 @@ def explain(
 # -- words ---------------------------------------------------------------------------------
 
 
-def tell(found: Explanation) -> Iterator[Text]:
-    """Give the explanation line by line."""
+def explanation_lines(found: Explanation) -> Iterator[Text]:
+    """Return the explanation line by line."""
     yield Text(f"{found.kind} {found.uuid}", "bold")
     yield Text(f"  {found.what}")
     for text in (found.label, found.description):
@@ -86,7 +94,7 @@ def tell(found: Explanation) -> Iterator[Text]:
             yield Text(f"  “{_short(text, 200)}”")
     yield Text(f"  {found.created.strftime('%Y-%m-%d %H:%M %Z')}")
     yield from _part("Made by", _makers(found))
-    yield from _part("From", (f"{s.name}: {s.what}\n    {s.uuid}" for s in found.sources))
+    yield from _part("Inputs", (f"{s.name}: {s.what}\n    {s.uuid}" for s in found.sources))
     yield from _part(
         "Programs",
         [
@@ -98,14 +106,14 @@ def tell(found: Explanation) -> Iterator[Text]:
     yield from _part(
         "Versions", sorted({f"{v.package} {v.version}, {v.source}" for v in found.versions})
     )
-    yield from _part("Numbers and seeds", (_number(n) for n in found.numbers))
-    yield from _part("Cost", _costs(found))
-    yield from _part("Failed on the way", _faults(found))
-    yield from _part("Made of it", _dependents(found), none="nothing yet")
+    yield from _part("Settings and seeds", (_number(n) for n in found.numbers))
+    yield from _part("Computing time", _costs(found))
+    yield from _part("Failed processes", _faults(found))
+    yield from _part("Computed from it", _dependents(found), none="nothing yet")
 
 
 def _part(head: str, lines: Any, none: str = "") -> Iterator[Text]:
-    """Give a head and its lines, the first of them where there are many."""
+    """Yield a heading and its lines, of many lines the first ones."""
     listed = list(lines) or ([none] if none else [])
     if not listed:
         return
@@ -120,9 +128,9 @@ def _makers(found: Explanation) -> Iterator[str]:
     if found.made_by is not None:
         yield f"{found.made_by.what}\n    {found.made_by.uuid}"
     elif not found.sources and not found.costs:
-        yield "no process: a person stored it, or the archive it came in did not hold its origin"
+        yield "no process: it was stored by hand, or imported without its origin"
     for caller in found.callers:
-        yield f"as a part of {caller.what}\n    {caller.uuid}"
+        yield f"called by {caller.what}\n    {caller.uuid}"
 
 
 def _number(number: Numbers) -> str:
@@ -132,7 +140,7 @@ def _number(number: Numbers) -> str:
         said = "; ".join(
             part
             for part in (
-                f"those of protocol {number.protocol}" if number.protocol else "",
+                f"as in the protocol {number.protocol}" if number.protocol else "",
                 _short(keys, 200),
             )
             if part
@@ -155,14 +163,14 @@ def _costs(found: Explanation) -> list[str]:
         about = "about " if cost.estimated else ""
         lines.append(
             f"{cost.stage}: {_count(cost.jobs, 'job')}{cached}, {about}{_hours(cost.wall_hours)} "
-            f"of wall time, {about}{_hours(cost.core_hours)} of a core"
+            f"wall time, {about}{_hours(cost.core_hours)} core time"
         )
     jobs = sum(cost.jobs for cost in found.costs)
     if len(lines) > 1:
         core = sum(cost.core_hours for cost in found.costs)
-        lines.append(f"all: {_count(jobs, 'job')}, {_hours(core)} of a core")
+        lines.append(f"total: {_count(jobs, 'job')}, {_hours(core)} core time")
     if any(cost.estimated for cost in found.costs):
-        lines.append("(about: from submission to the end, where the scheduler told no time)")
+        lines.append("(about: from submission to end, where the scheduler reports no time)")
     return lines
 
 
@@ -175,13 +183,13 @@ def _hours(hours: float) -> str:
 def _faults(found: Explanation) -> Iterator[str]:
     for fault in sorted(found.faults, key=lambda f: f.mended):
         status = f"[{fault.exit_status}]" if fault.exit_status else fault.state
-        mended = " (its work chain dealt with it)" if fault.mended else ""
+        mended = " (its work chain recovered)" if fault.mended else ""
         yield f"{fault.label} {status} {_short(fault.message, 100)}{mended}\n    {fault.uuid}"
 
 
 def _dependents(found: Explanation) -> Iterator[str]:
     for other in found.dependents:
-        name = f" as {other.handed_on_as}" if other.handed_on_as else ""
+        name = f" as {other.returned_as}" if other.returned_as else ""
         yield f"{other.kind}{name}\n    {other.uuid}"
 
 
@@ -193,14 +201,12 @@ def _plain(found: Explanation) -> dict[str, Any]:
     """Return the explanation with lists in place of sets."""
     content = asdict(found)
     content["graph"] = {
-        "stages": [
-            {**asdict(stage), "pks": len(stage.pks)} for stage in found.graph.stages.values()
-        ],
+        "stages": [{**asdict(step), "pks": len(step.pks)} for step in found.graph.steps.values()],
         "materials": [asdict(material) for material in found.graph.materials],
         "left_out": found.graph.left_out,
     }
-    for stage in content["graph"]["stages"]:
-        stage["processes"] = stage.pop("pks")
+    for step in content["graph"]["stages"]:
+        step["processes"] = step.pop("pks")
     return content
 
 
@@ -208,28 +214,28 @@ def _plain(found: Explanation) -> dict[str, Any]:
 
 
 def stage_picture(found: Explanation) -> str:
-    """Return the picture of stages as SVG.
+    """Return the picture of the steps as SVG.
 
     Raises
     ------
     Fixable
-        If no process has been at work.
+        If no process created the node.
     """
-    from aiida_nanoclusters.cli.stage_picture import draw
+    from aiida_nanoclusters.cli.find.provenance_graph import draw
 
-    picture = draw(found.graph, f"Stages that led to {found.kind} {found.uuid}")
+    picture = draw(found.graph, f"Steps that led to {found.kind} {found.uuid}")
     if not picture:
-        raise Fixable(f"no process led to {found.uuid}: there is nothing to draw")
+        raise Fixable(f"{found.uuid} has no provenance to draw: no process created it")
     return picture
 
 
 def full_picture(node: Node) -> str:
-    """Return every node that led to this one, and what a process called, as SVG.
+    """Return all ancestors of a node, and what a process called, as SVG.
 
     Raises
     ------
     Fixable
-        If graphviz is missing, or there are too many nodes for a picture.
+        If graphviz is missing, or there are more than :data:`MOST_NODES` nodes.
     """
     from aiida.common.links import LinkType
     from aiida.orm.utils.links import LinkPair
@@ -247,9 +253,9 @@ def full_picture(node: Node) -> str:
     )
     if len(found["nodes"]) > MOST_NODES:
         raise Fixable(
-            f"{len(found['nodes'])} nodes are no picture any more: leave out --full, or draw a part"
+            f"{len(found['nodes'])} nodes are too many to draw: leave out --full, or draw a part"
         )
-    graph = Graph(graph_attr={"rankdir": "TB"})
+    graph = Graph(graph_attr={"rankdir": "TB"}, node_sublabel_fn=_sublabel)
     for pk in sorted(found["nodes"]):
         graph.add_node(pk)
     for link in sorted(found["links"] or ()):
@@ -259,14 +265,26 @@ def full_picture(node: Node) -> str:
         text: str = graph.graphviz.pipe(format="svg", encoding="utf-8")
     except ExecutableNotFound as error:
         raise Fixable(
-            "the whole graph needs graphviz: `sudo apt install graphviz` (or `conda install "
+            "the complete graph needs graphviz: `sudo apt install graphviz` (or `conda install "
             "graphviz`); without --full it is not needed"
         ) from error
-    return text[text.index("<svg") :]
+    return _LINK.sub("", text[text.index("<svg") :])
+
+
+def _sublabel(node: Node) -> str:
+    """What stands below the type of a node; a label that ends in `>` graphviz takes for HTML."""
+    from aiida.tools.visualization.graph import default_node_sublabels
+
+    try:
+        text = str(default_node_sublabels(node) or "")
+    except Exception as error:  # of a node whose content is not what its type says
+        text = f"cannot be read: {said_by(error)}"
+    lines = (excerpt(line, 100) for line in text.splitlines())
+    return "\n".join(lines).replace("<", "‹").replace(">", "›")
 
 
 def write_picture(path: Path, picture: str, found: Explanation) -> None:
-    """Write the picture as it is, or in a page of its own.
+    """Write the picture as SVG, or within an HTML page.
 
     Raises
     ------
@@ -281,6 +299,6 @@ def write_picture(path: Path, picture: str, found: Explanation) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(picture, encoding="utf-8")
+        write_text(path, printable(picture))
     except OSError as error:
         raise Fixable(f"cannot write {path}: {error.strerror}; name another file") from error

@@ -1,16 +1,16 @@
-"""aiida-nanoclusters find: what is in the profile, by what it is and where it came from."""
+"""aiida-nanoclusters find: the contents of a profile by their properties and their origin."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiida_nanoclusters.cli import found
-from aiida_nanoclusters.cli.terminal import Fixable, open_profile, profile_option
+from aiida_nanoclusters.cli.find import listing
+from aiida_nanoclusters.cli.terminal import Fixable, count_option, open_profile, profile_option
 
 if TYPE_CHECKING:
     from aiida_nanoclusters.data.potential import PotentialData
@@ -40,21 +40,26 @@ class Span(click.ParamType):
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-_limit = click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="Print so many at most.",
-)
+_limit = count_option("--limit", 50, 1, "Largest number of rows that are printed.")
+
+
+def split_elements(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
+    """Return the symbols of ``Ag,Au``, each part of a list of its own."""
+    return tuple(symbol.strip() for value in values for symbol in value.split(","))
+
+
 _elements = click.option(
     "--element",
+    "--elements",
     "elements",
     multiple=True,
-    metavar="Cu",
-    help="Holds this element; can be repeated.",
+    metavar="Ag,Au",
+    callback=split_elements,
+    help="Chemical symbols that must occur, all of them; repeatable. Default: any.",
 )
-_level = click.option("--level", metavar="NAME", help="Level of theory, as `find` prints it.")
+_level = click.option(
+    "--level", metavar="NAME", help="Level of theory, exactly as `find` prints it. Default: any."
+)
 
 
 def example(command: str) -> str:
@@ -75,7 +80,7 @@ def options(*own: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable
 
 @contextmanager
 def database(profile_name: str | None) -> Iterator[None]:
-    """Load the profile; questions that make no sense become one line that names the fix."""
+    """Load the profile; wrong arguments become one line that names the fix."""
     open_profile(profile_name)
     try:
         yield
@@ -85,10 +90,10 @@ def database(profile_name: str | None) -> Iterator[None]:
 
 @click.group()
 def find() -> None:
-    """Find data sets, potentials, structures, crossovers, and what rests on them.
+    """Find data sets, potentials, structures, crossovers, and what was computed from them.
 
-    UUIDs are printed in full: copy one into `explain`, or into `load_node` of a notebook. The same
-    questions are asked from Python by `aiida_nanoclusters.queries`.
+    UUIDs are printed in full, to be copied into `explain` or into `load_node` of a notebook. From
+    Python the same queries are in `aiida_nanoclusters.queries`.
     """
 
 
@@ -97,13 +102,20 @@ def find() -> None:
 )
 @options(
     _elements,
-    click.option("--sizes", type=Span(), metavar="13-55", help="Has clusters of so many atoms."),
+    click.option(
+        "--sizes",
+        type=Span(),
+        metavar="13-55",
+        help="Number of atoms, or a range, of which a frame must exist. Default: any.",
+    ),
     _level,
-    click.option("--frames", type=Span(), metavar="100-", help="Holds so many frames."),
+    click.option(
+        "--frames", type=Span(), metavar="100-", help="Number of frames, or a range. Default: any."
+    ),
     click.option(
         "--labelled/--unlabelled",
         default=None,
-        help="Has frames with energies and forces, or has none.",
+        help="With energies and forces of some frames, or of none. Default: either.",
     ),
     _limit,
 )
@@ -131,20 +143,32 @@ def datasets(
             labelled=labelled,
             limit=limit + 1,
         )
-    found.show(found.DATASETS, rows, as_json, limit)
+    listing.show(listing.DATASETS, rows, as_json, limit)
 
 
 @find.command(epilog=example("aiida-nanoclusters find potentials --element Cu --energy-error 5"))
 @options(
     _elements,
     _level,
-    click.option("--kind", metavar="KIND", help="allegro, allegro-compiled, eam/alloy, ..."),
-    click.option("--trained-on", metavar="UUID", help="Learnt this set of frames."),
     click.option(
-        "--energy-error", type=float, metavar="MEV", help="Test error of at most so many meV/atom."
+        "--kind",
+        metavar="KIND",
+        help="Kind of potential: allegro, allegro-compiled, eam/alloy, ... Default: any.",
     ),
     click.option(
-        "--force-error", type=float, metavar="MEV", help="Test error of at most so many meV/Å."
+        "--trained-on", metavar="UUID", help="FramesData it was trained on. Default: any."
+    ),
+    click.option(
+        "--energy-error",
+        type=float,
+        metavar="MEV",
+        help="Largest RMSE of energies on the test frames (meV/atom). Default: no limit.",
+    ),
+    click.option(
+        "--force-error",
+        type=float,
+        metavar="MEV",
+        help="Largest RMSE of forces on the test frames (meV/Å). Default: no limit.",
     ),
     _limit,
 )
@@ -172,21 +196,19 @@ def potentials(
             max_forces_rmse=force_error,
             limit=limit + 1,
         )
-    found.show(found.POTENTIALS, rows, as_json, limit)
+    listing.show(listing.POTENTIALS, rows, as_json, limit)
 
 
 @find.command(epilog=example("aiida-nanoclusters find structures Cu55 --level PBE"))
 @click.argument("formula")
 @options(
     _level,
-    click.option("--potential", metavar="UUID", help="Computed by this potential."),
     click.option(
-        "--limit",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        help="So many of each size and level, from different sets of frames.",
+        "--potential",
+        metavar="UUID",
+        help="Potential that computed it, or its package. Default: any.",
     ),
+    count_option("--limit", 1, 1, "Number of structures of each size and level of theory."),
 )
 def structures(
     formula: str,
@@ -196,23 +218,25 @@ def structures(
     as_json: bool,
     profile_name: str | None,
 ) -> None:
-    """Find the lowest cluster of a FORMULA, such as Cu55, or of a range, Cu13-20.
+    """Find the lowest-energy cluster of a FORMULA, such as Cu55, or of a range, Cu13-20.
 
-    Energies of different levels of theory cannot be compared: each has its own lowest.
+    Energies of different levels of theory cannot be compared: each level has its own.
     """
     with database(profile_name):
         from aiida_nanoclusters.queries import find_structures
 
         rows = find_structures(formula, level=level, potential=potential_of(potential), limit=limit)
-    found.show(found.STRUCTURES, rows, as_json)
+    listing.show(listing.STRUCTURES, rows, as_json)
 
 
 @find.command(epilog=example("aiida-nanoclusters find crossovers --element Cu"))
 @options(
-    click.option("--element", metavar="Cu", help="Of this element."),
+    click.option("--element", metavar="Cu", help="Chemical symbol. Default: any."),
     _level,
-    click.option("--potential", metavar="UUID", help="A potential of its committee."),
-    click.option("--verdict", metavar="WORDS", help="crossing, undecided, ..."),
+    click.option("--potential", metavar="UUID", help="Potential of its committee. Default: any."),
+    click.option(
+        "--verdict", metavar="WORDS", help="Verdict: crossing, undecided, ... Default: any."
+    ),
     _limit,
 )
 def crossovers(
@@ -224,7 +248,7 @@ def crossovers(
     as_json: bool,
     profile_name: str | None,
 ) -> None:
-    """Find where clusters become crystals: every answer, with its interval and potentials."""
+    """Find the sizes at which clusters become crystals, with interval and potentials."""
     with database(profile_name):
         from aiida_nanoclusters.queries import find_crossovers
 
@@ -235,41 +259,41 @@ def crossovers(
             verdict=verdict,
             limit=limit + 1,
         )
-    found.show(found.CROSSOVERS, rows, as_json, limit)
+    listing.show(listing.CROSSOVERS, rows, as_json, limit)
 
 
 @find.command(epilog=example("aiida-nanoclusters find dependents 7d3f1c52"))
 @click.argument("uuid")
 @options(
-    click.option("--all", "everything", is_flag=True, help="Also every step between."),
+    click.option("--all", "everything", is_flag=True, help="Also all intermediate steps."),
 )
 def dependents(uuid: str, everything: bool, as_json: bool, profile_name: str | None) -> None:
-    """Find everything that rests on a node: a label set, a potential, a job, anything."""
+    """Find everything that was computed from a node: data set, potential, job, ..."""
     with database(profile_name):
         from aiida_nanoclusters.queries import find_dependents, find_node
 
         rows = find_dependents(find_node(uuid), everything=everything)
-    found.show(found.DEPENDENTS, rows, as_json)
+    listing.show(listing.DEPENDENTS, rows, as_json)
 
 
 @find.command(epilog=example("aiida-nanoclusters find labels 0b7ac1e9"))
 @click.argument("uuid")
 @options()
 def labels(uuid: str, as_json: bool, profile_name: str | None) -> None:
-    """Find which frames a job or a labelling has labelled, on which try, and why not others.
+    """Find the result of each frame of a labelling: label, settings level, reason of a failure.
 
-    UUID is that of a LabelWorkChain, an engine or a job of theirs, also of one that failed and
-    whose frames another job finished.
+    UUID is that of a LabelWorkChain, of an engine or of one of their jobs, also of a job that
+    failed and whose frames another job labelled.
     """
     with database(profile_name):
         from aiida.orm import ProcessNode
 
         from aiida_nanoclusters.queries import find_labels, find_node
 
-        process = find_node(uuid, [ProcessNode], "process that labels")
+        process = find_node(uuid, [ProcessNode], "labelling process")
         assert isinstance(process, ProcessNode)
         rows = find_labels(process)
-    found.show(found.LABELS, rows, as_json)
+    listing.show(listing.LABELS, rows, as_json)
 
 
 def potential_of(uuid: str | None) -> PotentialData | None:

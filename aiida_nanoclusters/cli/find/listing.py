@@ -1,18 +1,18 @@
-"""Answers of `find` as tables that fit 80 columns with whole UUIDs, or as JSON."""
+"""Results of `find` as tables of 80 columns with complete UUIDs, or as JSON."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from aiida_nanoclusters.cli.terminal import echo, make_console
 
 _UUID = 36  # characters
 _WIDTH = 80
@@ -20,7 +20,7 @@ _WIDTH = 80
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its head, what it shows of a row, and whether that is a number."""
+    """A column: its head, the text of its cell for a row, and whether that is a number."""
 
     head: str
     cell: Callable[[Any], str]
@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Listing:
-    """How a kind of answer is shown, and what to try where there is none."""
+    """How results of one kind are shown, and the hint where there are none."""
 
     columns: tuple[Column, ...]
     empty: str
@@ -37,10 +37,10 @@ class Listing:
 
 
 def show(listing: Listing, rows: Sequence[Any], as_json: bool, limit: int | None = None) -> None:
-    """Print rows: the first `limit` of them, and whether there are more."""
+    """Print the first `limit` rows, and whether there are more."""
     shown = rows if limit is None else rows[:limit]
     if as_json:
-        click.echo(to_json([asdict(row) for row in shown]))
+        echo(to_json([asdict(row) for row in shown]))
         return
     console = narrow_console()
     if not rows:
@@ -71,12 +71,16 @@ def to_json(content: Any) -> str:
             return value.isoformat()
         raise TypeError(f"no JSON of {type(value).__name__}")
 
-    return json.dumps(content, indent=2, default=plain, ensure_ascii=False)
+    text = json.dumps(content, indent=2, default=plain, ensure_ascii=False)
+    if text.isprintable() or all(c.isprintable() or c == "\n" for c in text):
+        return text
+    # half characters, which no output takes, and those that steer a terminal
+    return json.dumps(content, indent=2, default=plain, ensure_ascii=True)
 
 
 def narrow_console() -> Console:
-    """Console on standard output, 80 columns wide where that is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    """Return a console on standard output, 80 columns wide where that is not a terminal."""
+    return make_console(_WIDTH)
 
 
 def _sizes(row: Any) -> str:
@@ -93,13 +97,13 @@ def _interval(row: Any) -> str:
     return f"{low}-" + ("..." if row.high is None else f"{row.high:.0f}")
 
 
-def _label_said(row: Any) -> str:
-    tries = [f"rung {a.get('rung')}: {a.get('reason')}" for a in row.attempts]
+def _label_reason(row: Any) -> str:
+    tries = [f"level {a.get('settings_level')}: {a.get('reason')}" for a in row.attempts]
     parts = [row.reason] if row.reason and not tries else tries
     if row.known_from:
-        parts.append(f"known from {row.known_from}")
+        parts.append(f"reused from {row.known_from}")
     if row.outcome != row.state:
-        parts.append(f"in the end {row.outcome}")
+        parts.append(f"finally {row.outcome}")
     return "; ".join(parts)
 
 
@@ -111,7 +115,7 @@ DATASETS = Listing(
         Column("of", lambda r: " ".join(r.elements)),
         Column("level", lambda r: r.level_of_theory or "-"),
     ),
-    "no such set of frames: leave out a condition, or make one (verdi run workchains/dataset.py, "
+    "no such set of frames: leave out a condition, or create one (aiida-nanoclusters run dataset, "
     "aiida-nanoclusters import-labels)",
 )
 POTENTIALS = Listing(
@@ -124,7 +128,7 @@ POTENTIALS = Listing(
         Column("level", lambda r: r.level_of_theory),
     ),
     "no such potential: leave out a condition (errors are known of committees that were tested), "
-    "or train some (verdi run workchains/train.py)",
+    "or train potentials (aiida-nanoclusters run train)",
 )
 STRUCTURES = Listing(
     (
@@ -134,8 +138,8 @@ STRUCTURES = Listing(
         Column("eV", lambda r: f"{r.energy:.3f}", number=True),
         Column("level", lambda r: r.level_of_theory),
     ),
-    "no such cluster with an energy: leave out a condition, or anneal some "
-    "(verdi run workchains/anneal.py)",
+    "no such cluster with an energy: leave out a condition, or anneal clusters "
+    "(aiida-nanoclusters run anneal)",
     after="in Python: load_node(UUID).frames[FRAME]; "
     "where one comes from: aiida-nanoclusters explain UUID",
 )
@@ -153,25 +157,30 @@ CROSSOVERS = Listing(
             ),
         ),
     ),
-    "no such crossover: leave out a condition, or search one (verdi run workchains/crossover.py)",
+    "no such crossover: leave out a condition, or search for one "
+    "(aiida-nanoclusters run crossover)",
 )
 DEPENDENTS = Listing(
     (
         Column("UUID", lambda r: r.uuid),
         Column("what", lambda r: r.kind),
-        Column("as", lambda r: r.handed_on_as or (f"by {r.made_by}" if r.made_by else "")),
+        Column("as", lambda r: r.returned_as or (f"by {r.made_by}" if r.made_by else "")),
     ),
-    "nothing rests on it: no process has used it, or none has come to a result; --all shows "
-    "every step",
+    "nothing depends on it: no process has used it, or none has a result yet; --all shows every "
+    "step",
 )
 LABELS = Listing(
     (
         Column("frame", lambda r: str(r.index), number=True),
         Column("cluster", lambda r: r.formula),
         Column("state", lambda r: r.state),
-        Column("rung", lambda r: "-" if r.rung is None else str(r.rung), number=True),
-        Column("why", _label_said),
+        Column(
+            "settings level",
+            lambda r: "-" if r.settings_level is None else str(r.settings_level),
+            number=True,
+        ),
+        Column("reason", _label_reason),
     ),
-    "it was given no frames",
+    "it has no frames",
     after="UUIDs of frames and labels: --json",
 )

@@ -1,4 +1,4 @@
-"""Stages and the data between them as a picture (SVG), laid out from top to bottom."""
+"""Steps and the data between them as a picture (SVG), laid out from top to bottom."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from aiida_nanoclusters.queries.stages import Material, Stage, StageGraph
+from aiida_nanoclusters.queries.steps import Material, Step, StepGraph
 
 #: Pixels: of a character, a line, the room around a text, and between boxes.
 _CHARACTER, _LINE, _PAD, _GAP, _RISE = 7.2, 17.0, 10.0, 22.0, 44.0
@@ -46,24 +46,24 @@ class _Box:
         return len(self.lines) * _LINE + 2 * _PAD - 4
 
 
-def draw(graph: StageGraph, title: str) -> str:
+def draw(graph: StepGraph, title: str) -> str:
     """Return the picture as one SVG element; empty where there is nothing to draw.
 
     Parameters
     ----------
     graph
-        From :func:`aiida_nanoclusters.queries.stages.stage_graph`.
+        From :func:`aiida_nanoclusters.queries.steps.step_graph`.
     title
-        What it shows, for those who cannot see it.
+        Description of the picture for screen readers.
     """
-    boxes = {f"stage {pk}": _stage_box(stage) for pk, stage in graph.stages.items()}
+    boxes = {f"step {pk}": _step_box(step) for pk, step in graph.steps.items()}
     edges: list[tuple[str, str]] = []
     for number, material in enumerate(graph.materials):
         box = _data_box(number, material)
         boxes[box.key] = box
         if material.producer is not None:
-            edges.append((f"stage {material.producer}", box.key))
-        edges += [(box.key, f"stage {consumer}") for consumer in material.consumers]
+            edges.append((f"step {material.producer}", box.key))
+        edges += [(box.key, f"step {consumer}") for consumer in material.consumers]
     if not boxes:
         return ""
     _set_layers(boxes, edges)
@@ -80,13 +80,13 @@ def draw(graph: StageGraph, title: str) -> str:
     )
 
 
-def _stage_box(stage: Stage) -> _Box:
-    below = len(stage.pks) - 1
-    ended = stage.state if not stage.exit_status else f"exit status {stage.exit_status}"
-    said = f"{ended}, {below} process{'es' if below != 1 else ''} below" if below else ended
-    lines = [stage.label, said, stage.uuid[:_UUID_SHOWN]]
-    good = stage.state == "finished" and not stage.exit_status
-    return _Box(f"stage {stage.pk}", lines, [stage.uuid], "stage" if good else "stage failed")
+def _step_box(step: Step) -> _Box:
+    below = len(step.pks) - 1
+    ended = step.state if not step.exit_status else f"exit status {step.exit_status}"
+    text = f"{ended}, {below} process{'es' if below != 1 else ''} called" if below else ended
+    lines = [step.label, text, step.uuid[:_UUID_SHOWN]]
+    good = step.state == "finished" and not step.exit_status
+    return _Box(f"step {step.pk}", lines, [step.uuid], "stage" if good else "stage failed")
 
 
 def _data_box(number: int, material: Material) -> _Box:
@@ -100,7 +100,7 @@ def _data_box(number: int, material: Material) -> _Box:
 
 
 def _set_layers(boxes: Mapping[str, _Box], edges: Sequence[tuple[str, str]]) -> None:
-    """Put each box below all that lead to it; a circle, should there be one, is cut."""
+    """Put each box below all boxes with an arrow to it; a cycle, if there is one, is cut."""
     below: dict[str, list[str]] = {key: [] for key in boxes}
     for a, b in edges:
         below[a].append(b)
@@ -126,7 +126,7 @@ def _set_layers(boxes: Mapping[str, _Box], edges: Sequence[tuple[str, str]]) -> 
         for following in below[key]:
             if (key, following) not in back:
                 boxes[following].layer = max(boxes[following].layer, boxes[key].layer + 1)
-    for key in order:  # what is given stands right above its first use
+    for key in order:  # inputs stand directly above their first use
         if not any(b == key for _, b in edges) and below[key]:
             boxes[key].layer = max(0, min(boxes[b].layer for b in below[key]) - 1)
 
@@ -161,7 +161,7 @@ def _place(boxes: Mapping[str, _Box], edges: Sequence[tuple[str, str]]) -> tuple
 
 
 def _spread(row: list[_Box]) -> None:
-    """Push boxes of a layer apart that overlap, and keep their middle."""
+    """Move overlapping boxes of a layer apart, and keep the middle of the layer."""
     middle = sum(box.x for box in row) / len(row)
     for before, box in pairwise(row):
         box.x = max(box.x, before.x + (before.width + box.width) / 2 + _GAP)

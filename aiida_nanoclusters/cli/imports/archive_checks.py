@@ -5,39 +5,24 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from aiida.common.exceptions import (
-    AiidaException,
-    CorruptStorage,
-    IncompatibleStorageSchema,
-    StorageMigrationError,
-)
 from aiida.orm import Computer, Node, QueryBuilder
 from aiida.storage.sqlite_zip.migrator import get_schema_version_head, list_versions
 from aiida.storage.sqlite_zip.utils import read_version
-from aiida.tools.archive.exceptions import ArchiveImportError
 from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSqlZip
-from sqlalchemy.exc import SQLAlchemyError
 
 from aiida_nanoclusters.cli.archive_log import quiet_archives
+from aiida_nanoclusters.cli.imports.archive_content import check_content
+from aiida_nanoclusters.cli.imports.archive_database import check_objects
+from aiida_nanoclusters.cli.imports.archive_graph import additions, check_links
+from aiida_nanoclusters.cli.imports.archive_rows import read_rows
 from aiida_nanoclusters.cli.publish.archive import flat_files
 from aiida_nanoclusters.cli.terminal import Fixable
+from aiida_nanoclusters.formats.plain_text import said_by
 from aiida_nanoclusters.queries.nodes import chunks
-
-#: What AiiDA and its database raise on an archive that is not what it seems.
-_BROKEN = (
-    AiidaException,
-    ArchiveImportError,
-    SQLAlchemyError,
-    zipfile.BadZipFile,
-    KeyError,
-    TypeError,
-    ValueError,
-    OSError,
-)
 
 
 @contextmanager
@@ -52,8 +37,10 @@ def archive_errors(path: Path) -> Iterator[None]:
     try:
         with quiet_archives():
             yield
-    except _BROKEN as error:
-        said = " ".join(str(error).split())[:300] or type(error).__name__
+    except Fixable:
+        raise
+    except Exception as error:  # AiiDA's readers and migrations may raise anything on strange input
+        said = said_by(error, 300)
         raise Fixable(f"{path.name} is no archive AiiDA can read ({said})") from error
 
 
@@ -63,7 +50,7 @@ def migrated(path: Path, folder: Path) -> Path:
     Raises
     ------
     Fixable
-        If it is of a newer schema, or not an archive.
+        If it is of a newer schema, or no archive that AiiDA can bring to its own.
     """
     with archive_errors(path):
         schema, head = read_version(path), get_schema_version_head()
@@ -75,46 +62,73 @@ def migrated(path: Path, folder: Path) -> Path:
             f"{head}): upgrade aiida-core if it is newer"
         )
     new = folder / f"{path.name}.migrated"
-    try:
-        with archive_errors(path):
-            ArchiveFormatSqlZip().migrate(path, new, head)
-    except (CorruptStorage, IncompatibleStorageSchema, StorageMigrationError) as error:
-        raise Fixable(f"{path.name} cannot be brought to schema {head}: {error}") from error
+    with archive_errors(path):
+        if zipfile.is_zipfile(path):
+            try:
+                check_objects(path, folder)
+            except ValueError as error:
+                raise Fixable(f"{path.name}: {error}") from error
+        ArchiveFormatSqlZip().migrate(path, new, head)
     return new
 
 
-def check_nodes(name: str, archive: Path) -> tuple[set[str], set[str], set[str]]:
-    """Look through the nodes of an archive of the newest schema.
+@dataclass(frozen=True)
+class Found:
+    """What an archive holds, as far as this profile is concerned.
 
-    Returns
-    -------
-    tuple of set
-        UUIDs of nodes this profile has not, of nodes it has, and of computers it has not.
+    Attributes
+    ----------
+    new, known
+        UUIDs of the nodes that this profile has not, and of those it has.
+    computers
+        UUIDs of the computers it has not.
+    """
+
+    new: set[str]
+    known: set[str]
+    computers: set[str]
+
+
+def check_archive_content(name: str, archive: Path, folder: Path, *, trusted: bool) -> Found:
+    """Look through all that an archive of the newest schema holds.
+
+    Parameters
+    ----------
+    name, archive
+        Name for messages, and the file.
+    folder
+        For a copy of its database meanwhile.
+    trusted
+        Whether it may add links and comments to nodes that this profile has.
 
     Raises
     ------
     Fixable
-        If a process has not ended, a file of a node would lie outside of its folder or is missing,
-        or a node has the UUID of another one here.
+        If a row, a file or a link is not as AiiDA would have written it, a process has not ended,
+        or a node is not the one of the same UUID that is here.
     """
-    with archive_errors(Path(name)), ArchiveFormatSqlZip().open(archive, "r") as reader:
-        backend = reader.get_backend()
-        query = QueryBuilder(backend=backend).append(
-            Node, project=["uuid", "node_type", "attributes", "repository_metadata"]
-        )
-        objects = set(backend.get_repository().list_objects())
-        theirs: dict[str, tuple[str, Any, Any]] = {}
-        for uuid, node_type, attributes, metadata in query.iterall():
-            problem = _problem(uuid, node_type, attributes, metadata, objects)
-            if problem:
-                raise Fixable(f"{name}: {problem}")
-            theirs[uuid] = (node_type, attributes, metadata)
-        computers = set(
-            QueryBuilder(backend=backend).append(Computer, project="uuid").all(flat=True)
-        )
+    with archive_errors(Path(name)):
+        try:
+            rows = read_rows(archive, folder)
+            check_links(rows)
+            check_content(rows, archive)
+        except ValueError as error:
+            raise Fixable(f"{name}: {error}") from error
+    theirs = {
+        node.uuid: (node.node_type, node.attributes, node.repository_metadata)
+        for node in rows.nodes.values()
+    }
     known = _known(name, theirs)
+    added = [] if trusted else additions(rows, known)
+    if added:
+        more = f", and {len(added) - 1} more" if len(added) > 1 else ""
+        raise Fixable(
+            f"{name} adds {added[0]}{more}, which this profile has already: import it with --trust "
+            "if you trust its maker, or into a fresh profile (`verdi presto -p NAME`)"
+        )
     here = set(QueryBuilder().append(Computer, project="uuid").all(flat=True))
-    return set(theirs) - known, known, computers - here
+    computers = {computer.uuid for computer in rows.computers.values()}
+    return Found(set(theirs) - known, known, computers - here)
 
 
 def read_extras(archive: Path) -> dict[str, dict[str, Any]]:
@@ -122,30 +136,6 @@ def read_extras(archive: Path) -> dict[str, dict[str, Any]]:
     with ArchiveFormatSqlZip().open(archive, "r") as reader:
         query = QueryBuilder(backend=reader.get_backend()).append(Node, project=["uuid", "extras"])
         return {uuid: extras for uuid, extras in query.iterall() if extras}
-
-
-def _problem(
-    uuid: str, node_type: str, attributes: Mapping[str, Any], metadata: Any, objects: set[str]
-) -> str | None:
-    try:
-        UUID(uuid)
-    except ValueError:
-        return f"`{uuid}` is no UUID"
-    if node_type.startswith("process.") and not attributes.get("sealed"):
-        return f"process {uuid} has not ended: ask its maker for an archive of ended ones"
-    for path, key in flat_files(metadata):
-        if _leads_out(path):
-            return f"the file `{path}` of node {uuid} leads out of its folder"
-        if key not in objects:
-            return f"the file `{path}` of node {uuid} is missing: fetch it again"
-    return None
-
-
-def _leads_out(path: str) -> bool:
-    parts = PurePosixPath(path)
-    # each name stands for itself in the metadata, so that a slash in one shows as an empty part
-    odd = any(part in ("", ".", "..") for part in path.split("/"))
-    return odd or parts.is_absolute() or "\\" in path or "\0" in path
 
 
 def _known(name: str, theirs: Mapping[str, tuple[str, Any, Any]]) -> set[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
+from aiida_nanoclusters.cli.launch.options import atom_energy_option
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
 
 #: Bytes that an archive or folder may have unpacked, where not said otherwise.
@@ -35,8 +37,8 @@ def parse_size(text: str) -> int:
 @click.option(
     "--trust",
     is_flag=True,
-    help="Take what it brings as if it were made here: potentials may run their code, finished "
-    "jobs and labels may be used again instead of new ones.",
+    help="Let potentials run the code they carry, and let finished jobs and labels be used again "
+    "instead of new ones. Codes and processes need `aiida-nanoclusters trust` still.",
 )
 @click.option("--check", is_flag=True, help="Only check; store nothing.")
 @click.option(
@@ -46,12 +48,7 @@ def parse_size(text: str) -> int:
     help="Refuse what is larger than this when unpacked.",
 )
 @click.option("--level", help="Level of theory of a potential file, or of the labels of frames.")
-@click.option(
-    "--atom-energy",
-    multiple=True,
-    metavar="Cu=-0.2",
-    help="Energy of an isolated atom in eV, for extended XYZ; once for each element.",
-)
+@atom_energy_option
 @profile_option
 def import_command(
     paths: tuple[Path, ...],
@@ -86,31 +83,45 @@ def import_command(
 
 
 @click.command("trust")
-@click.argument("uuids", nargs=-1, required=True, metavar="UUID...")
+@click.argument("uuids", nargs=-1, metavar="[UUID]...")
+@click.option(
+    "--made-here",
+    is_flag=True,
+    help="Trust all potentials, codes and folders of trainings that no import is known to have "
+    "brought, and use the labels of this profile again: once, where a profile was used with a "
+    "version that did not record trust.",
+)
 @profile_option
-def trust_command(uuids: tuple[str, ...], profile_name: str | None) -> None:
-    """Let imported potentials run the code they carry, in this profile.
+def trust_command(uuids: tuple[str, ...], made_here: bool, profile_name: str | None) -> None:
+    """Let what was imported run, in this profile.
 
-    A packaged Allegro model is Python code, a compiled one machine code: whoever uses it runs it
-    with all your rights. Do this only if you trust its maker. UUID (or pk) is that of a
-    PotentialData, or of the RemoteData of a training that is to go on.
+    A packaged Allegro model is Python code, a compiled one machine code, a code a command, and a
+    recorded process what its maker wrote: whoever runs it again runs that with all their rights. Do
+    this only if you trust its maker. UUID (or pk) is that of a potential, a code, the folder of a
+    training that is to go on, or a process that is to be run again as it was recorded.
     """
     open_profile(profile_name)
-    from aiida.orm import Node, RemoteData
+    from aiida.orm import AbstractCode, Node, ProcessNode, RemoteData
 
-    from aiida_nanoclusters.cli.launch import get_node
+    from aiida_nanoclusters.cli.launch.options import get_node
     from aiida_nanoclusters.data.potential import PotentialData
-    from aiida_nanoclusters.data.trust import trust
+    from aiida_nanoclusters.data.trust import nodes_made_here, trust
+    from aiida_nanoclusters.workflows.parts.label_store import seal_methods_made_here
 
-    nodes = [get_node(uuid, Node) for uuid in uuids]
+    if not uuids and not made_here:
+        raise Fixable("name what is to be trusted by its UUID")
+    nodes: list[Any] = [get_node(uuid, Node) for uuid in uuids]
     for node in nodes:
-        if not isinstance(node, PotentialData | RemoteData):
+        if not isinstance(node, PotentialData | RemoteData | AbstractCode | ProcessNode):
             raise Fixable(
-                f"{node.uuid} is neither a PotentialData nor a RemoteData: nothing else needs trust"
+                f"{node.uuid} is a {type(node).__name__}, which needs no trust: only potentials, "
+                "codes, folders and processes do"
             )
-    for node in nodes:
+    for node in [*nodes, *(nodes_made_here() if made_here else ())]:
         trust(node)
         make_console().print(f"trusted: {node.uuid}")
+    if made_here:
+        seal_methods_made_here()
 
 
 def import_paths(
@@ -129,12 +140,14 @@ def import_paths(
     Fixable
         If one of them cannot be used; nothing is stored then.
     """
-    from aiida_nanoclusters.cli.imports import store
+    from aiida_nanoclusters.cli.imports.sources import prepare
+    from aiida_nanoclusters.cli.lock import only_one
 
     limit = parse_size(MAX_SIZE) if max_bytes is None else max_bytes
-    with tempfile.TemporaryDirectory() as folder:
+    # What is new is known only while no other import stores.
+    with tempfile.TemporaryDirectory() as folder, nullcontext() if check else only_one("import"):
         sources: list[Any] = [
-            store.prepare(path, Path(folder), limit, level, atom_energy)
+            prepare(path, Path(folder), limit, level, atom_energy, trusted=trust)
             for path in dict.fromkeys(paths)
         ]
         if check:

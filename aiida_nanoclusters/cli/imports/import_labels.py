@@ -1,4 +1,4 @@
-"""What import-labels does: calculations that exist already, checked and gathered."""
+"""Body of `import-labels`: labels of finished calculations are read, checked and stored."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from aiida_nanoclusters.cli.imports.files import Source, find_files, read_source
-from aiida_nanoclusters.cli.launch import parse_atom_energy
+from aiida_nanoclusters.cli.launch.options import parse_atom_energy
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile
 from aiida_nanoclusters.formats.extxyz import write_extxyz
-from aiida_nanoclusters.science.checks import frame_problems
+from aiida_nanoclusters.formats.label_files import Source, find_files, read_source
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.outliers import (
+from aiida_nanoclusters.science.labels.outliers import (
     Finding,
     find_duplicates,
     find_mixed_references,
     find_outliers,
 )
+from aiida_nanoclusters.science.labels.sanity import frame_problems
 
-#: Level of theory of a file that does not say.
+#: Level of theory of a file that does not name it.
 UNKNOWN = "unknown"
-#: Lines of each list that are shown without --all.
+#: Number of lines of each list that are shown without --all.
 _SHOWN = 20
 
 
@@ -43,14 +43,14 @@ def gather(
     show_all: bool,
     profile_name: str | None,
 ) -> None:
-    """Read, check, tell and keep; the arguments are the options of the command.
+    """Read, check, report and store labels; the arguments are the options of the command.
 
     Raises
     ------
     Fixable
-        If there is nothing to read.
+        If there is no file with labels.
     SystemExit
-        With 1, if there is no label at all.
+        With code 1, if there is no label.
     """
     console = make_console()
     energies = dict(parse_atom_energy(text) for text in atom_energy)
@@ -69,15 +69,52 @@ def gather(
         atom_energies=energies or None,
     )
     _print_findings(console, check_labels(sources, frames, levels), frames, shown)
-    console.print(f"{len(frames)} labels of {', '.join(frames.elements)}, sizes {_sizes(frames)}")
+    console.print(_summary(frames))
     _keep(console, frames, levels, out, store, profile_name)
+
+
+def take_over(
+    calculations: Sequence[str],
+    level: str | None,
+    atom_energy: Sequence[str],
+    show_all: bool,
+    profile_name: str | None,
+) -> None:
+    """Store the labels of calculations of other plugins; print what is left out or conspicuous.
+
+    Raises
+    ------
+    Fixable
+        If one is no calculation of this profile, or has no label.
+    """
+    open_profile(profile_name)
+    from aiida.orm import CalcJobNode, Dict, WorkChainNode
+
+    from aiida_nanoclusters.calculations.conversions import label_sources
+    from aiida_nanoclusters.cli.launch.converted import labels_of_calculation
+    from aiida_nanoclusters.cli.launch.nodes import get_node
+
+    console, shown = make_console(), None if show_all else _SHOWN
+    energies = dict(parse_atom_energy(text) for text in atom_energy)
+    inputs = {"atom_energies": Dict(energies)} if energies else {}
+    for uuid in calculations:
+        process = get_node(uuid, CalcJobNode, WorkChainNode, what="calculation")
+        node = labels_of_calculation(process, level or "", inputs)
+        frames, sources = node.frames, label_sources(process.outputs.retrieved)
+        _print_left_out(console, sources, shown)
+        for source in sources:
+            if source.problem:
+                console.print(f"  {source.path}: {source.problem}", markup=False)
+        _print_findings(console, check_labels(sources, frames, []), frames, shown)
+        said = f"FramesData {node.uuid}: {_summary(frames)}, {frames.level_of_theory}"
+        console.print(said, markup=False)
 
 
 def _read_all(console: Console, paths: Sequence[Path], gap: float) -> list[Source]:
     files = list(find_files(paths))
     if not files:
         raise Fixable(
-            "no vasprun.xml, OUTCAR, CP2K output or extended XYZ there: name the files themselves"
+            "no vasprun.xml, OUTCAR, CP2K output or extended XYZ found: name the files themselves"
         )
     quiet = not console.is_terminal
     return [
@@ -87,7 +124,7 @@ def _read_all(console: Console, paths: Sequence[Path], gap: float) -> list[Sourc
 
 
 def check_labels(sources: Sequence[Source], frames: Frames, levels: list[str]) -> list[Finding]:
-    """Return everything worth a look; nothing is removed."""
+    """Return all conspicuous labels; none is removed."""
     findings = []
     if len(levels) > 1:
         findings.append(
@@ -100,7 +137,9 @@ def check_labels(sources: Sequence[Source], frames: Frames, levels: list[str]) -
             potcars[(parts[1] if len(parts) > 1 else title).split("_")[0]].add(title)
     for element, titles in sorted(potcars.items()):
         if len(titles) > 1:
-            text = f"{element} was calculated with {' and '.join(sorted(titles))}: mixed zeros"
+            text = (
+                f"{element} has the POTCARs {' and '.join(sorted(titles))}: different energy zeros"
+            )
             findings.append(Finding("reference", (), text))
     findings += [Finding("geometry", (), text) for text in frame_problems(frames)]
     return [
@@ -138,7 +177,7 @@ def _print_left_out(console: Console, sources: Sequence[Source], shown: int | No
         for step, reason in source.left_out
     ]
     if lines:
-        console.print(f"[yellow]{len(lines)} steps are no labels and are left out[/yellow]")
+        console.print(f"[yellow]{len(lines)} steps are not labels and are left out[/yellow]")
         _print_lines(console, lines, shown)
 
 
@@ -147,7 +186,7 @@ def _print_findings(
 ) -> None:
     if not findings:
         return
-    console.print(f"[yellow]{len(findings)} things to look at; nothing was removed[/yellow]")
+    console.print(f"[yellow]{len(findings)} conspicuous labels; none was removed[/yellow]")
     kinds = defaultdict(list)
     for finding in findings:
         places = [_place(frames, index) for index in finding.frames[:3]]
@@ -171,9 +210,10 @@ def _place(frames: Frames, index: int) -> str:
     return f"{info['source']} step {info['step']}"
 
 
-def _sizes(frames: Frames) -> str:
+def _summary(frames: Frames) -> str:
     low, high = int(frames.sizes.min()), int(frames.sizes.max())
-    return str(low) if low == high else f"{low}-{high}"
+    sizes = str(low) if low == high else f"{low}-{high}"
+    return f"{len(frames)} labels of {', '.join(frames.elements)}, sizes {sizes}"
 
 
 def _keep(
@@ -185,9 +225,16 @@ def _keep(
     profile_name: str | None,
 ) -> None:
     if (out or store) and not frames.level_of_theory:
-        raise Fixable(f"level of theory: {', '.join(levels)}: import each apart, or give --level")
+        raise Fixable(
+            f"levels of theory: {', '.join(levels)}: import the files of each level separately, or "
+            "give --level"
+        )
     if out:
-        write_extxyz(frames, out)
+        try:
+            write_extxyz(frames, out)
+        except OSError as error:
+            reason = f"cannot write {out}: {error.strerror}; choose another --out"
+            raise Fixable(reason) from error
         console.print(f"written to {out}", markup=False)
     if store:
         open_profile(profile_name)
@@ -195,7 +242,7 @@ def _keep(
 
 
 def _store(frames: Frames) -> str:
-    """Keep the labels in AiiDA, born of the file they were gathered in; return what to print."""
+    """Store the labels in AiiDA with the file they were collected in; return the line to print."""
     from aiida.orm import Dict, SinglefileData, Str
 
     from aiida_nanoclusters.calculations.frames import import_frames

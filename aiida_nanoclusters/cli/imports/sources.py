@@ -8,40 +8,64 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiida.orm import Computer, Group, ImportGroup, Node, ProcessNode, QueryBuilder, RemoteData
+from aiida.orm import QueryBuilder
 from aiida.tools.archive import import_archive
 from ase.io.formats import UnknownFileTypeError, filetype
 
-from aiida_nanoclusters.cli.imports.checks import (
+from aiida_nanoclusters.cli.imports.archive_checks import (
+    Found,
     archive_errors,
-    check_nodes,
+    check_archive_content,
     migrated,
     read_extras,
 )
-from aiida_nanoclusters.cli.launch import get_frames, get_potential, parse_atom_energy
+from aiida_nanoclusters.cli.imports.settling import (
+    Arrival,
+    expect,
+    nodes_of,
+    settle,
+    settle_all,
+)
+from aiida_nanoclusters.cli.launch.options import get_frames, get_potential, parse_atom_energy
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.data.trust import CARRIES_CODE, IMPORTED, may_run, trust
-from aiida_nanoclusters.formats.archive_file import archive_kind, check_archive
-from aiida_nanoclusters.formats.checksums import SUMS_FILE, check_checksums
+from aiida_nanoclusters.data.trust import CARRIES_CODE, may_run, nothing_granted, trust
 from aiida_nanoclusters.formats.extxyz import read_extxyz
-from aiida_nanoclusters.formats.publication import ARCHIVE_FILE
-from aiida_nanoclusters.queries.nodes import chunks
-from aiida_nanoclusters.science.checks import check_frames
+from aiida_nanoclusters.formats.publication.archive_file import archive_kind, check_archive
+from aiida_nanoclusters.formats.publication.checksums import SUMS_FILE, check_checksums
+from aiida_nanoclusters.formats.publication.readme import ARCHIVE_FILE
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.sanity import check_frames
 
 #: Kind of a potential of LAMMPS by how the name of its file ends.
 _CLASSICAL = {".eam.alloy": "eam/alloy", ".eam.fs": "eam/fs", ".eam": "eam"}
 _FRAMES = (".extxyz", ".xyz")
-#: Beginnings of the extras by which AiiDA and this package find results to use again.
-_PRIVATE = ("nanoclusters_", "_aiida_")
 
 
 def prepare(
-    path: Path, folder: Path, max_bytes: int, level: str | None, atom_energy: tuple[str, ...]
+    path: Path,
+    folder: Path,
+    max_bytes: int,
+    level: str | None,
+    atom_energy: tuple[str, ...],
+    *,
+    trusted: bool = False,
 ) -> ArchiveSource | PotentialSource | FramesSource:
-    """Return a path as a source that has been checked; `folder` is for what is made of it.
+    """Return a path as a source that has been checked.
+
+    Parameters
+    ----------
+    path
+        File, or published folder.
+    folder
+        For what is made of it meanwhile.
+    max_bytes
+        Largest size, also when unpacked.
+    level, atom_energy
+        Level of theory, and energies of isolated atoms, of a single file.
+    trusted
+        Whether its maker is trusted: then an archive may add links to nodes that are here.
 
     Raises
     ------
@@ -50,7 +74,7 @@ def prepare(
     """
     try:
         if path.is_dir():
-            return _prepare_folder(path, folder, max_bytes)
+            return _prepare_folder(path, folder, max_bytes, trusted)
         if not path.is_file():
             raise Fixable(f"no file or folder {path}")
         if path.stat().st_size > max_bytes:
@@ -59,7 +83,7 @@ def prepare(
         if kind is not None:
             check_archive(path, max_bytes)
         if kind == "aiida":
-            return _prepare_archive(path, folder, path)
+            return _prepare_archive(path, folder, path, trusted)
         if kind is not None:
             return _prepare_potential(path, kind, level)
         return _prepare_plain(path, level, atom_energy)
@@ -67,7 +91,7 @@ def prepare(
         raise Fixable(" ".join(str(error).split())) from error
 
 
-def _prepare_folder(path: Path, folder: Path, max_bytes: int) -> ArchiveSource:
+def _prepare_folder(path: Path, folder: Path, max_bytes: int, trusted: bool) -> ArchiveSource:
     if not (path / SUMS_FILE).is_file():
         raise Fixable(f"{path} has no {SUMS_FILE}: give a published folder, or files in it")
     if ARCHIVE_FILE not in check_checksums(path, max_bytes):
@@ -76,13 +100,14 @@ def _prepare_folder(path: Path, folder: Path, max_bytes: int) -> ArchiveSource:
     if archive_kind(archive) != "aiida":
         raise Fixable(f"{archive} is no AiiDA archive")
     check_archive(archive, max_bytes)
-    return _prepare_archive(archive, folder, path)
+    return _prepare_archive(archive, folder, path, trusted)
 
 
-def _prepare_archive(archive: Path, folder: Path, path: Path) -> ArchiveSource:
-    current = migrated(archive, Path(tempfile.mkdtemp(dir=folder)))
-    new, known, computers = check_nodes(archive.name, current)
-    return ArchiveSource(path, archive, current, new, known, computers)
+def _prepare_archive(archive: Path, folder: Path, path: Path, trusted: bool) -> ArchiveSource:
+    own = Path(tempfile.mkdtemp(dir=folder))
+    current = migrated(archive, own)
+    found = check_archive_content(archive.name, current, own, trusted=trusted)
+    return ArchiveSource(path, archive, current, found)
 
 
 def _prepare_potential(path: Path, kind: str, level: str | None) -> PotentialSource:
@@ -123,33 +148,42 @@ class ArchiveSource:
     path: Path
     archive: Path
     current: Path  # of the newest schema
-    new: set[str]
-    known: set[str]
-    computers: set[str]
+    found: Found
 
     @property
     def what(self) -> str:
         """What there is in it."""
-        count = f"{len(self.new) + len(self.known)} nodes, {len(self.new)} of them new"
+        new, known = len(self.found.new), len(self.found.known)
+        count = f"{new + known} nodes, {new} of them new"
         if self.current != self.archive:
             count += ", of an older schema, which is brought up to date"
         return f"AiiDA archive of {count}"
 
     def store(self, trusted: bool) -> list[str]:
         """Import it, in one transaction of AiiDA's; return what was done."""
-        if self.new:
+        settle_all()  # what an import that was killed has left to do
+        new, computers = sorted(self.found.new), sorted(self.found.computers)
+        if new:
+            extras = {} if trusted else read_extras(self.current)
+            group = expect(Arrival(new, computers, extras, trusted))
             with archive_errors(self.archive):
-                # extras come after, so that a kill cannot leave those that mark results as ours
-                pk = import_archive(self.current, import_new_extras=trusted)
-            _settle_group(pk, self.known)
-            _mark(self.new, {} if trusted else read_extras(self.current), trusted)
-            _relabel(self.computers)
+                import_archive(
+                    self.current,
+                    group=group,
+                    # extras come after, so that a kill cannot leave those that mark results as ours
+                    import_new_extras=trusted,
+                    # what is here stays as it is
+                    merge_extras=("k", "n", "l"),
+                    merge_comments="leave",
+                    include_authinfos=False,
+                )
+            settle(group)
         lines = [f"{self.path}: {self.what}"]
-        if trusted:
-            for potential in _potentials(self.new | self.known):
-                if not may_run(potential):
-                    trust(potential)
-        return lines + _untrusted(_potentials(self.new | self.known))
+        potentials = _potentials(self.found.new | self.found.known)
+        for potential in potentials if trusted else ():
+            if not may_run(potential):
+                trust(potential)
+        return lines + _untrusted(potentials)
 
 
 @dataclass(frozen=True)
@@ -167,16 +201,8 @@ class PotentialSource:
 
     def store(self, trusted: bool) -> list[str]:
         """Store it, unless the profile has it; return what was done."""
-        newest = (
-            QueryBuilder()
-            .append(PotentialData, project="id")
-            .order_by({PotentialData: {"id": "desc"}})
-        )
-        before = newest.first(flat=True) or 0
-        node = get_potential(str(self.path.absolute()), self.kind, self.level or self.path.name)
-        assert node.pk is not None
-        if node.pk > before and self.kind in CARRIES_CODE:
-            node.base.extras.set(IMPORTED, True)
+        with nothing_granted():
+            node = get_potential(str(self.path.absolute()), self.kind, self.level or self.path.name)
         if trusted and not may_run(node):
             trust(node)
         return [f"{self.path}: PotentialData {node.uuid}", *_untrusted([node])]
@@ -208,50 +234,8 @@ class FramesSource:
         return [f"{self.path}: FramesData {node.uuid}"]
 
 
-def _settle_group(pk: int | None, known: set[str]) -> None:
-    """AiiDA puts all nodes of an archive into the group of its import, those it had as well."""
-    group = Group.collection.get(id=pk)
-    assert isinstance(group, ImportGroup)
-    group.remove_nodes(list(_nodes(known)))
-
-
-def _mark(uuids: set[str], extras: dict[str, dict[str, Any]], trusted: bool) -> None:
-    """Say of new nodes whence they are; untrusted ones are never taken for results made here."""
-    for node in _nodes(uuids):
-        if trusted:
-            node.base.caching.rehash()
-            continue
-        own = {k: v for k, v in extras.get(node.uuid, {}).items() if not k.startswith(_PRIVATE)}
-        if own:
-            node.base.extras.set_many(own)
-        if not isinstance(node, ProcessNode):  # whose hash would make it a result to use again
-            node.base.caching.rehash()
-        if isinstance(node, PotentialData | RemoteData):
-            node.base.extras.set(IMPORTED, True)
-
-
-def _relabel(uuids: set[str]) -> None:
-    """No imported computer takes a label that `setup` or a launch script would look for."""
-    for uuid in sorted(uuids):
-        computer = Computer.collection.get(uuid=uuid)
-        if "(Imported #" not in computer.label:
-            base, number = computer.label, 0
-            while _taken(f"{base} (Imported #{number})"):
-                number += 1
-            computer.label = f"{base} (Imported #{number})"
-
-
-def _taken(label: str) -> bool:
-    return QueryBuilder().append(Computer, filters={"label": label}).count() > 0
-
-
-def _nodes(uuids: Iterable[str]) -> Iterable[Node]:
-    for chunk in chunks(uuids):
-        yield from QueryBuilder().append(Node, filters={"uuid": {"in": chunk}}).all(flat=True)
-
-
 def _potentials(uuids: Iterable[str]) -> list[PotentialData]:
-    found: list[Any] = [n for n in _nodes(uuids) if isinstance(n, PotentialData)]
+    found: list[Any] = [n for n in nodes_of(uuids) if isinstance(n, PotentialData)]
     return [node for node in found if node.kind in CARRIES_CODE]
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from aiida_nanoclusters.cli.checks import check_computer
-from aiida_nanoclusters.cli.code_checks import (
+from aiida_nanoclusters.cli.machine.checks import check_computer
+from aiida_nanoclusters.cli.machine.code_checks import (
+    CALCULATOR_STYLE,
     PAIR_STYLE,
+    STYLES,
     Check,
     check_code,
     check_model,
     program_of,
+    style_item,
 )
 from aiida_nanoclusters.cli.terminal import Fixable
 
@@ -49,8 +52,10 @@ def check_launch(inputs: Mapping[str, Any], console: Console) -> None:
     codes = {value.uuid: value for value in values if isinstance(value, InstalledCode)}
     potentials = {value.uuid: value for value in values if isinstance(value, PotentialData)}
     learns = any(program_of(code) == "nequip" for code in codes.values())
-    allegro = learns or any("allegro" in potential.kind for potential in potentials.values())
-    unneeded = set() if allegro else {PAIR_STYLE}
+    kinds = {potential.kind for potential in potentials.values()}
+    needed = {PAIR_STYLE} if learns or kinds & {"allegro", "allegro-compiled"} else set()
+    needed |= {CALCULATOR_STYLE} if "calculator" in kinds else set()
+    styles = {style_item(kind, name) for kind, name, *_ in STYLES}
     reached: dict[str, bool] = {}
     for code in codes.values():
         computer = code.computer
@@ -60,7 +65,8 @@ def check_launch(inputs: Mapping[str, Any], console: Console) -> None:
                 _judge(check_computer(f"computer {computer.label}", computer), console)
         if reached[computer.label]:
             checks = check_code(f"code {code.full_label}", code, computer, Path("PROFILE_FOLDER"))
-            _judge((check for check in checks if check.item not in unneeded), console)
+            looked_at = (check for check in checks if check.item not in styles - needed)
+            _judge(looked_at, console, needed)
             if program_of(code) == "lammps":
                 for potential in potentials.values():
                     _judge(check_model(potential, computer), console)
@@ -94,9 +100,10 @@ def _reach(computer: Computer, console: Console) -> bool:
         return False
 
 
-def _judge(checks: Iterator[Check], console: Console) -> None:
+def _judge(checks: Iterator[Check], console: Console, needed: Collection[str] = ()) -> None:
+    """Print what is doubtful; what is wrong, or missing though `needed`, ends the launch."""
     for check in checks:
-        if check.verdict == "error":
+        if check.verdict == "error" or (check.item in needed and check.verdict != "ok"):
             raise Fixable(f"{check.item}: {check.text}. {check.fix}")
         if check.verdict == "warning":
             console.print(

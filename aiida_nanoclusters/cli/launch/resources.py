@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiida_nanoclusters.cli.machine_keys import (
+from aiida_nanoclusters.cli.launch.nodes import get_code
+from aiida_nanoclusters.cli.machine.profile_keys import (
     ONE_PROCESS,
     OPTION_KEYS,
     OPTIONS_EXTRA,
@@ -17,10 +18,12 @@ from aiida_nanoclusters.cli.machine_keys import (
     nearest,
 )
 from aiida_nanoclusters.cli.terminal import Fixable
-from aiida_nanoclusters.workflows.resources import VERBS, JobOptions, overlay
+from aiida_nanoclusters.workflows.parts.resources import VERBS, JobOptions, overlay
 
 if TYPE_CHECKING:
     from aiida.orm import AbstractCode
+
+    from aiida_nanoclusters.workflows.parts.codes import JobCodes
 
 #: Short names, and AiiDA's own for them.
 SHORT = {
@@ -65,6 +68,20 @@ def options_of(code: AbstractCode, given: Iterable[str] = ()) -> JobOptions:
     }
     base = extras.get(OPTIONS_EXTRA, {"resources": ONE_PROCESS})
     return JobOptions(base, steps, parse_options(given))
+
+
+def job_codes(lammps: str, nequip: str, given: Iterable[str], jobs: int) -> JobCodes:
+    """Return the codes of these labels with the options of their jobs.
+
+    Raises
+    ------
+    Fixable
+        If there is no such code, or `--options` cannot be read.
+    """
+    from aiida_nanoclusters.workflows.parts.codes import JobCodes
+
+    given, ours, other = tuple(given), get_code(lammps), get_code(nequip)
+    return JobCodes(ours, other, options_of(ours, given), options_of(other, given), jobs)
 
 
 def parse_options(given: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiida_nanoclusters.cli.terminal import make_console
+from aiida_nanoclusters.science.keys import FORMER_LOOP_KEYS, with_present_keys
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
@@ -15,16 +16,16 @@ def print_structures(table: Any) -> None:
     from rich.table import Table
 
     grid = Table(box=None, pad_edge=False)
-    for name in ("N", "energy (eV)", "group", "motif", "12-fold", "hits"):
+    for name in ("N", "energy (eV)", "group", "motif", "12-coordinated", "hits"):
         grid.add_column(name, justify="right")
-    for row in table["rows"]:
+    for row in with_present_keys(table["rows"]):
         hits = "" if row["hits"] is None else f"{row['hits']}/{row['runs']}"
         grid.add_row(
             str(row["size"]),
             f"{row['energy']:.4f}",
             str(row["point_group"] or ""),
             row["motif"],
-            str(row["n_twelvefold"]),
+            str(row["n_12_coordinated"]),
             hits,
         )
     make_console().print(grid)
@@ -52,10 +53,11 @@ def print_rounds(node: ProcessNode) -> None:
 
     if "history" not in node.outputs:
         return
-    console, history = make_console(), node.outputs.history
+    console = make_console()
+    history = with_present_keys(node.outputs.history.get_dict(), FORMER_LOOP_KEYS)
     grid = Table(box=None, pad_edge=False)
     sets = sorted({name for row in history["rows"] for name in row.get("errors", {})})
-    heads = ("round", "labels", "members", "low", "in doubt")
+    heads = ("round", "labels", "members", "accurate below (eV/Å)", "uncertain")
     for name in (*heads, *(f"{s} meV/atom, meV/Å" for s in sets)):
         grid.add_column(name, justify="right")
     for row in history["rows"]:
@@ -64,17 +66,17 @@ def print_rounds(node: ProcessNode) -> None:
             str(row["round"]),
             str(row["labels"]),
             str(row.get("members", "")),
-            f"{row['low']:.3g}" if "low" in row else "",
-            "" if row.get("doubtful") is None else f"{100 * row['doubtful']:.3g} %",
+            f"{row['accurate_below']:.3g}" if "accurate_below" in row else "",
+            "" if row.get("uncertain") is None else f"{100 * row['uncertain']:.3g} %",
             *(f"{_two(e, 'energy_rmse')}, {_two(e, 'forces_rmse')}" if e else "" for e in errors),
         )
     console.print(grid)
     console.print(history["reason"], markup=False)
-    console.print(f"  history {history.uuid}", markup=False)
-    for name in ("training", "validation", "checks"):
+    console.print(f"  history {node.outputs.history.uuid}", markup=False)
+    for name in ("training", "validation", "calibration"):
         if name in node.outputs:
             frames = node.outputs[name]
-            console.print(f"  {name:10} {len(frames):6} frames  {frames.uuid}", markup=False)
+            console.print(f"  {name:11} {len(frames):6} frames  {frames.uuid}", markup=False)
     print_potentials(node)
 
 

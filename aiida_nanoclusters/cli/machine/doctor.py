@@ -1,16 +1,17 @@
-"""aiida-nanoclusters doctor: what is wrong, and how to mend it."""
+"""aiida-nanoclusters doctor: check the installation and name the fix of each fault."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
+from rich.console import Console
 from rich.text import Text
 
-from aiida_nanoclusters.cli import checks
-from aiida_nanoclusters.cli.code_checks import Check
-from aiida_nanoclusters.cli.machine import find_profile, read_machine
+from aiida_nanoclusters.cli.machine import checks
+from aiida_nanoclusters.cli.machine.code_checks import Check
+from aiida_nanoclusters.cli.machine.profile import find_profile, read_machine
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
 
 MARKS = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "error": ("✘", "red")}
@@ -20,10 +21,10 @@ MARKS = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "error": ("✘", "r
 @click.argument("machine", metavar="[PROFILE_FOLDER|COMPUTER]", default="laptop")
 @profile_option
 def doctor(machine: str, profile_name: str | None) -> None:
-    """Look at everything a study needs and say how to mend what is wrong.
+    """Check everything a study needs and name the fix of what is wrong.
 
-    PROFILE_FOLDER is the one given to `setup`; the label of a COMPUTER that is set up looks at that
-    one and its codes. Exit code 1 if there is an error.
+    PROFILE_FOLDER is the one given to `setup` (default: the shipped `laptop`). The label of a
+    COMPUTER that is set up checks that computer and its codes. Exit code 1 if there is an error.
     """
     path = None
     try:
@@ -32,17 +33,21 @@ def doctor(machine: str, profile_name: str | None) -> None:
     except ValueError as error:
         if path is not None or not _is_computer(machine, profile_name):
             raise Fixable(str(error)) from error
-    console = make_console()
+    if show_checks(make_console(), run_checks(path or machine, profile_name)):
+        raise SystemExit(1)
+
+
+def show_checks(console: Console, found: Iterable[Check]) -> int:
+    """Print each check with its fix; the number of errors."""
     errors = 0
-    for check in run_checks(path or machine, profile_name):
+    for check in found:
         mark, colour = MARKS[check.verdict]
         line = Text.assemble((f"{mark} ", colour), (f"{check.item:<22} ", "bold"), check.text)
         console.print(line, soft_wrap=True)
         if check.fix:
             console.print(Text(f"{'':25}fix: {check.fix}", colour), soft_wrap=True)
         errors += check.verdict == "error"
-    if errors:
-        raise SystemExit(1)
+    return errors
 
 
 def _is_computer(label: str, profile_name: str | None) -> bool:
@@ -57,7 +62,7 @@ def _is_computer(label: str, profile_name: str | None) -> bool:
 
 
 def run_checks(machine: Path | str, profile_name: str | None) -> Iterator[Check]:
-    """All checks, from what needs nothing to what needs all before.
+    """All checks, in the order in which they depend on each other.
 
     Parameters
     ----------

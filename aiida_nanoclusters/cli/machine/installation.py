@@ -1,4 +1,4 @@
-"""The steps of `setup`: each makes what is missing and says what it found."""
+"""The steps of `setup`: each creates what is missing and reports what it found."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aiida_nanoclusters.cli.machine import CodeEntry, ComputerEntry
-from aiida_nanoclusters.cli.machine_keys import OPTIONS_EXTRA, VERBS_EXTRA
+from aiida_nanoclusters.cli.machine.profile import CodeEntry, ComputerEntry
+from aiida_nanoclusters.cli.machine.profile_keys import OPTIONS_EXTRA, VERBS_EXTRA
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
-    from aiida.orm import Code, Computer
+    from aiida.orm import AbstractCode, Computer
 
 State = Literal["made", "was there", "changed", "differs", "left out"]
 
@@ -56,7 +56,7 @@ def plugin_folder(aiida_dir: Path) -> Path:
 
 
 def ensure_plugin(folder: Path) -> Step:
-    """Compile the LAMMPS plugin unless what lies there is up to date.
+    """Compile the LAMMPS plugin unless the library in `folder` is up to date.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def ensure_plugin(folder: Path) -> Step:
 
 
 def ensure_computer(entry: ComputerEntry, *, update: bool) -> Step:
-    """Make a computer and configure it; change one that differs only if asked to.
+    """Create and configure a computer; change one that differs only with `update`.
 
     Raises
     ------
@@ -112,8 +112,8 @@ def ensure_computer(entry: ComputerEntry, *, update: bool) -> Step:
     fixed = {"hostname", "transport", "scheduler"}.intersection(differences)
     if fixed:
         raise ValueError(
-            f"computer {entry.label} differs in its {sorted(fixed)[0]}, which is for good: "
-            "give the new one another label"
+            f"computer {entry.label} differs in its {sorted(fixed)[0]}, which cannot be changed: "
+            "give the new computer another label"
         )
     _check_connection(computer, values)
     _apply(computer, values)
@@ -122,18 +122,20 @@ def ensure_computer(entry: ComputerEntry, *, update: bool) -> Step:
 
 
 def ensure_code(entry: CodeEntry, *, update: bool) -> Step:
-    """Make a code; one that differs is kept under another label if its change is asked for."""
-    from aiida.common.exceptions import NotExistent
-    from aiida.orm import InstalledCode, load_code
+    """Create a code and grant it trust; with `update`, one that differs keeps another label."""
+    from aiida.orm import InstalledCode
+
+    from aiida_nanoclusters.data.trust import trust
 
     item, values = f"code {entry.full_label}", entry.values
-    try:
-        old = load_code(entry.full_label)
-    except NotExistent:
-        old = None
+    old = _own_code(entry)
     if old is not None:
         differences = [key for key, want in _code_values(values).items() if _held(old, key) != want]
         if not differences:
+            if (
+                type(old) is InstalledCode
+            ):  # what setup would make; earlier versions granted nothing
+                trust(old)
             if _set_options(old, entry):
                 return Step(item, "changed", "options")
             return Step(item, "was there")
@@ -150,10 +152,32 @@ def ensure_code(entry: CodeEntry, *, update: bool) -> Step:
         prepend_text=values.get("prepend_text", ""),
         append_text=values.get("append_text", ""),
     ).store()
+    trust(code)
     _set_options(code, entry)
     if old is None:
         return Step(item, "made", values["executable"])
     return Step(item, "changed", f"the earlier one is now {old.full_label}")
+
+
+def _own_code(entry: CodeEntry) -> AbstractCode | None:
+    """Return the code of the label of `entry`; imported ones that may not run give up the label."""
+    from aiida.orm import AbstractCode, Computer, Data, QueryBuilder
+
+    from aiida_nanoclusters.data.trust import may_run
+    from aiida_nanoclusters.workflows.parts.codes import code_problem
+
+    query = QueryBuilder().append(Computer, filters={"label": entry.computer}, tag="computer")
+    filters = {"node_type": {"like": "data.core.code.%"}, "label": entry.label}
+    query.append(Data, with_computer="computer", filters=filters)
+    own: list[AbstractCode] = []
+    for code in query.all(flat=True):
+        if not isinstance(code, AbstractCode):
+            continue
+        if code_problem(code) is None:
+            own.append(code)
+        else:
+            code.label = f"{code.label} (imported {code.uuid[:8]})"
+    return min(own, key=lambda code: (not may_run(code), -(code.pk or 0)), default=None)
 
 
 def ensure_daemon(profile: Profile, *, options_changed: bool) -> Step:
@@ -171,7 +195,7 @@ def ensure_daemon(profile: Profile, *, options_changed: bool) -> Step:
             client.start_daemon(workers)
             note = f"started, {workers} worker{'s' * (workers > 1)}"
             if revived:
-                note += f"; lost processes that go on: {revived}"
+                note += f"; lost processes revived: {revived}"
             return Step("daemon", "made", note)
         if options_changed:
             client.restart_daemon()
@@ -184,16 +208,16 @@ def ensure_daemon(profile: Profile, *, options_changed: bool) -> Step:
 
 
 def revive_lost_processes(profile: Profile) -> int:
-    """Give processes that no worker would ever be told of back to the queue; return how many.
+    """Return to the queue the processes that have no task in it; return their number.
 
     A worker that is killed between storing a child process and queueing it leaves the child without
-    a task, and its parent waiting for ever. `verdi process repair` mends that while the daemon
-    stands still.
+    a task, and its parent waiting for ever. `verdi process repair` restores the task while the
+    daemon is stopped.
 
     Raises
     ------
     ValueError
-        If it cannot.
+        If `verdi process repair` fails.
     """
     from aiida.engine.processes.control import get_active_processes
 
@@ -207,8 +231,8 @@ def revive_lost_processes(profile: Profile) -> int:
     return done.stdout.count("Revived process")
 
 
-def _set_options(code: Code, entry: CodeEntry) -> bool:
-    """Keep what jobs ask for beside the code, where it may change; whether it did."""
+def _set_options(code: AbstractCode, entry: CodeEntry) -> bool:
+    """Store the job options as extras of the code, which may change; return whether they did."""
     wanted = {OPTIONS_EXTRA: entry.values["options"], VERBS_EXTRA: dict(entry.verbs)}
     changed = {
         key: value for key, value in wanted.items() if code.base.extras.get(key, {}) != value
@@ -218,8 +242,19 @@ def _set_options(code: Code, entry: CodeEntry) -> bool:
     return bool(changed)
 
 
+#: What jobs run on a computer besides their programs, where the file does not say: AiiDA's
+#: defaults. A computer of this label may be one that an archive brought.
+_RUN = {
+    "shebang": "#!/bin/bash",
+    "prepend_text": "",
+    "append_text": "",
+    "mpirun_command": ["mpirun", "-np", "{tot_num_mpiprocs}"],
+    "use_double_quotes": False,
+}
+
+
 def _computer_values(values: Any) -> dict[str, Any]:
-    """Properties of the computer that the file names, under AiiDA's names."""
+    """Properties of the computer under AiiDA's names: those in the file, and all that is run."""
     names = {
         "workdir": "workdir",
         "shebang": "shebang",
@@ -233,7 +268,7 @@ def _computer_values(values: Any) -> dict[str, Any]:
     wanted = {aiidas: values[key] for key, aiidas in names.items() if key in values}
     if "mpirun_command" in wanted:
         wanted["mpirun_command"] = wanted["mpirun_command"].split()
-    return wanted
+    return {**_RUN, **wanted}
 
 
 def _apply(computer: Computer, values: Any) -> None:
@@ -242,7 +277,7 @@ def _apply(computer: Computer, values: Any) -> None:
 
 
 def _differences(computer: Computer, values: Any) -> list[str]:
-    """Keys in which a stored computer is not what the file says."""
+    """Keys in which a stored computer differs from the file."""
     held: dict[str, Any] = {
         "hostname": computer.hostname,
         "transport": computer.transport_type,
@@ -281,7 +316,7 @@ def _code_values(values: Any) -> dict[str, Any]:
     }
 
 
-def _held(code: Code, key: str) -> Any:
+def _held(code: AbstractCode, key: str) -> Any:
     if key == "executable":
         return str(code.get_executable())
     return getattr(code, {"plugin": "default_calc_job_plugin"}.get(key, key))

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from aiida_nanoclusters.cli.machine_keys import (
+from aiida_nanoclusters.cli.machine.profile_keys import (
     AIIDA_KEYS,
     CODE_KEYS,
     COMPUTER_KEYS,
@@ -25,6 +23,7 @@ from aiida_nanoclusters.cli.machine_keys import (
     Placeholders,
     nearest,
 )
+from aiida_nanoclusters.formats.limits import load_yaml, read_text
 
 SHIPPED = Path(__file__).parent / "profiles"  # in a checkout a link to the folder people edit
 FILENAME = "profile.yaml"
@@ -68,7 +67,7 @@ class CodeEntry:
 
 @dataclass(frozen=True)
 class Machine:
-    """All that a profile.yaml names."""
+    """Content of a profile.yaml."""
 
     source: Path
     computers: tuple[ComputerEntry, ...] = ()
@@ -83,7 +82,7 @@ class Machine:
 
 
 def find_profile(given: str) -> Path:
-    """Path of a profile.yaml: given itself, by its folder, or by the name of a shipped one.
+    """Path of a profile.yaml, from the path itself, its folder, or the name of a shipped one.
 
     Raises
     ------
@@ -107,18 +106,29 @@ def read_machine(path: Path, values: Mapping[str, str] | None = None) -> Machine
     path
         The file.
     values
-        What the placeholders stand for (see `usual_values`); without it they stay, and all but the
-        numbers they stand for is checked.
+        Replacements of the placeholders (see `usual_values`); default None: placeholders stay, and
+        numbers given by one are not checked.
 
     Raises
     ------
     ValueError
-        If it is no YAML, has an unknown or missing key or a value of the wrong type, or the user
-        has not filled in one; the message says where, and the nearest known key.
+        If it is no YAML, has an unknown or missing key, a value of the wrong type or a value not
+        filled in; the message names the place and the nearest known key.
+    """
+    return parse_machine(path, read_text(path), values)
+
+
+def parse_machine(path: Path, text: str, values: Mapping[str, str] | None = None) -> Machine:
+    """Read and check the text of a profile.yaml; `path` is named in messages.
+
+    Raises
+    ------
+    ValueError
+        As `read_machine`.
     """
     try:
-        raw = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        raw = load_yaml(text)
+    except ValueError as error:
         raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     try:
         return _parse(path, raw or {}, values)
@@ -189,7 +199,7 @@ def _parse_code(
 
 
 def _steps(entry: Mapping[str, Any], where: str, texts: Placeholders) -> list[list[Any]]:
-    """Options of one verb: pairs of the least number of atoms and what then is asked for."""
+    """Options of one verb: pairs of the smallest number of atoms and the options from there on."""
     sizes = entry.get(BY_SIZE, {})
     where_sizes = f"{where}.{BY_SIZE}"
     if not isinstance(sizes, Mapping) or not all(type(n) is int and n > 0 for n in sizes):

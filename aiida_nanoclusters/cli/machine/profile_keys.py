@@ -1,4 +1,4 @@
-"""Names that a profile.yaml may use, and the texts in it that are filled in."""
+"""Keys that a profile.yaml may have, and the replacement of its placeholders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiida_nanoclusters.workflows.resources import VERBS
+from aiida_nanoclusters.workflows.parts.resources import VERBS
 
 OPTIONS_EXTRA = "nanoclusters_options"
 VERBS_EXTRA = "nanoclusters_verbs"
@@ -99,7 +99,7 @@ def usual_values(venv: Path, plugin_dir: Path, aiida_dir: Path) -> dict[str, str
 
 
 class Placeholders:
-    """What ``{name}`` stands for: what the file's own `values` say, and what this machine knows.
+    """Texts that replace ``{name}``: the section `values` of the file, and those of this machine.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Placeholders:
     Raises
     ------
     ValueError
-        If the user has not filled in one of `own` (it is null), or it has a name of ours.
+        If one of `own` is null, that is not filled in, or has a reserved name.
     """
 
     def __init__(self, own: Mapping[str, Any], machine: Mapping[str, str] | None):
@@ -119,7 +119,7 @@ class Placeholders:
         self.seen: set[str] = set()  # names met so far
         for name, value in own.items():
             if name in (*OURS, *AIIDAS) or not re.fullmatch(r"\w+", str(name)):
-                raise ValueError(f"values.{name}: choose another name, this one is taken")
+                raise ValueError(f"values.{name}: choose another name, this one is reserved")
             if isinstance(value, (dict, list)):
                 raise ValueError(
                     f"values.{name} must be text or a number (quote a {{placeholder}})"
@@ -127,7 +127,7 @@ class Placeholders:
         empty = [f"values.{name}" for name, value in own.items() if value is None]
         if empty:
             raise ValueError(
-                f'fill in {", ".join(empty)}; the comments there say what, "" leaves one out'
+                f'fill in {", ".join(empty)}; the comments beside them say what; "" leaves one out'
             )
         self.own: dict[str, str] = {}
         for name, value in own.items():
@@ -153,12 +153,12 @@ class Placeholders:
         return PLACEHOLDER.sub(replace, text)
 
     def is_left_out(self, text: str) -> bool:
-        """Whether a text is nothing but a value that the user has left empty."""
+        """Whether a text consists of one placeholder whose value is empty."""
         match = PLACEHOLDER.fullmatch(text)
         return match is not None and self.own.get(match.group(1)) == ""
 
     def refuse_unused(self) -> None:
-        """Refuse values that nothing in the file refers to: they would be typed in vain."""
+        """Refuse values that nothing in the file refers to: they would have no effect."""
         for name in self.own:
             if name not in self.seen:
                 raise ValueError(f"values.{name} is used nowhere in the file: write {{{name}}}")

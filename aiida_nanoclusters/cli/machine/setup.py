@@ -1,4 +1,4 @@
-"""aiida-nanoclusters setup: everything a study needs on this machine, made once."""
+"""aiida-nanoclusters setup: create what a study needs on this machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from aiida_nanoclusters.cli import installation as do
-from aiida_nanoclusters.cli.aiida_profile import ensure_profile
-from aiida_nanoclusters.cli.machine import find_profile, read_machine
-from aiida_nanoclusters.cli.machine_keys import usual_values
+from aiida_nanoclusters.cli.machine import installation as do
+from aiida_nanoclusters.cli.machine.aiida_profile import ensure_profile
+from aiida_nanoclusters.cli.machine.doctor import run_checks, show_checks
+from aiida_nanoclusters.cli.machine.profile import find_profile, read_machine
+from aiida_nanoclusters.cli.machine.profile_keys import usual_values
+from aiida_nanoclusters.cli.machine.questions import ask_missing
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, profile_option
 
 COLOURS = {
@@ -28,42 +30,56 @@ COLOURS = {
 @click.command()
 @click.argument("machine", metavar="[PROFILE_FOLDER]", default="laptop")
 @profile_option
-@click.option("--no-daemon", is_flag=True, help="Do not start AiiDA's daemon.")
-@click.option("--update", is_flag=True, help="Change what differs from the file.")
+@click.option("--no-daemon", is_flag=True, help="Do not start AiiDA's daemon (default: start it).")
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Change computers and codes that differ from the file (default: only report them).",
+)
 def setup(machine: str, profile_name: str | None, no_daemon: bool, update: bool) -> None:
-    """Make what a study needs: AiiDA profile, computers, codes, LAMMPS plugin, daemon.
+    """Create what a study needs: AiiDA profile, computers, codes, LAMMPS plugin, daemon.
 
-    PROFILE_FOLDER holds a profile.yaml; without it the laptop's own is taken. Run it as often
-    as you like: only what is missing is made.
+    PROFILE_FOLDER holds a profile.yaml (default: the shipped `laptop`). In a terminal, setup asks
+    for the values that the file leaves open (null), writes them into it, and ends with the checks
+    of `doctor`: exit code 1 if one is an error. The answers to a shipped template go into a copy,
+    ./profile-NAME. Setup may be repeated: only what is missing is created.
     """
     console = make_console()
     table = Table(box=None, pad_edge=False)
     for name in ("item", "state", "note"):
         table.add_column(name, overflow="fold")
     try:
-        with console.status("setting up (the first time takes half a minute)"):
-            for step in run_steps(machine, profile_name, daemon=not no_daemon, update=update):
+        path = find_profile(machine)
+        answered = ask_missing(path)
+        path = answered or path
+        read_machine(path)  # a mistake in the file shows before anything is made
+        from aiida_nanoclusters.cli.lock import only_one
+
+        status = console.status("setting up (the first time takes half a minute)")
+        with only_one("setup"), status:
+            for step in run_steps(path, profile_name, daemon=not no_daemon, update=update):
                 table.add_row(
                     Text(step.item), Text(step.state, COLOURS[step.state]), Text(step.note)
                 )
     except ValueError as error:
         raise Fixable(str(error)) from error
-    finally:  # what was made before a fault is there to stay
+    finally:  # steps before an error are shown too
         if table.row_count:
             console.print(table)
+    if answered and show_checks(console, run_checks(answered, profile_name)):
+        raise SystemExit(1)
 
 
 def run_steps(
-    machine: str, profile_name: str | None, *, daemon: bool, update: bool
+    path: Path, profile_name: str | None, *, daemon: bool, update: bool
 ) -> Iterator[do.Step]:
-    """Carry out the steps one by one.
+    """Carry out the steps one by one for a profile.yaml.
 
     Raises
     ------
     ValueError
         If a file or a step is at fault; the message names the fix.
     """
-    path = find_profile(machine)
     checked = read_machine(path)  # a mistake in the file shows before anything is made
     profile, step = ensure_profile(profile_name, checked.aiida)
     yield step

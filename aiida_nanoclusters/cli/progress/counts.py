@@ -1,4 +1,4 @@
-"""How far a study is: its processes, counted by stage from a few database queries."""
+"""Progress of a study: its processes, counted by their place in the call tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-Path = tuple[str, ...]  # labels of the processes from the study down to a stage
+    from aiida_nanoclusters.queries.nodes import Direction
+
+Path = tuple[str, ...]  # labels of the processes from the study down to a row
 TERMINATED = ("finished", "excepted", "killed")
 
 
@@ -33,22 +35,22 @@ class Process:
 
     @property
     def terminated(self) -> bool:
-        """Whether it has come to an end, good or bad."""
+        """Whether it has ended, successfully or not."""
         return self.state in TERMINATED
 
     @property
     def ok(self) -> bool:
-        """Whether it ended well."""
+        """Whether it succeeded."""
         return self.state == "finished" and not self.exit_status
 
     @property
     def failed(self) -> bool:
-        """Whether it ended badly."""
+        """Whether it failed."""
         return self.terminated and not self.ok
 
 
 @dataclass
-class Stage:
+class ProgressRow:
     """All processes of one kind at one place of the study."""
 
     path: Path
@@ -61,17 +63,17 @@ class Stage:
 
     @property
     def done(self) -> int:
-        """Processes that ended well."""
+        """Processes that succeeded."""
         return sum(p.ok for p in self.processes)
 
     @property
     def cached(self) -> int:
-        """Of those, the ones taken from an earlier run."""
+        """Of those, the ones taken from cache."""
         return sum(p.ok and p.cached for p in self.processes)
 
     @property
     def failed(self) -> int:
-        """Processes that ended badly, handled or not."""
+        """Processes that failed, whether or not the caller recovered."""
         return sum(p.failed for p in self.processes)
 
     @property
@@ -91,24 +93,37 @@ class Stage:
         return max(end - start, timedelta(0))
 
     def left(self, now: datetime) -> timedelta | None:
-        """Wall time left for those submitted, at the pace so far; None where there is none."""
+        """Wall time left for those submitted, at the rate so far; None where that is unknown."""
         fresh = self.done - self.cached
         return self.elapsed(now) / fresh * self.active if fresh and self.active else None
 
 
 @dataclass(frozen=True)
+class JobTotal:
+    """Wall time of several jobs together; jobs from cache do not count.
+
+    ``estimated`` where the scheduler of one of them reports no time.
+    """
+
+    span: timedelta
+    estimated: bool
+
+
+@dataclass(frozen=True)
 class Progress:
-    """A study at one moment: itself and its stages, in the order of the call tree."""
+    """A study at one moment: itself and its rows, in the order of the call tree."""
 
     root: Process
-    stages: list[Stage]
-    #: For each that labels, by its place: frames that have their label, and frames asked for.
+    rows: list[ProgressRow]
+    #: Of each labelling, by its place: frames that have a label, and frames asked for.
     frames: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    #: For each place at or below which jobs have run: their time.
+    job_times: dict[Path, JobTotal] = field(default_factory=dict)
 
     @property
     def last_error(self) -> Process | None:
         """Latest failure, and of that the innermost process, which knows the reason."""
-        failed = [p for stage in self.stages for p in stage.processes if p.failed]
+        failed = [p for row in self.rows for p in row.processes if p.failed]
         failed += [self.root] if self.root.failed else []
         if not failed:
             return None
@@ -117,7 +132,7 @@ class Progress:
     @property
     def paused(self) -> list[Process]:
         """Processes that wait for a person."""
-        found = [p for stage in self.stages for p in stage.processes] + [self.root]
+        found = [p for row in self.rows for p in row.processes] + [self.root]
         return [p for p in found if p.paused is not None]
 
 
@@ -131,40 +146,35 @@ def read_progress(pk: int) -> Progress:
     """
     from aiida.orm import ProcessNode, QueryBuilder
 
-    from aiida_nanoclusters.queries.nodes import chunks
+    from aiida_nanoclusters.queries.nodes import linked
 
     query = QueryBuilder().append(ProcessNode, filters={"id": pk}, project=_PROJECTION)
-    rows = query.all()
-    if not rows:
+    found = query.all()
+    if not found:
         raise ValueError(f"no process with pk {pk}")
-    root = _process(rows[0], ())
-    stages: dict[Path, Stage] = {}
+    root = _process(found[0], ())
+    rows: dict[Path, ProgressRow] = {}
     level = {root.pk: root}
     seen = {root.pk}
     while level:
-        rows = []
-        for chunk in chunks(level):
-            query = QueryBuilder().append(
-                ProcessNode, filters={"id": {"in": chunk}}, tag="caller", project=["id"]
-            )
-            query.append(
-                ProcessNode,
-                with_incoming="caller",
-                edge_filters={"type": {"in": ["call_calc", "call_work"]}},
-                project=_PROJECTION,
-            )
-            rows += query.all()
+        calls = {"type": {"in": ["call_calc", "call_work"]}}
+        called = linked(
+            ProcessNode, level, ProcessNode, "with_incoming", calls, project=_PROJECTION
+        )
         below = {}
-        for parent_pk, *row in rows:
+        for parent_pk, _, fields in called:
             parent = level[parent_pk]
-            process = _process(row, parent.path, parent_ok=parent.ok)
+            values = [fields[name] for name in _PROJECTION]
+            process = _process(values, parent.path, parent_ok=parent.ok)
             if process.pk not in seen:
                 seen.add(process.pk)
                 below[process.pk] = process
-                stages.setdefault(process.path, Stage(process.path)).processes.append(process)
+                rows.setdefault(process.path, ProgressRow(process.path)).processes.append(process)
         level = below
-    everything = [root, *(p for stage in stages.values() for p in stage.processes)]
-    return Progress(root, _in_call_order(stages), _count_frames(everything))
+    everything = [root, *(p for row in rows.values() for p in row.processes)]
+    return Progress(
+        root, _in_call_order(rows), _count_frames(everything), _sum_job_times(everything)
+    )
 
 
 def latest_study() -> ProcessNode | None:
@@ -201,33 +211,39 @@ def _count_frames(processes: Iterable[Process]) -> dict[Path, tuple[int, int]]:
         done = _sum_frames(jobs + by_name.get("take_known", []), "with_incoming", "n_labelled")
         # A job of VASP is one frame, judged when the round of all frames is over.
         done += sum(p.ok for p in members if p.path[-1] == "VaspCalculation")
-        asked = _sum_frames(by_name.get("with_lone_atoms", []), "with_incoming", "n_frames")
+        asked = _sum_frames(by_name.get("with_isolated_atoms", []), "with_incoming", "n_frames")
         asked = asked or _sum_frames(by_name["LabelWorkChain"], "with_outgoing", "n_frames")
         counted[path] = (done, asked)
     return counted
 
 
-def _sum_frames(pks: list[int], direction: str, count: str) -> int:
+def _sum_job_times(processes: Iterable[Process]) -> dict[Path, JobTotal]:
+    """Sum the time of jobs at every place of the call tree, those further down included."""
+    from aiida_nanoclusters.queries.jobs import job_times
+
+    places = {process.pk: process.path for process in processes}
+    totals: dict[Path, JobTotal] = {}
+    for job in job_times(places):
+        path = places[job.pk]
+        for depth in range(1, len(path) + 1) if not job.cached else ():
+            before = totals.get(path[:depth], JobTotal(timedelta(0), False))
+            totals[path[:depth]] = JobTotal(
+                before.span + timedelta(seconds=job.seconds), before.estimated or job.estimated
+            )
+    return totals
+
+
+def _sum_frames(pks: list[int], direction: Direction, count: str) -> int:
     """Sum an attribute of the sets of frames that went into processes, or were made by them."""
-    from aiida.orm import ProcessNode, QueryBuilder
+    from aiida.orm import ProcessNode
 
     from aiida_nanoclusters.data.frames import FramesData
-    from aiida_nanoclusters.queries.nodes import chunks
+    from aiida_nanoclusters.queries.nodes import linked
 
-    made = direction == "with_incoming"
-    edges = {"type": "create"} if made else {"label": "frames"}
-    total = 0
-    for chunk in chunks(pks):
-        query = QueryBuilder().append(ProcessNode, filters={"id": {"in": chunk}}, tag="process")
-        query.append(
-            FramesData,
-            joining_keyword=direction,
-            joining_value="process",
-            edge_filters=edges,
-            project=[f"attributes.{count}"],
-        )
-        total += sum(query.all(flat=True))
-    return total
+    key = f"attributes.{count}"
+    edges = {"type": "create"} if direction == "with_incoming" else {"label": "frames"}
+    frames = linked(ProcessNode, pks, FramesData, direction, edges, project=(key,))
+    return sum(int(values[key]) for _, _, values in frames)
 
 
 _LABELLING_JOBS = ("Cp2kCalculation", "EvaluateCalculation")
@@ -269,12 +285,12 @@ def _process(row: Sequence[object], above: Path, *, parent_ok: bool = False) -> 
     )
 
 
-def _in_call_order(stages: dict[Path, Stage]) -> list[Stage]:
-    """Each stage right above what it calls; sisters by the time they began."""
-    began = {path: min(p.started for p in stage.processes) for path, stage in stages.items()}
+def _in_call_order(rows: dict[Path, ProgressRow]) -> list[ProgressRow]:
+    """Each row right above those of what it calls; rows of one caller by the time they began."""
+    began = {path: min(p.started for p in row.processes) for path, row in rows.items()}
 
-    def key(stage: Stage) -> list[tuple[datetime, str]]:
-        paths = (stage.path[:n] for n in range(2, len(stage.path) + 1))
+    def key(row: ProgressRow) -> list[tuple[datetime, str]]:
+        paths = (row.path[:n] for n in range(2, len(row.path) + 1))
         return [(began[path], path[-1]) for path in paths]
 
-    return sorted(stages.values(), key=key)
+    return sorted(rows.values(), key=key)

@@ -11,13 +11,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from aiida_nanoclusters.cli.stages import Process, Progress, Stage, read_progress
+from aiida_nanoclusters.cli.progress.counts import (
+    JobTotal,
+    Process,
+    Progress,
+    ProgressRow,
+    read_progress,
+)
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-INTERVAL = 3.0  # s between two looks: a look costs the study some of its time
-PATIENCE = 15.0  # s that the daemon may be away, as it is while it restarts
+INTERVAL = 3.0  # s between two queries, which take time from the study's own
+PATIENCE = 15.0  # s that the daemon may be stopped, as it is while it restarts
 
 
 def watch(
@@ -29,9 +35,9 @@ def watch(
 ) -> bool:
     """Show a study's live table until it ends.
 
-    Ctrl-C, or a daemon that stays away, ends the watching and leaves the study as it is; the last
-    line then says how to come back. Where the console is no terminal, a line is printed for each
-    change instead.
+    Ctrl-C, or a daemon that remains stopped, ends the display and does not affect the study; the
+    last line then names the command that resumes the display. Where the console is no terminal, a
+    line is printed for each change instead.
 
     Parameters
     ----------
@@ -40,7 +46,7 @@ def watch(
     console
         Where to show it.
     interval
-        Seconds between two looks.
+        Seconds between two queries of the database.
     patience
         Seconds to wait for a daemon that is not running.
 
@@ -68,21 +74,21 @@ def watch(
                 time.sleep(interval)
                 progress = read_progress(node.pk)
     except KeyboardInterrupt:
-        console.print(f"The study goes on without you. {_come_back(node.uuid)}")
+        console.print(f"The study continues in the background. {_come_back(node.uuid)}")
         return False
     console.print(render(progress))
     if not progress.root.terminated:
         console.print(
-            "The daemon is not running, so nothing moves. Start it: verdi daemon start\n"
-            + _come_back(node.uuid)
+            "The daemon is not running, so the study does not proceed. Start it: "
+            "verdi daemon start\n" + _come_back(node.uuid)
         )
     return progress.root.terminated
 
 
 def render(progress: Progress, *, daemon: bool = True) -> Group:
-    """Table of a study's stages, with its last error and how to look closer."""
+    """Table of a study's processes, with its last error and the command that shows more."""
     now, root = datetime.now(timezone.utc), progress.root
-    elapsed = Stage(root.path, [root]).elapsed(now)
+    elapsed = ProgressRow(root.path, [root]).elapsed(now)
     head = Text.assemble(
         (root.path[0], "bold"),
         f"  {root.uuid}  ",
@@ -91,22 +97,24 @@ def render(progress: Progress, *, daemon: bool = True) -> Group:
         _frames(progress, root.path),
     )
     table = Table(box=None, pad_edge=False)
-    table.add_column("stage")
-    for name in ("done", "running", "queued", "failed", "time", "left"):
+    table.add_column("process")
+    for name in ("done", "running", "queued", "failed", "job time", "left"):
         table.add_column(name, justify="right")
-    for stage in progress.stages:
-        left = stage.left(now)
-        cached = f" ({stage.cached} from cache)" if stage.cached else ""
+    for row in progress.rows:
+        left = row.left(now)
+        cached = f" ({row.cached} from cache)" if row.cached else ""
         table.add_row(
-            Text("  " * (len(stage.path) - 2) + stage.label + _frames(progress, stage.path)),
-            Text(f"{stage.done}{cached}", "green" if stage.done else "dim"),
-            Text(str(stage.active - stage.queued), "cyan" if stage.active else "dim"),
-            Text(str(stage.queued), "yellow" if stage.queued else "dim"),
-            Text(str(stage.failed), "red" if stage.failed else "dim"),
-            duration(stage.elapsed(now)),
+            Text("  " * (len(row.path) - 2) + row.label + _frames(progress, row.path)),
+            Text(f"{row.done}{cached}", "green" if row.done else "dim"),
+            Text(str(row.active - row.queued), "cyan" if row.active else "dim"),
+            Text(str(row.queued), "yellow" if row.queued else "dim"),
+            Text(str(row.failed), "red" if row.failed else "dim"),
+            job_time(progress.job_times.get(row.path)),
             f"~{duration(left)}" if left else "",
         )
-    parts: list[Text | Table] = [head, table] if progress.stages else [head]
+    parts: list[Text | Table] = [head, table] if progress.rows else [head]
+    if progress.rows and progress.job_times:
+        parts.append(Text(legend(progress), "dim"))
     if error := progress.last_error:
         parts.append(_describe_error(error))
     for waiting in progress.paused:
@@ -124,6 +132,21 @@ def duration(span: timedelta) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def job_time(total: JobTotal | None) -> str:
+    """Time of jobs with ``~`` where a part is an estimate; empty where no job has run."""
+    if total is None:
+        return ""
+    return f"{'~' if total.estimated else ''}{duration(total.span)}"
+
+
+def legend(progress: Progress) -> str:
+    """What the column of job times holds."""
+    text = "job time: wall time of all jobs of a row together, without those taken from cache"
+    if any(total.estimated for total in progress.job_times.values()):
+        text += "; ~ estimated from submission to end where the scheduler reports no time"
+    return text
 
 
 def daemon_runs() -> bool:
@@ -154,20 +177,20 @@ def _frames(progress: Progress, path: tuple[str, ...]) -> str:
 
 def _describe_error(error: Process) -> Text:
     code = f" [{error.exit_status}]" if error.exit_status else f" {error.state}"
-    handled = " (its work chain dealt with it)" if error.parent_ok else ""
+    handled = " (its work chain recovered)" if error.parent_ok else ""
     return Text.assemble(
         (f"last error: {error.path[-1]}{code} {error.message}{handled}\n", "red"),
-        f"look closer: verdi process report {error.pk}   ({error.uuid})",
+        f"details: verdi process report {error.pk}   ({error.uuid})",
     )
 
 
 def _print_changes(progress: Progress, console: Console, shown: dict[tuple[str, ...], str]) -> None:
     lines = {progress.root.path: _frames(progress, progress.root.path).strip()}
-    for stage in progress.stages:
-        queued = f"{stage.queued} queued, " if stage.queued else ""
-        running = stage.active - stage.queued
-        counts = f"{stage.done} done, {running} running, {queued}{stage.failed} failed"
-        lines[stage.path] = counts + _frames(progress, stage.path)
+    for row in progress.rows:
+        queued = f"{row.queued} queued, " if row.queued else ""
+        running = row.active - row.queued
+        counts = f"{row.done} done, {running} running, {queued}{row.failed} failed"
+        lines[row.path] = counts + _frames(progress, row.path)
     for path, counts in lines.items():
         if counts and shown.get(path) != counts:
             shown[path] = counts
@@ -177,4 +200,4 @@ def _print_changes(progress: Progress, console: Console, shown: dict[tuple[str, 
 
 
 def _come_back(uuid: str) -> str:
-    return f"Come back with: aiida-nanoclusters status {uuid} --watch"
+    return f"Show the table again: aiida-nanoclusters status {uuid} --watch"

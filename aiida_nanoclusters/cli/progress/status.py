@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import click
 
-from aiida_nanoclusters.cli.progress import daemon_runs, render, watch
-from aiida_nanoclusters.cli.stages import latest_study, read_progress
+from aiida_nanoclusters.cli.progress.counts import latest_study, read_progress
+from aiida_nanoclusters.cli.progress.live_table import daemon_runs, render, watch
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
 
 
 @click.command()
 @click.argument("uuid", required=False)
 @profile_option
-@click.option("--watch", "live", is_flag=True, help="Keep the table up to date until it ends.")
+@click.option("--watch", "live", is_flag=True, help="Update the table until the study ends.")
 def status(uuid: str | None, profile_name: str | None, live: bool) -> None:
-    """Show what a study is doing, stage by stage, and its last error.
+    """Show the processes of a study, counted by kind, and its last error.
 
-    UUID is that of any work chain (or its pk); without it the study launched last is shown. Exit
-    code 1 if it has failed.
+    UUID (or pk) is that of any work chain. Default: the study launched last. Exit code 1 if it has
+    failed.
     """
     open_profile(profile_name)
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
@@ -28,11 +28,9 @@ def status(uuid: str | None, profile_name: str | None, live: bool) -> None:
     except (NotExistent, MultipleObjectsError, ValueError) as error:
         raise Fixable(f"no process `{uuid}`: `verdi process list -a` shows all") from error
     if node is None:
-        raise Fixable(
-            "no study yet: `verdi run workchains/study.py --protocol tutorial` starts one"
-        )
+        raise Fixable("no study yet: `aiida-nanoclusters run study --protocol tutorial` starts one")
     if not isinstance(node, ProcessNode):
-        raise Fixable(f"`{uuid}` is no process but data: `verdi node show {uuid}` shows it")
+        raise Fixable(f"`{uuid}` is data, not a process: `verdi node show {uuid}` shows it")
     console = make_console()
     if live:
         watch(node, console)

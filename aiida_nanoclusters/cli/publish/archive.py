@@ -1,13 +1,14 @@
-"""An AiiDA archive without the files that may not be given on."""
+"""An AiiDA archive that differs from the profile: what may not be given on is left out of it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping
+import hashlib
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from aiida.manage import get_manager
 from aiida.orm import Node, QueryBuilder
 from aiida.orm.entities import EntityTypes
 from aiida.tools.archive import create_archive
@@ -15,46 +16,28 @@ from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSql
 from aiida.tools.archive.implementations.sqlite_zip.writer import ArchiveWriterSqlZip
 
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.data.trust import TRUSTED
-from aiida_nanoclusters.formats.publication import Withheld
+from aiida_nanoclusters.data.trust import GRANT
+from aiida_nanoclusters.formats.publication.readme import Withheld
 from aiida_nanoclusters.queries.nodes import chunks
 
-_POTCAR_NAME = re.compile(r"potcar(?!\.spec)([._-].*)?", re.IGNORECASE)
-#: A line near the head of every POTCAR, which no output of VASP repeats.
-_POTCAR_LINE, _HEAD = b"parameters from PSCTR are", 16_384
-_POTCAR_NODE = "data.vasp.potcar_file."
-_LICENCE = "VASP's licence"
 
+@dataclass(frozen=True)
+class Changes:
+    """How an archive differs from what the profile has.
 
-def find_withheld(pks: Collection[int]) -> dict[Withheld, str]:
-    """Return the licensed files that nodes hold, with the key of their content.
-
-    These are whatever a ``PotcarFileData`` of aiida-vasp holds, files named POTCAR, files that
-    begin as one, and all that have the same content. ``PotcarData`` holds no file, and its
-    attributes (title, functional, hash) are free.
+    Attributes
+    ----------
+    withheld
+        Files that are left out, with the key of their content.
+    contents
+        Other content of files, by the key of the former.
+    rows
+        Each changes a row of the database, of the kind that is named.
     """
-    found: dict[Withheld, str] = {}
-    others: list[tuple[str, str, str]] = []
-    for uuid, node_type, files in repository_files(pks):
-        for path, key in files.items():
-            if node_type.startswith(_POTCAR_NODE):
-                reason = f"content of a PotcarFileData: {_LICENCE}"
-            elif _POTCAR_NAME.fullmatch(Path(path).name):
-                reason = f"a POTCAR: {_LICENCE}"
-            else:
-                others.append((uuid, path, key))
-                continue
-            found[Withheld(uuid, path, reason)] = key
-    licensed = set(found.values())
-    repository = get_manager().get_profile_storage().get_repository()
-    for key in sorted({key for _, _, key in others} - licensed):
-        with repository.open(key) as handle:
-            if _POTCAR_LINE in handle.read(_HEAD):
-                licensed.add(key)
-    for uuid, path, key in others:
-        if key in licensed:
-            found[Withheld(uuid, path, f"a POTCAR by its content: {_LICENCE}")] = key
-    return dict(sorted(found.items(), key=lambda item: (item[0].node, item[0].path)))
+
+    withheld: Mapping[Withheld, str]
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    rows: Sequence[Callable[[EntityTypes, dict[str, Any]], None]] = ()
 
 
 def find_compiled(pks: Collection[int]) -> dict[Withheld, str]:
@@ -84,7 +67,7 @@ def repository_files(pks: Collection[int]) -> Iterator[tuple[str, str, dict[str,
 
 
 def flat_files(metadata: Mapping[str, Any], folder: str = "") -> Iterator[tuple[str, str]]:
-    """Yield path and key of the files that a node's ``repository_metadata`` tells of."""
+    """Yield path and key of the files that a node's ``repository_metadata`` names."""
     for name, entry in (metadata or {}).get("o", {}).items():
         path = f"{folder}{name}"
         if "k" in entry:
@@ -93,46 +76,53 @@ def flat_files(metadata: Mapping[str, Any], folder: str = "") -> Iterator[tuple[
             yield from flat_files(entry, f"{path}/")
 
 
-def write_archive(nodes: Collection[Node], path: Path, withheld: Mapping[Withheld, str]) -> None:
-    """Write nodes with their ancestors, callers, outputs and calls, but no file of `withheld`.
+def write_archive(nodes: Collection[Node], path: Path, changes: Changes) -> None:
+    """Write nodes with their ancestors, callers, outputs and calls, but for some changes.
 
     Raises
     ------
     aiida.tools.archive.exceptions.ExportValidationError
         If one of the processes has not ended.
     """
-    create_archive(nodes, path, archive_format=_WithholdingFormat(withheld))
+    create_archive(nodes, path, archive_format=_ChangingFormat(changes))
 
 
-class _WithholdingFormat(ArchiveFormatSqlZip):
-    """AiiDA's own format, but for files that are not written."""
+class _ChangingFormat(ArchiveFormatSqlZip):
+    """AiiDA's own format, but for what is left out or changed."""
 
-    def __init__(self, withheld: Mapping[Withheld, str]) -> None:
-        self._withheld = withheld
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
 
     def open(self, path: Any, mode: Any = "r", *, compression: int = 6, **kwargs: Any) -> Any:
         if mode == "r":
             return super().open(path, mode, compression=compression, **kwargs)
-        writer = _WithholdingWriter(path, self, mode=mode, compression=compression, **kwargs)
-        writer.keys = frozenset(self._withheld.values())
+        writer = _ChangingWriter(path, self, mode=mode, compression=compression, **kwargs)
+        writer.changes = self._changes
+        writer.keys = frozenset(self._changes.withheld.values())
+        writer.new_keys = {k: new_key(content) for k, content in self._changes.contents.items()}
         writer.paths = {}
-        for file in self._withheld:
+        for file in self._changes.withheld:
             writer.paths.setdefault(file.node, []).append(file.path)
         return writer
 
 
-class _WithholdingWriter(ArchiveWriterSqlZip):
+class _ChangingWriter(ArchiveWriterSqlZip):
+    changes: Changes
     keys: frozenset[str]
+    new_keys: dict[str, str]
     paths: dict[str, list[str]]
 
     def bulk_insert(
         self, entity_type: EntityTypes, rows: list[dict[str, Any]], allow_defaults: bool = False
     ) -> None:
-        if entity_type == EntityTypes.NODE:
-            for row in rows:
+        for row in rows:
+            if entity_type == EntityTypes.NODE:
                 for path in self.paths.get(row["uuid"], ()):
                     _remove(row["repository_metadata"], path.split("/"))
-                row["extras"].pop(TRUSTED, None)  # whom this profile trusts is its own affair
+                _rename(row["repository_metadata"], self.new_keys)
+                row["extras"].pop(GRANT, None)  # whom this profile trusts is its own affair
+            for change in self.changes.rows:
+                change(entity_type, row)
         super().bulk_insert(entity_type, rows, allow_defaults=allow_defaults)
 
     def put_object(
@@ -140,10 +130,25 @@ class _WithholdingWriter(ArchiveWriterSqlZip):
     ) -> str:
         if key is not None and key in self.keys:
             return key
+        if key is not None and key in self.new_keys:
+            stream, key = io.BytesIO(self.changes.contents[key]), self.new_keys[key]
         return super().put_object(stream, buffer_size=buffer_size, key=key)
+
+
+def new_key(content: bytes) -> str:
+    """Return the key under which an archive keeps a content."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def _remove(metadata: dict[str, Any], parts: list[str]) -> None:
     for part in parts[:-1]:
         metadata = metadata["o"][part]
     del metadata["o"][parts[-1]]
+
+
+def _rename(metadata: Mapping[str, Any], keys: Mapping[str, str]) -> None:
+    for entry in (metadata or {}).get("o", {}).values():
+        if "k" in entry:
+            entry["k"] = keys.get(entry["k"], entry["k"])
+        else:
+            _rename(entry, keys)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
-from aiida_nanoclusters.formats.checksums import write_checksums
-from aiida_nanoclusters.formats.publication import (
+from aiida_nanoclusters.formats.publication.checksums import write_checksums
+from aiida_nanoclusters.formats.publication.readme import (
     ARCHIVE_FILE,
     File,
     Publication,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from aiida.orm import Node
     from rich.console import Console
 
+    from aiida_nanoclusters.cli.publish.anonymous import Anonymity
+
 #: Withheld files that are shown one by one on the terminal; the README lists all.
 _SHOWN = 10
 
@@ -37,22 +39,33 @@ _SHOWN = 10
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder to make; it must not exist, or be empty.",
+    help="Folder to create; it must not exist, or be empty.",
 )
-@click.option("--title", help="Of the data set; made of what is published by default.")
-@click.option("--author", "authors", multiple=True, help="Name; once for each author, in order.")
+@click.option("--title", help="Title of the data set. Default: made from what is published.")
+@click.option(
+    "--author",
+    "authors",
+    multiple=True,
+    help="Name of an author; repeatable, in order. Default: the user of the AiiDA profile.",
+)
 @click.option(
     "--license",
     "license_name",
     default="CC-BY-4.0",
     show_default=True,
-    help="SPDX identifier or address of the licence the data are given under.",
+    help="Licence of the data: SPDX identifier or address.",
 )
-@click.option("--citation", default="", help="What to cite, as one line.")
+@click.option("--citation", default="", help="What to cite, in one line. Default: none.")
 @click.option(
     "--small",
     is_flag=True,
-    help="Leave out what can be made again: compiled models and the LMDB of frames.",
+    help="Leave out what can be recomputed: compiled models, and frames as LMDB.",
+)
+@click.option(
+    "--anonymous",
+    is_flag=True,
+    help="Put pseudonyms in the place of users, e-mail addresses, computers, executables and "
+    "absolute paths. Default: they go out as they are. Without --author there is none then.",
 )
 @profile_option
 def publish(
@@ -63,33 +76,36 @@ def publish(
     license_name: str,
     citation: str,
     small: bool,
+    anonymous: bool,
     profile_name: str | None,
 ) -> None:
     """Write results as a folder for Materials Cloud or Zenodo.
 
     UUID (or pk) is that of any finished process or any data: a study, a crossover, a set of
-    frames. The folder holds an AiiDA archive with the whole way to it, and beside it frames as
-    extended XYZ and LMDB, tables as CSV, potentials as they are, a README for people, one for
-    machines, and checksums. Licensed files (POTCARs) are left out, and said so.
+    frames. The folder holds an AiiDA archive with the complete provenance and, in plain formats,
+    frames as extended XYZ and LMDB, tables as CSV, potential files, a README (Markdown and
+    RO-Crate) and checksums. Licensed text (POTCARs) is left out and listed, in whatever file or
+    attribute it is; so are packed files that cannot be looked into.
 
-    `aiida-nanoclusters import DIR` reads it back.
+    `aiida-nanoclusters import DIR` reads the folder.
     """
     open_profile(profile_name)
     from aiida.orm import Node
 
-    from aiida_nanoclusters.cli.launch import get_node
+    from aiida_nanoclusters.cli.launch.options import get_node
 
     console = make_console()
     publication = publish_nodes(
         [get_node(uuid, Node) for uuid in dict.fromkeys(uuids)],
         out,
         title=title,
-        authors=authors or _own_name(),
+        authors=authors or (("anonymous",) if anonymous else _own_name()),
         license_name=license_name,
         citation=citation,
         small=small,
+        anonymous=anonymous,
     )
-    _tell(console, publication, out)
+    _print(console, publication, out)
 
 
 def publish_nodes(
@@ -101,6 +117,7 @@ def publish_nodes(
     title: str | None = None,
     citation: str = "",
     small: bool = False,
+    anonymous: bool = False,
 ) -> Publication:
     """Publish nodes as a folder and return what was written.
 
@@ -109,14 +126,18 @@ def publish_nodes(
     Raises
     ------
     Fixable
-        If a process still runs, `out` is in use, or a text cannot be used.
+        If a process still runs, `out` is not empty, or the author or the licence is not valid.
     """
-    from aiida_nanoclusters.cli.publish import gather
+    from aiida_nanoclusters.cli.publish import members
+    from aiida_nanoclusters.cli.publish.licensed import without_licensed
 
     _check(nodes, out, authors, license_name)
-    found = gather.gather(nodes)
+    found = members.gather(nodes)
     _check_ended(found.pks)
-    roots = {node.uuid: gather.describe(node) for node in nodes}
+    names = _anonymity() if anonymous else None
+    roots = {node.uuid: without_licensed(members.describe(node)) for node in nodes}
+    if names is not None:
+        roots = {uuid: names.pseudonyms.text(what) for uuid, what in roots.items()}
     publication = Publication(
         title=title or f"Data of {', '.join(roots.values())}",
         authors=tuple(authors),
@@ -124,14 +145,15 @@ def publish_nodes(
         published=date.today(),
         roots=roots,
         citation=citation,
-        versions=gather.versions(found.pks),
-        counts=gather.count_nodes(found.pks),
-        told=gather.whom_it_names(found.pks),
+        versions=members.versions(found.pks),
+        counts=members.count_nodes(found.pks),
+        named=() if anonymous else members.whom_it_names(found.pks),
+        anonymous=anonymous,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-incomplete-", dir=out.parent))
     try:
-        publication = _write(publication, found, partial, small)
+        publication = _write(publication, found, partial, small, names)
         partial.chmod(0o777 & ~_umask())
         partial.replace(out)
     except OSError as error:
@@ -141,17 +163,40 @@ def publish_nodes(
     return publication
 
 
-def _write(publication: Publication, found: Any, folder: Path, small: bool) -> Publication:
-    from aiida_nanoclusters.cli.archive_log import quiet_archives
-    from aiida_nanoclusters.cli.publish.archive import find_compiled, find_withheld, write_archive
-    from aiida_nanoclusters.cli.publish.plain import write_plain
+def _anonymity() -> Anonymity:
+    from aiida_nanoclusters.cli.publish.anonymous import Anonymity
 
-    withheld = find_withheld(found.pks) | (find_compiled(found.pks) if small else {})
+    return Anonymity()
+
+
+def _write(
+    publication: Publication, found: Any, folder: Path, small: bool, names: Anonymity | None
+) -> Publication:
+    from aiida_nanoclusters.cli.archive_log import quiet_archives
+    from aiida_nanoclusters.cli.publish.archive import Changes, find_compiled, write_archive
+    from aiida_nanoclusters.cli.publish.licensed import clean_row, find_licensed
+    from aiida_nanoclusters.cli.publish.plain import Copy, write_plain
+
+    licensed = find_licensed(found.pks)
+    left_out = licensed.nodes
+    withheld = licensed.withheld | (find_compiled(found.pks) if small else {})
+    contents: dict[str, bytes] = {}
+    if names is not None:
+        named, contents = names.files(found.pks, set(withheld.values()))
+        withheld |= named
+        left_out |= {file.node for file in named}
+    rows = (clean_row,) if names is None else (clean_row, names.row)
     with quiet_archives():
-        write_archive(found.roots, folder / ARCHIVE_FILE, withheld)
+        write_archive(found.roots, folder / ARCHIVE_FILE, Changes(withheld, contents, rows))
     what = f"AiiDA archive of {len(found.pks)} nodes: everything, with its provenance"
-    files = [File(ARCHIVE_FILE, what), *write_plain(found, folder, lmdb=not small)]
-    publication = replace(publication, files=tuple(files), withheld=tuple(withheld))
+    copy = Copy(left_out, contents, None if names is None else names.pseudonyms)
+    plain = write_plain(found, folder, lmdb=not small, copy=copy)
+    publication = replace(
+        publication,
+        files=(File(ARCHIVE_FILE, what), *plain),
+        withheld=(*withheld, *licensed.texts),
+        closed=tuple(file for file in licensed.closed if file not in withheld),
+    )
     write_readmes(publication, folder)
     write_checksums(folder)
     return publication
@@ -161,13 +206,17 @@ def _check(nodes: Sequence[Node], out: Path, authors: Sequence[str], license_nam
     if not nodes:
         raise Fixable("nothing to publish: give at least one UUID")
     if not authors or not all(name.strip() for name in authors):
-        raise Fixable("no author: give --author 'Given Family', once for each")
+        raise Fixable("no author: give --author 'Given Family', once for each author")
     try:
         license_url(license_name)
     except ValueError as error:
         raise Fixable(str(error)) from error
     if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
         raise Fixable(f"{out} exists and is not an empty folder: choose another --out")
+    try:
+        str(out.absolute()).encode()
+    except UnicodeEncodeError as error:  # which the data sets of nequip cannot have as their path
+        raise Fixable(f"{out} is not a path in UTF-8: choose another --out") from error
 
 
 def _check_ended(pks: Iterable[int]) -> None:
@@ -183,8 +232,8 @@ def _check_ended(pks: Iterable[int]) -> None:
     if running:
         uuid, label = running[0]
         raise Fixable(
-            f"{label} {uuid} has not ended: wait for it, or `verdi process kill {uuid}` it, and "
-            "publish then"
+            f"{label} {uuid} has not finished: wait for it, or end it by "
+            f"`verdi process kill {uuid}`, then publish"
         )
 
 
@@ -202,7 +251,7 @@ def _umask() -> int:
     return mask
 
 
-def _tell(console: Console, publication: Publication, out: Path) -> None:
+def _print(console: Console, publication: Publication, out: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -221,9 +270,14 @@ def _tell(console: Console, publication: Publication, out: Path) -> None:
             console.print(line, markup=False, soft_wrap=True)
         if len(publication.withheld) > _SHOWN:
             console.print(f"  and {len(publication.withheld) - _SHOWN} more: the README lists all")
-        console.print("their nodes are in the archive with all else that they hold")
-    for text in publication.told:
+        console.print("their nodes are in the archive with all their other files")
+    if publication.closed:
+        console.print(
+            f"[yellow]{len(publication.closed)} packed files could not be looked into[/yellow]: "
+            "the README lists them"
+        )
+    for text in publication.named:
         console.print(text, markup=False, soft_wrap=True)
     total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    line = f"{out}: {total / 1e6:.2f} MB; read README.md before you give it on"
+    line = f"{out}: {total / 1e6:.2f} MB; read README.md before you share it"
     console.print(line, markup=False)

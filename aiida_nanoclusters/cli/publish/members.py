@@ -24,8 +24,10 @@ from aiida.tools.graph.graph_traversers import get_nodes_export
 from aiida_nanoclusters.cli.report.provenance import installed_versions
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.formats.plain_text import file_name
 from aiida_nanoclusters.queries.nodes import chunks, class_name
 from aiida_nanoclusters.queries.programs import versions_of
+from aiida_nanoclusters.science.keys import with_present_keys
 
 #: What a training takes its frames by.
 _TRAINING_SETS = ("training", "validation", "test")
@@ -50,7 +52,8 @@ class Gathered:
         )
         for kind, shelf in shelves:
             if isinstance(node, kind) and all(node.uuid != n.uuid for n in shelf.values()):
-                shelf[name if name not in shelf else f"{name}-{node.uuid[:8]}"] = node
+                name = file_name(name)
+                shelf[name if name not in shelf else f"{name}-{node.uuid}"] = node
 
 
 def gather(roots: Sequence[Node]) -> Gathered:
@@ -98,7 +101,7 @@ def count_nodes(pks: set[int]) -> dict[str, int]:
 
 
 def whom_it_names(pks: set[int]) -> tuple[str, ...]:
-    """Return the users and computers that the archive of these nodes tells of."""
+    """Return the users and computers that the archive of these nodes names."""
     users: set[str] = set()
     computers: set[str] = set()
     for chunk in chunks(pks):
@@ -107,11 +110,11 @@ def whom_it_names(pks: set[int]) -> tuple[str, ...]:
         query = QueryBuilder().append(Node, filters={"id": {"in": chunk}}, tag="node")
         query.append(Computer, with_node="node", project=["label", "hostname"])
         computers.update(f"{label} ({host})" for label, host in query.all())
-    told = []
+    named = []
     for name, found in (("users", users), ("computers", computers)):
         if found:
-            told.append(f"{name} it names: {', '.join(sorted(found))}")
-    return tuple(told)
+            named.append(f"{name} it names: {', '.join(sorted(found))}")
+    return tuple(named)
 
 
 def versions(pks: set[int]) -> tuple[tuple[str, str], ...]:
@@ -149,7 +152,8 @@ def dict_tables(
     """Return the lists of rows that a result holds, by table, with the units of their columns."""
     tables: dict[str, tuple[list[Any], dict[str, str]]] = {}
     if isinstance(content.get("rows"), list):
-        tables[name] = (content["rows"], {"size": "atoms", "energy": "eV", "n_twelvefold": "atoms"})
+        units = {"size": "atoms", "energy": "eV", "n_12_coordinated": "atoms"}
+        tables[name] = (with_present_keys(content["rows"]), units)
     if isinstance(content.get("magic"), list):
         units = {"size": "atoms", "second_difference": "eV", "uncertainty": "eV"}
         tables[name] = (content["magic"], units)

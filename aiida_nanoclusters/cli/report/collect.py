@@ -1,4 +1,4 @@
-"""From the nodes of a study to what its report says. A part that is not there is left out."""
+"""Content of a report from the nodes of a study; parts that do not exist are left out."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiida_nanoclusters.cli.report import data
+from aiida_nanoclusters.cli.find.provenance_graph import draw
+from aiida_nanoclusters.cli.progress.counts import read_progress
+from aiida_nanoclusters.cli.report import content
+from aiida_nanoclusters.cli.report.chart_nodes import collect_chart, collect_placements
 from aiida_nanoclusters.cli.report.coverage import collect_coverages
 from aiida_nanoclusters.cli.report.melting import collect_melting
-from aiida_nanoclusters.cli.report.provenance import collect_codes, collect_stages, collect_versions
+from aiida_nanoclusters.cli.report.provenance import collect_codes, collect_rows, collect_versions
 from aiida_nanoclusters.cli.report.rounds import collect_rounds
+from aiida_nanoclusters.cli.report.tempering import collect_tempering
 from aiida_nanoclusters.cli.report.training import collect_training
-from aiida_nanoclusters.cli.stage_picture import draw
-from aiida_nanoclusters.cli.stages import read_progress
-from aiida_nanoclusters.queries.stages import stage_graph
-from aiida_nanoclusters.science import keys, magic
-from aiida_nanoclusters.science.crossing import Crossing
-from aiida_nanoclusters.science.environments import coordination_numbers, motif
+from aiida_nanoclusters.queries.steps import step_graph
+from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recognition.neighbours import coordination_numbers, motif
+from aiida_nanoclusters.science.stability import magic
+from aiida_nanoclusters.science.stability.crossing import Crossing
 
 if TYPE_CHECKING:
     from aiida.orm import Node, ProcessNode, WorkChainNode
 
-#: Largest cluster that is drawn, and how many atoms one report draws in all.
+#: Largest cluster that is drawn, and largest number of atoms in all drawings of a report.
 LARGEST_DRAWN, MOST_ATOMS = 3000, 60_000
 #: Work chains that a report can be made of, and the part of a study that each is.
 PARTS = {
@@ -34,6 +37,9 @@ PARTS = {
     "SizeScanWorkChain": "size_scan",
     "CrossoverWorkChain": "crossover",
     "MeltingWorkChain": "melting",
+    "ParallelTemperingWorkChain": "tempering",
+    "ChartWorkChain": "chart",
+    "ClassifyWorkChain": "placements",
     "ActiveLearningWorkChain": "rounds",
     "StudyWorkChain": "",
 }
@@ -41,8 +47,8 @@ PARTS = {
 REFERENCE = "reference"
 
 
-def collect(study: ProcessNode) -> data.StudyReport:
-    """Read a study, or one of its parts, from the database, as far as it came.
+def collect(study: ProcessNode) -> content.StudyReport:
+    """Read the results so far of a study, or of one of its parts, from the database.
 
     Parameters
     ----------
@@ -67,11 +73,11 @@ def collect(study: ProcessNode) -> data.StudyReport:
         parts[name] = {**_of_trainings(chain), **_outputs(chain)}
         chains[name] = chain
     for name in (*PARTS.values(), "reference_crossover") if kind == "StudyWorkChain" else ():
-        handed_on = _outputs(study, f"{name}.") if name else {}
-        if handed_on:
-            parts[name] = {**parts.get(name, {}), **handed_on}
+        returned = _outputs(study, f"{name}.") if name else {}
+        if returned:
+            parts[name] = {**parts.get(name, {}), **returned}
     element = _input(study, "element")
-    return data.StudyReport(
+    return content.StudyReport(
         uuid=study.uuid,
         kind=kind,
         label=study.label,
@@ -91,11 +97,13 @@ def collect(study: ProcessNode) -> data.StudyReport:
         ),
         melting=collect_melting(parts.get("melting", {})),
         rounds=collect_rounds(parts.get("rounds", {})),
+        temperings=collect_tempering(parts.get("tempering", {})),
+        chart=collect_chart(chains.get("chart")) or collect_placements(chains.get("placements")),
         coverages=collect_coverages(_training_set(parts, chains.get("train"))),
-        stages=collect_stages(progress),
+        steps=collect_rows(progress),
         codes=collect_codes(progress),
         versions=collect_versions(progress),
-        stage_picture=draw(stage_graph(study), f"Stages of {kind} {study.uuid}"),
+        step_picture=draw(step_graph(study), f"Steps of {kind} {study.uuid}"),
     )
 
 
@@ -103,7 +111,7 @@ def collect(study: ProcessNode) -> data.StudyReport:
 
 
 def _chains(study: ProcessNode) -> Iterator[tuple[str, WorkChainNode]]:
-    """Work chains by the part of the study they are; of several of one part the latest."""
+    """Yield work chains by their part of the study; the latest of a part comes last."""
     from aiida.orm import WorkChainNode
 
     found = [study, *sorted(study.called, key=lambda node: node.ctime)]
@@ -128,7 +136,7 @@ def _outputs(process: ProcessNode, prefix: str = "") -> dict[str, Node]:
 
 
 def _of_trainings(chain: WorkChainNode) -> dict[str, Node]:
-    """What single trainings of a committee have ended in, named as the committee names it."""
+    """Outputs of the single trainings of a committee, under the names of the committee."""
     found: dict[str, Node] = {}
     for child in chain.called if chain.process_label == "TrainWorkChain" else ():
         if child.process_label == "TrainBaseWorkChain":
@@ -167,7 +175,7 @@ def _training_set(
 # -- data set ------------------------------------------------------------------------------
 
 
-def _dataset(nodes: Mapping[str, Any]) -> data.DatasetPart | None:
+def _dataset(nodes: Mapping[str, Any]) -> content.DatasetPart | None:
     splits = {n: nodes[n] for n in ("training", "validation", "test") if n in nodes}
     if not splits:
         splits = {"frames": nodes["frames"]} if "frames" in nodes else {}
@@ -183,11 +191,11 @@ def _dataset(nodes: Mapping[str, Any]) -> data.DatasetPart | None:
             sizes.setdefault(str(name), set()).add(int(size))
     first = next(iter(splits.values()))
     report = nodes.get("report")
-    return data.DatasetPart(
+    return content.DatasetPart(
         level_of_theory=first.level_of_theory,
         atom_energies=first.atom_energies,
         groups=tuple(
-            data.FrameGroup(name or "(unnamed)", tuple(sorted(sizes[name])), counts[name])
+            content.FrameGroup(name or "(unnamed)", tuple(sorted(sizes[name])), counts[name])
             for name in sorted(counts, key=lambda n: (max(sizes[n]), n))
         ),
         uuids={n: nodes[n].uuid for n in (*splits, "frames") if n in nodes},
@@ -199,9 +207,9 @@ def _dataset(nodes: Mapping[str, Any]) -> data.DatasetPart | None:
 # -- size scan -----------------------------------------------------------------------------
 
 
-def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.ScanPart | None:
+def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> content.ScanPart | None:
     sources = [nodes] if {"structures", "table"} <= set(nodes) else []
-    if not sources and chain is not None:  # still under way: what single anneals ended in
+    if not sources and chain is not None:  # still running: outputs of single annealings
         anneals = [_outputs(c) for c in chain.called if c.process_label == "AnnealWorkChain"]
         sources = [found for found in anneals if {"structures", "table"} <= set(found)]
     if not sources:
@@ -230,7 +238,7 @@ def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.ScanPar
         }
     at = arrays[keys.SECOND_DIFFERENCE_SIZES]
     asked = None if chain is None else _input(chain, "sizes")
-    return data.ScanPart(
+    return content.ScanPart(
         sizes=arrays[keys.SIZES],
         energies=arrays[keys.ENERGIES],
         binding_energies=arrays[keys.BINDING_ENERGIES],
@@ -238,7 +246,7 @@ def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.ScanPar
         differences=arrays[keys.SECOND_DIFFERENCES],
         spreads=arrays.get(keys.SECOND_DIFFERENCE_SPREADS, np.full(len(at), np.nan)),
         magic=tuple(
-            data.Magic(
+            content.Magic(
                 m["size"], m["second_difference"], m.get("uncertainty"), m.get("probability")
             )
             for m in named.get("magic", [])
@@ -256,8 +264,8 @@ def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.ScanPar
 
 def _structures(
     frames: Frames, indices: list[int], uuid: str, rows: list[dict[str, Any]] | None = None
-) -> tuple[tuple[data.Structure, ...], tuple[int, ...]]:
-    """Clusters to draw, the smallest first, and the sizes left out because they are too large."""
+) -> tuple[tuple[content.Structure, ...], tuple[int, ...]]:
+    """Return the clusters to draw, the smallest first, and the sizes that are too large."""
     drawn, left_out, spent = [], [], 0
     for index in sorted(indices, key=lambda i: (frames.sizes[i], i)):
         size = int(frames.sizes[index])
@@ -269,7 +277,7 @@ def _structures(
         kind = str(frames.config_types[index])
         energy = float(frames.energies[index])
         drawn.append(
-            data.Structure(
+            content.Structure(
                 size=size,
                 label=f"{atoms.get_chemical_formula()}" + ("" if rows else f", {kind}"),
                 positions=atoms.positions - atoms.positions.mean(axis=0),
@@ -293,11 +301,13 @@ def _arrays(node: Any) -> dict[str, Any]:
 # -- crossover -----------------------------------------------------------------------------
 
 
-def _crossover(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.CrossoverPart | None:
+def _crossover(
+    nodes: Mapping[str, Any], chain: WorkChainNode | None
+) -> content.CrossoverPart | None:
     if not nodes:
         return None
     answer = nodes["answer"].get_dict() if "answer" in nodes else {}
-    structures: tuple[data.Structure, ...] = ()
+    structures: tuple[content.Structure, ...] = ()
     too_large: tuple[int, ...] = ()
     if "structures" in nodes:
         frames = nodes["structures"].frames
@@ -309,7 +319,7 @@ def _crossover(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> data.Cr
         links = chain.base.links.get_incoming(link_label_filter="potentials__%").all()
         potentials = {link.link_label.split("__", 1)[1]: link.node for link in links}
     classical = [not node.kind.startswith("allegro") for node in potentials.values()]
-    return data.CrossoverPart(
+    return content.CrossoverPart(
         members=tuple(sorted(potentials)),
         learnt=not (classical and all(classical)),
         crossing=_crossing(answer) if answer else None,
@@ -331,9 +341,9 @@ def _crossing(answer: Mapping[str, Any]) -> Crossing:
     return Crossing(**known)
 
 
-def _curve(node: Any) -> data.Curve:
+def _curve(node: Any) -> content.Curve:
     a = _arrays(node)
-    return data.Curve(
+    return content.Curve(
         n=a[keys.GRID],
         median=a[keys.DIFFERENCE],
         low=a[keys.DIFFERENCE_LOW],
@@ -342,9 +352,9 @@ def _curve(node: Any) -> data.Curve:
     )
 
 
-def _cluster_energies(node: Any) -> data.ClusterEnergies:
+def _cluster_energies(node: Any) -> content.ClusterEnergies:
     a = _arrays(node)
-    return data.ClusterEnergies(
+    return content.ClusterEnergies(
         motifs=tuple(node.base.attributes.get("motifs")),
         sizes=a[keys.SIZES],
         binding_energies=a[keys.BINDING_ENERGIES],
@@ -354,6 +364,6 @@ def _cluster_energies(node: Any) -> data.ClusterEnergies:
     )
 
 
-def _modes(node: Any) -> data.Modes:
+def _modes(node: Any) -> content.Modes:
     a = _arrays(node)
-    return data.Modes(a[keys.MODE_SIZES], a[keys.DELTA_E], a[keys.DELTA_Z], node.uuid)
+    return content.Modes(a[keys.MODE_SIZES], a[keys.DELTA_E], a[keys.DELTA_Z], node.uuid)

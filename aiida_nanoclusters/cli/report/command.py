@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
+from aiida_nanoclusters.formats.output_files import write_text
+from aiida_nanoclusters.formats.plain_text import printable, said_by
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-    from aiida_nanoclusters.cli.report.data import Structure, StudyReport
+    from aiida_nanoclusters.cli.report.content import Structure, StudyReport
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[−+]?\d[\d.e−]*( %)?|–")
@@ -31,16 +33,20 @@ _NUMBER = re.compile(r"[−+]?\d[\d.e−]*( %)?|–")
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("study.html"),
     show_default=True,
-    help="File to write.",
+    help="HTML file to write.",
 )
-@click.option("--full-graph", is_flag=True, help="Add a picture of every node (needs graphviz).")
-@click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
+@click.option(
+    "--full-graph",
+    is_flag=True,
+    help="Add a picture of the complete provenance graph, all nodes (needs graphviz).",
+)
+@click.option("--open", "open_it", is_flag=True, help="Open the file in the browser.")
 def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, open_it: bool) -> None:
-    """Write one HTML file that tells a study: answers, pictures, structures, provenance.
+    """Write one HTML file with the results of a study, pictures, structures and provenance.
 
-    UUID (or pk) is that of a study, or of one part of it: data set, training, size scan,
-    crossover; of a melting, or of an active learning. It may still run, or have stopped half-way.
-    The file needs no network.
+    UUID (or pk) is that of a study, of a part of it (data set, training, size scan, crossover), of
+    a melting, an active learning, a parallel tempering, a chart or frames in a chart. It may still
+    run or have failed: the report then shows the results so far. The file opens without network.
     """
     open_profile(profile_name)
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
@@ -51,7 +57,7 @@ def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, ope
     except (NotExistent, MultipleObjectsError, ValueError) as error:
         raise Fixable(f"no process `{uuid}`: `verdi process list -a` shows all") from error
     if not isinstance(node, ProcessNode):
-        raise Fixable(f"`{uuid}` is no process but data: `verdi node show {uuid}` shows it")
+        raise Fixable(f"`{uuid}` is data, not a process: `verdi node show {uuid}` shows it")
     out = write_report(node, out, full_graph=full_graph)
     make_console().print(f"{out}  (of {node.uuid})", soft_wrap=True)
     if open_it:
@@ -59,28 +65,41 @@ def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, ope
 
 
 def write_report(node: ProcessNode, out: Path, *, full_graph: bool = False) -> Path:
-    """Write the report of a process and return where it lies; `full_graph` draws every node.
+    """Write the report of a process and return its path; `full_graph` draws every node.
 
     Raises
     ------
     Fixable
         If there is nothing to report on, or the file cannot be written.
     """
-    from aiida_nanoclusters.cli.explain import full_picture
+    from aiida_nanoclusters.cli.find.explain import full_picture
     from aiida_nanoclusters.cli.report.collect import collect
 
     try:
         found = collect(node)
     except ValueError as error:
         raise Fixable(str(error)) from error
+    except Exception as error:  # of nodes whose content is not what their type says
+        raise Fixable(_unreadable(node, error)) from error
     if full_graph:
         found = replace(found, full_picture=full_picture(node))
     try:
+        page = render(found)
+    except Exception as error:
+        raise Fixable(_unreadable(node, error)) from error
+    try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(render(found), encoding="utf-8")
+        write_text(out, page)
     except OSError as error:
         raise Fixable(f"cannot write {out}: {error.strerror}; choose another --out") from error
     return out.resolve()
+
+
+def _unreadable(node: ProcessNode, error: Exception) -> str:
+    return (
+        f"a result of {node.uuid} cannot be shown ({type(error).__name__}: {said_by(error)}): its "
+        f"content is not what its type says; `aiida-nanoclusters explain {node.uuid}` lists them"
+    )
 
 
 def render(report: StudyReport) -> str:
@@ -92,13 +111,14 @@ def render(report: StudyReport) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from aiida_nanoclusters import __version__
-    from aiida_nanoclusters.cli.progress import duration
+    from aiida_nanoclusters.cli.progress.live_table import duration
+    from aiida_nanoclusters.cli.report.chart import chart_context
     from aiida_nanoclusters.cli.report.coverage import coverage_rows
     from aiida_nanoclusters.cli.report.figures import show
     from aiida_nanoclusters.cli.report.melting import sign_rows
     from aiida_nanoclusters.cli.report.rounds import COLUMNS, round_rows
+    from aiida_nanoclusters.cli.report.sentences import bulk_rows, search_sentence
     from aiida_nanoclusters.cli.report.tables import tables
-    from aiida_nanoclusters.cli.report.words import bulk_rows, search_sentence
 
     environment = Environment(
         loader=PackageLoader("aiida_nanoclusters.cli.report", "templates"),
@@ -122,16 +142,19 @@ def render(report: StudyReport) -> str:
         **_pictures(report),
         **_texts(report),
         **_structures(report),
+        **chart_context(report.chart, report.temperings),
         **tables(report),
         "round_columns": COLUMNS,
         "css": _source(environment, "report.css"),
         "script": _source(environment, "report.js"),
+        "chart_css": _source(environment, "chart.css"),
+        "chart_script": _source(environment, "chart.js"),
         "plotly": plotly.offline.get_plotlyjs(),
         "version": __version__,
         "written": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
     context["contents"] = _contents(context)
-    return environment.get_template("report.html.j2").render(context)
+    return printable(environment.get_template("report.html.j2").render(context))
 
 
 def _source(environment: Any, name: str) -> str:
@@ -153,7 +176,7 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
     training, scan = report.training, report.scan
     crossovers = []
     both = report.crossover is not None and report.reference is not None
-    for who, part in (("learnt", report.crossover), ("reference", report.reference)):
+    for who, part in (("trained", report.crossover), ("reference", report.reference)):
         if part is None:
             continue
         whose = f" ({who})" if both else ""
@@ -161,7 +184,7 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
         modes = None
         if part.modes is not None:
             modes = crossing.modes(part.modes, who=whose, name=f"modes-{who}")
-        label = {"learnt": "learnt potentials", "reference": "reference itself"}[who]
+        label = {"trained": "trained potentials", "reference": "reference"}[who]
         crossovers.append((label if both else "", part, {"binding": binding, "modes": modes}))
     return {
         "difference": crossing.difference(report.crossover, report.reference),
@@ -181,27 +204,30 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
 
 
 def _texts(report: StudyReport) -> dict[str, Any]:
-    from aiida_nanoclusters.cli.report import words
+    from aiida_nanoclusters.cli.report import sentences
 
     topic = {
         "StudyWorkChain": "from cluster to crystal",
         "DatasetWorkChain": "data set",
-        "TrainWorkChain": "learnt potentials",
+        "TrainWorkChain": "trained potentials",
         "SizeScanWorkChain": "magic sizes",
         "CrossoverWorkChain": "from cluster to crystal",
         "MeltingWorkChain": "melting",
         "ActiveLearningWorkChain": "active learning",
+        "ParallelTemperingWorkChain": "parallel tempering",
+        "ChartWorkChain": "structural chart",
+        "ClassifyWorkChain": "frames in a chart",
     }[report.kind]
     exit_status = f", exit status {report.exit_status}" if report.exit_status else ""
     return {
         "report": report,
         "title": f"{report.element}: {topic}" if report.element else topic.capitalize(),
         "state": report.state + exit_status,
-        "cards": words.headlines(report),
-        "gap": words.gap(report),
-        "accuracy": words.accuracy(report.training) if report.training else "",
-        "scan_words": words.scan_sentence(report.scan) if report.scan else "",
-        "magic_words": words.magic_probability(report.scan) if report.scan else "",
+        "cards": sentences.headlines(report),
+        "gap": sentences.gap(report),
+        "accuracy": sentences.accuracy(report.training) if report.training else "",
+        "scan_words": sentences.scan_sentence(report.scan) if report.scan else "",
+        "magic_words": sentences.magic_probability(report.scan) if report.scan else "",
     }
 
 
@@ -255,14 +281,27 @@ def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
                 (True, (f"closed-shells-{k}", f"Closed shells{', ' + who if both else ''}"))
                 for k, (who, _, _) in enumerate(context["crossovers"], start=1)
             ),
+            *(
+                (True, (f"tempering-{k}", f"Parallel tempering of {part.composition}"))
+                for k, part in enumerate(report.temperings, start=1)
+            ),
+            *(
+                (report.chart is not None and present(report.chart), entry)
+                for present, entry in (
+                    (lambda chart: True, ("chart", "Chart")),
+                    (lambda chart: chart.populations, ("populations", "Populations")),
+                    (lambda chart: chart.free_energy, ("path", "Lowest path")),
+                    (lambda chart: chart.transitions, ("transitions", "Transitions")),
+                )
+            ),
             (report.melting, ("melting", "Melting")),
-            (report.rounds, ("rounds", "How the training set grew")),
+            (report.rounds, ("rounds", "Growth of the training set")),
             (report.scan, ("sizes", "Magic sizes")),
             (context["structures"], ("structures", "Structures")),
-            (report.training, ("potentials", "Learnt potentials")),
+            (report.training, ("potentials", "Trained potentials")),
             (report.dataset, ("dataset", "Data set")),
-            (report.coverages, ("coverage", "What the training set covers")),
-            (True, ("provenance", "Where every number comes from")),
+            (report.coverages, ("coverage", "Coverage of the training set")),
+            (True, ("provenance", "Provenance")),
         )
         if present
     ]

@@ -1,4 +1,4 @@
-"""What a report says, as plain data: no node, no picture, nothing that needs AiiDA."""
+"""Content of a report as plain data, without nodes, pictures and AiiDA."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.science.crossing import Crossing
+from aiida_nanoclusters.science.stability.crossing import Crossing
 
 if TYPE_CHECKING:
+    from aiida_nanoclusters.cli.progress.counts import JobTotal
+    from aiida_nanoclusters.cli.report.chart_content import ChartPart, TemperingPart
     from aiida_nanoclusters.queries.programs import Code, Version
 
 Floats = NDArray[np.float64]
@@ -66,7 +68,7 @@ class ErrorRow:
 
 @dataclass(frozen=True)
 class Deviation:
-    """Disagreement of a committee on forces of a set, meV/Å, and how well it tells errors."""
+    """Disagreement of a committee on forces of a set (meV/Å), and its correlation with errors."""
 
     part: str
     mean: float | None
@@ -113,10 +115,10 @@ class Potential:
 
 @dataclass(frozen=True)
 class Alignment:
-    """What the alignment of one member did to the frames it watches; errors in meV/atom, meV/Å.
+    """Effect of the alignment of a member on held-out frames; errors in meV/atom and meV/Å.
 
     ``blind`` is the held-out error of the damping that was chosen, before the held-out frames were
-    aligned on as well: the honest figure. Numbers are None where nothing was measured.
+    included in the alignment: an unbiased error. Numbers are None where nothing was measured.
     """
 
     member: str
@@ -133,7 +135,7 @@ class Alignment:
 
 @dataclass(frozen=True)
 class TrainingPart:
-    """The committee and how good it is."""
+    """The committee and its errors."""
 
     potentials: tuple[Potential, ...] = ()
     curves: tuple[LearningCurve, ...] = ()
@@ -147,7 +149,7 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class Structure:
-    """A cluster to be looked at: positions in Å about its centre, neighbours of each atom."""
+    """A cluster that is drawn: positions in Å about its centre, neighbours of each atom."""
 
     size: int
     label: str
@@ -162,14 +164,14 @@ class Structure:
     runs: int | None = None
 
     @property
-    def twelvefold(self) -> int:
+    def n_12_coordinated(self) -> int:
         """Atoms with 12 neighbours."""
         return int((self.coordination == 12).sum())
 
 
 @dataclass(frozen=True)
 class Magic:
-    """A size that stands out; `uncertainty` in eV and `probability` only with a committee."""
+    """A magic size; `uncertainty` in eV and `probability` only with a committee."""
 
     size: int
     second_difference: float
@@ -201,7 +203,7 @@ class ScanPart:
         return "magic" in self.uuids
 
     def kind(self, size: int) -> str:
-        """Which shell closes at a size, in words."""
+        """Return which shells close at a size: electronic, geometric, both or neither."""
         names = [
             name
             for name, closed in (("electronic", self.electronic), ("geometric", self.geometric))
@@ -245,7 +247,7 @@ class Modes:
 
 @dataclass(frozen=True)
 class CrossoverPart:
-    """Search for the crossover, as far as it came; whose it is say `members` and `learnt`."""
+    """Search for the crossover so far; `members` are its potentials, `learnt` if trained."""
 
     members: tuple[str, ...] = ()
     learnt: bool = True
@@ -288,7 +290,7 @@ class MeltingPart:
 
 @dataclass(frozen=True)
 class RoundsPart:
-    """How a training set grew; `rows` as `calculations.active_learning.summarise_rounds`."""
+    """Growth of a training set; `rows` as `calculations.active_learning.summarise_rounds`."""
 
     rows: tuple[Mapping[str, Any], ...]
     reason: str
@@ -297,7 +299,7 @@ class RoundsPart:
 
 @dataclass(frozen=True)
 class ProcessRow:
-    """One process: what it was and how it ended."""
+    """One process and how it ended."""
 
     label: str
     depth: int
@@ -311,8 +313,8 @@ class ProcessRow:
 
 
 @dataclass(frozen=True)
-class StageRow:
-    """All processes of one kind at one place of the study."""
+class StepRow:
+    """All processes of one kind at one place of the call tree; ``job_time`` None without jobs."""
 
     label: str
     depth: int
@@ -320,13 +322,13 @@ class StageRow:
     failed: int
     active: int
     cached: int
-    duration: timedelta
+    job_time: JobTotal | None
     processes: tuple[ProcessRow, ...]
 
 
 @dataclass(frozen=True)
 class StudyReport:
-    """A study, or one part of it, as far as it came; its pictures of provenance are SVG."""
+    """Results so far of a study or a part of it; pictures of provenance are SVG."""
 
     uuid: str
     kind: str
@@ -345,14 +347,16 @@ class StudyReport:
     reference: CrossoverPart | None = None
     melting: MeltingPart | None = None
     rounds: RoundsPart | None = None
+    temperings: tuple[TemperingPart, ...] = ()
+    chart: ChartPart | None = None
     coverages: tuple[CoveragePart, ...] = ()
-    stages: tuple[StageRow, ...] = ()
+    steps: tuple[StepRow, ...] = ()
     codes: tuple[Code, ...] = ()
     versions: tuple[Version, ...] = ()
-    stage_picture: str = ""
+    step_picture: str = ""
     full_picture: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether it finished, and well."""
+        """Whether it finished successfully."""
         return self.state == "finished" and not self.exit_status

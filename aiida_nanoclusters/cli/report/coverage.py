@@ -1,4 +1,4 @@
-"""What a training set covers of a target: coordination numbers, and environments on a map."""
+"""Coverage of a target by a training set: coordination numbers, and environments on a map."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report.data import CoveragePart
+from aiida_nanoclusters.cli.report.content import CoveragePart
 from aiida_nanoclusters.cli.report.figures import COLOURS, MUTED, Picture, picture, style
 from aiida_nanoclusters.science import keys
 
@@ -55,7 +55,7 @@ def _part(process: Any) -> CoveragePart:
 
 
 def words(part: CoveragePart) -> str:
-    """How much is covered, in a few sentences."""
+    """Say how much of the target is covered."""
     found = part.coverage
     missing = ", ".join(str(n) for n in found["coordination_not_seen"])
     text = (
@@ -63,7 +63,7 @@ def words(part: CoveragePart) -> str:
         f"number that occurs in the training set"
         + (f" (not {missing})" if missing else "")
         + f", and {_percent(found['environments'])} of {found['n_target_environments']} "
-        "environments are as near to one of the training set as its own are to each other."
+        "environments are as close to one of the training set as those are to each other."
     )
     poor = [row for row in found["target"] if row["coverage"] < 0.9]
     if poor and len(found["target"]) > 1:
@@ -78,19 +78,19 @@ def _percent(share: float) -> str:
 
 
 def pictures(part: CoveragePart, number: int) -> list[tuple[Picture, str]]:
-    """P(CN) and the map, each with a word on it; `number` tells comparisons apart."""
+    """P(CN) and the map, each with a caption; `number` distinguishes comparisons."""
     return [
         (
             _coordination(part, number),
-            "Probability density of coordination numbers. Above: the training set, by the kind of "
-            "system its atoms are from. Below: the target. What occurs below should occur above.",
+            "Probability of coordination numbers. Top: training set, by kind of system. Bottom: "
+            "target. What occurs in the target should also occur in the training set.",
         ),
         (
             _map(part, number),
             "Atomic environments (SOAP), by their first two principal components, which are "
-            "fitted to the training set alone. Left: the map. Right: how far each environment is "
-            "from the nearest of the training set, all components counted; beyond the dashed "
-            "line it is not covered.",
+            "fitted to the training set alone. Left: the map. Right: distance of each environment "
+            "from the nearest one of the training set, in all components; beyond the dashed line "
+            "it is not covered.",
         ),
     ]
 

@@ -6,7 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report.data import ClusterEnergies, CrossoverPart, Curve, Floats, Modes
+from aiida_nanoclusters.cli.report.content import (
+    ClusterEnergies,
+    CrossoverPart,
+    Curve,
+    Floats,
+    Modes,
+)
 from aiida_nanoclusters.cli.report.figures import (
     COLOURS,
     LEARNT,
@@ -24,66 +30,21 @@ _TICKS = (13, 20, 30, 55, 100, 150, 300, 600, 1000, 2000, 5000, 20_000, 100_000)
 
 
 def binding_by_motif(part: CrossoverPart, *, who: str, name: str) -> Picture | None:
-    """Binding energies of closed shells against N^(-1/3), and what is left beside a line."""
+    """Binding energies of closed shells against N^(-1/3), and their distance from a common line."""
     energies = part.energies
     if energies is None or not len(energies.sizes):
         return None
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.14)
-    x = energies.sizes ** (-1 / 3)
-    line = np.polyfit(x, energies.binding_energies, min(1, len(set(energies.sizes)) - 1))
+    degree = min(1, len(set(energies.sizes)) - 1)
+    line = np.polyfit(energies.sizes ** (-1 / 3), energies.binding_energies, degree)
     motifs = sorted(set(energies.motifs))
     for k, motif in enumerate(motifs):
-        own = np.array([m == motif for m in energies.motifs])
-        colour, n = COLOURS[k % len(COLOURS)], energies.sizes[own]
-        for column, y in (
-            (1, energies.binding_energies[own]),
-            (2, (energies.binding_energies - np.polyval(line, x))[own] * MEV_PER_EV),
-        ):
-            unit = "eV/atom" if column == 1 else "meV/atom"
-            figure.add_trace(
-                go.Scatter(
-                    x=x[own],
-                    y=y,
-                    mode="markers",
-                    name=motif,
-                    legendgroup=motif,
-                    showlegend=column == 1,
-                    marker={"color": colour, "symbol": SYMBOLS[k % len(SYMBOLS)], "size": 8},
-                    customdata=n,
-                    hovertemplate=f"{motif}, N = %{{customdata}}<br>%{{y:.4f}} {unit}"
-                    "<extra></extra>",
-                ),
-                row=1,
-                col=column,
-            )
-        _draw_fit(figure, part, energies, motif, colour, line)
-    low, high = int(energies.sizes.min()), int(energies.sizes.max())
-    ticks = [n for n in _TICKS if low * 0.95 <= n <= high * 1.05] or [low, high]
-    figure.update_xaxes(
-        tickvals=[n ** (-1 / 3) for n in ticks],
-        ticktext=[f"{n:,}".replace(",", "\u2009") for n in ticks],
-        autorange="reversed",
-        title_text="Number of atoms, spaced as N<sup>−1/3</sup>",
-        tickangle=0,
-    )
+        _draw_motif(figure, energies, motif, k, line)
+        _draw_fit(figure, part, energies, motif, COLOURS[k % len(COLOURS)], line)
+    _size_axis(figure, int(energies.sizes.min()), int(energies.sizes.max()))
     figure.update_yaxes(title_text="Binding energy (eV/atom)", row=1, col=1)
-    figure.update_yaxes(title_text="… less a common line (meV/atom)", row=1, col=2)
-    spread = (
-        energies.member_energies.std(axis=0, ddof=1) / energies.sizes * MEV_PER_EV
-        if len(energies.member_energies) > 1
-        else np.full(len(energies.sizes), np.nan)
-    )
-    rows = [
-        (m, int(n), b, s, z)
-        for m, n, b, s, z in zip(
-            energies.motifs,
-            energies.sizes,
-            energies.binding_energies,
-            spread,
-            energies.coordination,
-            strict=True,
-        )
-    ]
+    figure.update_yaxes(title_text="… minus a common line (meV/atom)", row=1, col=2)
+    rows = _energy_rows(energies)
     return picture(
         name,
         f"Binding energies by motif{who}",
@@ -100,6 +61,62 @@ def binding_by_motif(part: CrossoverPart, *, who: str, name: str) -> Picture | N
         rows,
         {"energies": energies.uuid},
     )
+
+
+def _draw_motif(
+    figure: go.Figure, energies: ClusterEnergies, motif: str, k: int, line: Floats
+) -> None:
+    """Draw the clusters of a motif in both panels; `k` is its number among the motifs."""
+    own = np.array([m == motif for m in energies.motifs])
+    x = energies.sizes ** (-1 / 3)
+    beside = (energies.binding_energies - np.polyval(line, x)) * MEV_PER_EV
+    panels = ((1, energies.binding_energies, "eV/atom"), (2, beside, "meV/atom"))
+    for column, y, unit in panels:
+        figure.add_trace(
+            go.Scatter(
+                x=x[own],
+                y=y[own],
+                mode="markers",
+                name=motif,
+                legendgroup=motif,
+                showlegend=column == 1,
+                marker={
+                    "color": COLOURS[k % len(COLOURS)],
+                    "symbol": SYMBOLS[k % len(SYMBOLS)],
+                    "size": 8,
+                },
+                customdata=energies.sizes[own],
+                hovertemplate=f"{motif}, N = %{{customdata}}<br>%{{y:.4f}} {unit}<extra></extra>",
+            ),
+            row=1,
+            col=column,
+        )
+
+
+def _size_axis(figure: go.Figure, low: int, high: int) -> None:
+    """Label the axis of N^(-1/3) by the number of atoms."""
+    ticks = [n for n in _TICKS if low * 0.95 <= n <= high * 1.05] or [low, high]
+    figure.update_xaxes(
+        tickvals=[n ** (-1 / 3) for n in ticks],
+        ticktext=[f"{n:,}".replace(",", "\u2009") for n in ticks],
+        autorange="reversed",
+        title_text="Number of atoms, spaced as N<sup>−1/3</sup>",
+        tickangle=0,
+    )
+
+
+def _energy_rows(energies: ClusterEnergies) -> list[tuple[str, int, float, float, float]]:
+    """Motif, size, binding energy, spread of the committee (meV/atom) and mean coordination."""
+    spread = (
+        energies.member_energies.std(axis=0, ddof=1) / energies.sizes * MEV_PER_EV
+        if len(energies.member_energies) > 1
+        else np.full(len(energies.sizes), np.nan)
+    )
+    columns = (energies.binding_energies, spread, energies.coordination)
+    return [
+        (motif, int(n), *values)
+        for motif, n, *values in zip(energies.motifs, energies.sizes, *columns, strict=True)
+    ]
 
 
 def _draw_fit(
@@ -140,11 +157,11 @@ def _draw_fit(
 
 
 def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) -> Picture | None:
-    """The learnt and the reference's difference curves with their bands and crossings."""
+    """Difference curves of trained potentials and reference, with bands and crossings."""
     sides = [
         (who, part, part.curve, colour)
         for who, part, colour in (
-            ("learnt" if learnt is None or learnt.learnt else "potential", learnt, LEARNT),
+            ("trained" if learnt is None or learnt.learnt else "potential", learnt, LEARNT),
             ("reference", reference, REFERENCE),
         )
         if part is not None and part.curve is not None
@@ -175,7 +192,7 @@ def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) ->
             values.append(np.interp(np.log(grid), np.log(curve.n), column) * MEV_PER_EV)
     return picture(
         "difference",
-        "Where crystals become lower",
+        "Energy difference icosahedral − crystalline",
         "Energy difference per atom between the best icosahedral and the best crystalline closed "
         f"shell against size, with confidence bands: {' and '.join(s[0] for s in sides)}.",
         style(figure, 460),
@@ -186,7 +203,7 @@ def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) ->
 
 
 def _band(figure: go.Figure, who: str, curve: Curve, colour: str) -> None:
-    name = {"learnt": "learnt potentials", "reference": "reference itself"}.get(who, who)
+    name = {"trained": "trained potentials", "reference": "reference"}.get(who, who)
     edge = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
     figure.add_trace(go.Scatter(x=curve.n, y=curve.low * MEV_PER_EV, legendgroup=who, **edge))
     figure.add_trace(
@@ -249,7 +266,7 @@ def _crossing(
 
 
 def _window(sides: list[tuple[CrossoverPart, Curve]]) -> tuple[float, float]:
-    """Part of the ordinate worth a look (meV/atom): about zero, where the crossing is decided."""
+    """Range of the ordinate that is shown first (meV/atom): around the crossing of zero."""
     top, bottom = [0.0], [0.0]
     for part, curve in sides:
         size = part.crossing.size if part.crossing is not None else None
@@ -263,7 +280,7 @@ def _window(sides: list[tuple[CrossoverPart, Curve]]) -> tuple[float, float]:
 def _say_which_is_lower(
     figure: go.Figure, at_top: str, at_bottom: str, *, xref: str, yref: str
 ) -> None:
-    """Write on the right of a difference which side lies lower above zero and below it."""
+    """Write at the right which side is lower above zero and below it."""
     for who, at, anchor in ((at_top, 0.98, "top"), (at_bottom, 0.02, "bottom")):
         figure.add_annotation(
             text=f"{who} lower",

@@ -11,10 +11,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report.data import Floats, LearningCurve, Parity, TrainingPart
+from aiida_nanoclusters.cli.report.content import Floats, LearningCurve, Parity, TrainingPart
 from aiida_nanoclusters.science.units import MEV_PER_EV
 
-#: Told apart also by those who see fewer colours, legible on white and on black.
+#: Distinguishable also with colour blindness, legible on white and on black.
 COLOURS = ("#3a86c8", "#d9622b", "#1a9a76", "#b066b3", "#c9940f", "#8a8f98", "#cf4d6f", "#5b6ee1")
 LEARNT, REFERENCE = COLOURS[0], COLOURS[1]
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "x")
@@ -25,7 +25,7 @@ MUTED = "#8a8f98"
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with what it means, and the table of what it shows."""
+    """A figure with its description and the table of its numbers."""
 
     name: str
     title: str
@@ -51,14 +51,14 @@ def picture(
     rows: Sequence[Sequence[Any]],
     sources: Mapping[str, str],
 ) -> Picture:
-    """Put a picture together; numbers of the table become text, rows beyond the most are cut."""
+    """Return a picture; numbers of the table become text, rows beyond MOST_ROWS are cut."""
     shown = tuple(tuple(show(cell) for cell in row) for row in rows[:MOST_ROWS])
     left_out = len(rows) - len(shown)
     return Picture(name, title, alt, figure, tuple(columns), shown, sources, left_out)
 
 
 def show(value: Any, digits: int = 4) -> str:
-    """Number as a person writes it: a minus sign, no trailing noise, a dash for none."""
+    """Return a number as text: with a minus sign, few digits, a dash for None."""
     if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
         return "–"
     if isinstance(value, float | np.floating):
@@ -169,25 +169,25 @@ def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
 # -- parity --------------------------------------------------------------------------------
 
 
-#: What the sets are that a committee is compared on.
+#: Sets of frames on which a committee is compared with the reference.
 SETS = {
-    "test": "frames like those it was trained on, but never learnt",
-    "unseen": "clusters of sizes it was not trained on",
-    "motifs": "relaxed closed shells, large and of both motifs",
+    "test": "frames like those of the training set, but not part of it",
+    "extrapolation": "clusters of sizes it was not trained on",
+    "motifs": "large relaxed closed shells of both motifs",
 }
 
 
 def parity(training: TrainingPart) -> list[tuple[Picture, str]]:
-    """Energies and forces, predicted against labelled, with a word on it; one for each set."""
+    """Predicted against reference energies and forces, with a caption; one for each set."""
     return [(_parity(p), _of_set(p)) for p in training.parities]
 
 
 def _of_set(p: Parity) -> str:
     what = f"These are {SETS[p.part]}. " if p.part in SETS else ""
-    text = f"{what}Points on the dashed line are predicted exactly; energies are per atom, above "
-    text += "isolated atoms."
+    text = f"{what}Points on the dashed line are predicted exactly; energies are per atom, "
+    text += "relative to isolated atoms."
     if len(p.force[0]) and np.std(p.force[0]) < np.std(p.force[1]) / 3:
-        text += " The reference's forces are nearly zero because it relaxed these clusters."
+        text += " The forces of the reference are nearly zero because it relaxed these clusters."
     return text
 
 
@@ -197,7 +197,7 @@ def _parity(p: Parity) -> Picture:
     _cloud(figure, 2, *p.force, (), "eV/Å")
     for column, quantity, unit in ((1, "energy", "eV/atom"), (2, "force", "eV/Å")):
         figure.update_xaxes(title_text=f"Reference {quantity} ({unit})", row=1, col=column)
-        figure.update_yaxes(title_text=f"Learnt {quantity} ({unit})", row=1, col=column)
+        figure.update_yaxes(title_text=f"Predicted {quantity} ({unit})", row=1, col=column)
     errors = {
         name: (error_of(pair), np.mean(np.abs(pair[1] - pair[0])) * MEV_PER_EV)
         for name, pair in (("energy", p.energy), ("force", p.force))
@@ -225,10 +225,10 @@ def _parity(p: Parity) -> Picture:
     return picture(
         f"parity-{p.part}".replace(" ", "-"),
         f"Parity, {p.part}",
-        f"Learnt against reference energies of {len(p.energy[0])} {p.part} frames and "
+        f"Predicted against reference energies of {len(p.energy[0])} {p.part} frames and "
         f"{len(p.force[0])} force components ({p.member}); the dashed line is perfect agreement.",
         style(figure, 440),
-        ("configuration type", "reference (eV/atom)", "learnt (eV/atom)", "error (meV/atom)"),
+        ("configuration type", "reference (eV/atom)", "predicted (eV/atom)", "error (meV/atom)"),
         rows,
         {"parity": p.uuid},
     )
@@ -275,7 +275,7 @@ def _cloud(
                     "color": COLOURS[k % len(COLOURS)],
                     "symbol": SYMBOLS[(k // len(COLOURS)) % len(SYMBOLS)],
                 },
-                hovertemplate=f"{kind}<br>reference %{{x:.4f}}<br>learnt %{{y:.4f}} {unit}"
+                hovertemplate=f"{kind}<br>reference %{{x:.4f}}<br>predicted %{{y:.4f}} {unit}"
                 "<extra></extra>",
             ),
             row=1,

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report.data import MeltingPart
+from aiida_nanoclusters.cli.report.content import MeltingPart
 from aiida_nanoclusters.cli.report.figures import COLOURS, MUTED, Picture, picture, show, style
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.units import MEV_PER_EV
@@ -44,7 +44,7 @@ def melting_answer(part: MeltingPart) -> str:
 
 
 def sign_rows(part: MeltingPart) -> list[tuple[Any, ...]]:
-    """What each sign of melting tells on its own."""
+    """Melting temperature by each criterion on its own."""
     rows: list[tuple[Any, ...]] = []
     for name, text in _SIGNS.items():
         sign = part.answer[name] or {}

@@ -1,15 +1,16 @@
-"""Who made the numbers of a study: its processes, codes and versions."""
+"""Processes, codes and versions of a study."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
-from aiida_nanoclusters.cli.report.data import ProcessRow, StageRow
-from aiida_nanoclusters.cli.stages import Process, Progress, Stage
+from aiida_nanoclusters.cli.progress.counts import Process, Progress, ProgressRow
+from aiida_nanoclusters.cli.report.content import ProcessRow, StepRow
 from aiida_nanoclusters.queries.programs import Code, Version, codes_of, versions_of
 
-#: Packages a study rests on.
+#: Packages that a study uses.
 PACKAGES = (
     "aiida-nanoclusters",
     "aiida-core",
@@ -23,29 +24,30 @@ PACKAGES = (
 )
 
 
-def collect_stages(progress: Progress) -> tuple[StageRow, ...]:
-    """The root and every stage below it, in the order of the call tree."""
-    now = datetime.now(timezone.utc)
-    root = Stage(progress.root.path, [progress.root])
+def collect_rows(progress: Progress) -> tuple[StepRow, ...]:
+    """The root and every row below it, in the order of the call tree."""
+    root = ProgressRow(progress.root.path, [progress.root])
     return tuple(
-        StageRow(
-            label=stage.label,
-            depth=len(stage.path) - 1,
-            done=stage.done,
-            failed=stage.failed,
-            active=stage.active,
-            cached=stage.cached,
-            duration=stage.elapsed(now),
-            processes=tuple(_row(process, stage) for process in stage.processes),
+        StepRow(
+            **_place(row),
+            done=row.done,
+            failed=row.failed,
+            active=row.active,
+            cached=row.cached,
+            job_time=progress.job_times.get(row.path),
+            processes=tuple(_row(process, row) for process in row.processes),
         )
-        for stage in (root, *progress.stages)
+        for row in (root, *progress.rows)
     )
 
 
-def _row(process: Process, stage: Stage) -> ProcessRow:
+def _place(row: ProgressRow) -> dict[str, Any]:
+    return {"label": row.label, "depth": len(row.path) - 1}
+
+
+def _row(process: Process, row: ProgressRow) -> ProcessRow:
     return ProcessRow(
-        label=stage.label,
-        depth=len(stage.path) - 1,
+        **_place(row),
         uuid=process.uuid,
         state=process.state,
         exit_status=process.exit_status,
@@ -57,7 +59,7 @@ def _row(process: Process, stage: Stage) -> ProcessRow:
 
 
 def _jobs(progress: Progress) -> list[int]:
-    processes = [p for stage in progress.stages for p in stage.processes]
+    processes = [p for row in progress.rows for p in row.processes]
     return sorted({p.pk for p in (progress.root, *processes)})
 
 

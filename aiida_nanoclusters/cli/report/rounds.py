@@ -1,4 +1,4 @@
-"""How a training set grew: what was in doubt, what was labelled and how the errors fell."""
+"""Growth of a training set: uncertain frames, labels and errors, round by round."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report.data import RoundsPart
+from aiida_nanoclusters.cli.report.content import RoundsPart
 from aiida_nanoclusters.cli.report.figures import COLOURS, Picture, picture, show, style
-from aiida_nanoclusters.science.errors import UNITS
+from aiida_nanoclusters.science.keys import FORMER_LOOP_KEYS, with_present_keys
+from aiida_nanoclusters.science.learning.metrics import UNITS
 
 #: Errors of a round, and what they are called.
 _ERRORS = {
@@ -20,10 +21,10 @@ _ERRORS = {
 
 
 def collect_rounds(nodes: Mapping[str, Any]) -> RoundsPart | None:
-    """Read the outputs of an ActiveLearningWorkChain; None where it has not come so far."""
+    """Read the outputs of an ActiveLearningWorkChain; None where there is no history yet."""
     if "history" not in nodes:
         return None
-    found = nodes["history"].get_dict()
+    found = with_present_keys(nodes["history"].get_dict(), FORMER_LOOP_KEYS)
     return RoundsPart(
         tuple(found["rows"]), str(found["reason"]), {"history": nodes["history"].uuid}
     )
@@ -35,7 +36,7 @@ def _curves(part: RoundsPart, quantity: str) -> Iterator[tuple[str, list[int], l
     for name in sorted({name for row in rows for name in row["errors"]}):
         own = [(row["labels"], row["errors"][name]) for row in rows if name in row["errors"]]
         groups = {f"{name}, all": [(n, table["overall"]) for n, table in own]}
-        if name == "unseen":
+        if name == "extrapolation":
             sizes = sorted({size for _, table in own for size in table["by_size"]}, key=int)
             groups = {
                 f"{size} atoms, never learnt": [
@@ -50,23 +51,21 @@ def _curves(part: RoundsPart, quantity: str) -> Iterator[tuple[str, list[int], l
 
 
 def growth(part: RoundsPart) -> Picture:
-    """Errors and share of doubtful frames against labels."""
+    """Errors and fraction of uncertain frames against labels."""
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.05)
     for row, (quantity, title) in enumerate(_ERRORS.items(), start=1):
         for k, (name, labels, values) in enumerate(_curves(part, quantity)):
             figure.add_trace(_line(labels, values, name, k, show_legend=row == 1), row=row, col=1)
         figure.update_yaxes(title_text=title, rangemode="tozero", row=row, col=1)
-    doubts = [
-        (r["labels"], 100 * r["doubtful"]) for r in part.rows if r.get("doubtful") is not None
-    ]
-    labels, shares = [n for n, _ in doubts], [share for _, share in doubts]
-    figure.add_trace(_line(labels, shares, "frames in doubt", 7, show_legend=True), row=3, col=1)
-    figure.update_yaxes(title_text="in doubt (%)", rangemode="tozero", row=3, col=1)
-    figure.update_xaxes(title_text="labels asked for", row=3, col=1)
+    known = [row for row in part.rows if row.get("uncertain") is not None]
+    labels, shares = [r["labels"] for r in known], [100 * r["uncertain"] for r in known]
+    figure.add_trace(_line(labels, shares, "uncertain frames", 7, show_legend=True), row=3, col=1)
+    figure.update_yaxes(title_text="uncertain (%)", rangemode="tozero", row=3, col=1)
+    figure.update_xaxes(title_text="labels requested", row=3, col=1)
     return picture(
         "rounds",
-        "Errors and doubts, round by round",
-        f"Errors of the committee and share of frames in doubt over {len(part.rows)} rounds.",
+        "Errors and uncertain frames, round by round",
+        f"Errors of the committee and fraction of uncertain frames over {len(part.rows)} rounds.",
         style(figure, 760),
         COLUMNS,
         round_rows(part),
@@ -88,19 +87,22 @@ def _line(x: list[int], y: list[float], name: str, k: int, *, show_legend: bool)
     )
 
 
-COLUMNS = ("round", "labels", "members", "low (eV/Å)", "in doubt (%)", "selected", "labelled")
+COLUMNS = (
+    *("round", "labels", "members", "accurate below (eV/Å)", "uncertain (%)"),
+    *("selected", "labelled"),
+)
 
 
 def round_rows(part: RoundsPart) -> list[tuple[Any, ...]]:
     """One row a round, as in :data:`COLUMNS`."""
     rows = []
     for row in part.rows:
-        doubt = row.get("doubtful")
+        share = row.get("uncertain")
         rows.append(
             (
                 *(row["round"], row["labels"], row.get("members")),
-                show(row.get("low"), 3),
-                None if doubt is None else show(100 * doubt, 3),
+                show(row.get("accurate_below"), 3),
+                None if share is None else show(100 * share, 3),
                 *(row.get("selected"), row.get("labelled")),
             )
         )

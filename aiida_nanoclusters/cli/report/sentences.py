@@ -1,4 +1,4 @@
-"""Sentences of a report: what was found, how sure that is, and what stands against it."""
+"""Sentences of a report: results, their uncertainty, and their limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aiida_nanoclusters.cli.report.data import (
+from aiida_nanoclusters.cli.report.content import (
     CrossoverPart,
     Curve,
     MotifDifference,
@@ -19,13 +19,13 @@ from aiida_nanoclusters.cli.report.data import (
 from aiida_nanoclusters.cli.report.figures import show
 from aiida_nanoclusters.cli.report.melting import melting_answer
 from aiida_nanoclusters.cli.report.training import OVERALL
-from aiida_nanoclusters.science.crossing import Crossing
+from aiida_nanoclusters.science.stability.crossing import Crossing
 from aiida_nanoclusters.science.units import MEV_PER_EV
 
 
 @dataclass(frozen=True)
 class Headline:
-    """One card at the top: a question, its answer in a few words, a line below, a node."""
+    """A card at the top of the report: question, short answer, one line of detail, node."""
 
     question: str
     answer: str
@@ -34,7 +34,7 @@ class Headline:
 
 
 def headlines(report: StudyReport) -> list[Headline]:
-    """Answers the report opens with, those that there are."""
+    """Return the answers at the top of the report, those that exist."""
     cards = []
     if report.scan is not None:
         scan = report.scan
@@ -44,13 +44,13 @@ def headlines(report: StudyReport) -> list[Headline]:
             Headline(
                 "Which sizes are magic?",
                 ", ".join(sizes) if sizes else "none found" if scan.complete else "not known yet",
-                f"{asked} sizes annealed, {count} of them with both neighbours to compare with",
+                f"{asked} sizes annealed, {count} of them with both neighbouring sizes",
                 scan.uuids.get("magic", scan.uuids.get("table", "")),
             )
         )
     for part, question in (
         (report.crossover, "At what size does a cluster become a crystal?"),
-        (report.reference, "And by the reference itself, with nothing learnt?"),
+        (report.reference, "And with the reference potential itself?"),
     ):
         if part is not None and part.crossing is not None:
             cards.append(
@@ -87,24 +87,24 @@ def answer_of(crossing: Crossing) -> str:
     return f"N = {crossing.size:.0f} ({low} to {high}){diameter}"
 
 
-# -- the learnt answer beside the reference's ----------------------------------------------
+# -- trained potentials compared with the reference -----------------------------------------
 
 
 def gap(report: StudyReport) -> list[str]:
-    """What the reference's own curve says beside the learnt one, and why they differ."""
+    """Compare the crossover of the trained potentials with that of the reference, with reasons."""
     learnt, reference = report.crossover, report.reference
     if learnt is None or learnt.crossing is None:
         return []
     if not learnt.learnt:
         return [
-            "This is the potential's own curve. Nothing was learnt, so the interval tells what the "
-            "fits leave open; how far the potential is from the metal it does not tell."
+            "The curve is that of the potential itself, without training. The interval holds the "
+            "uncertainty of the fits, not the difference between the potential and the real metal."
         ]
     error = report.training.motif_difference if report.training is not None else None
     if reference is None or reference.crossing is None or not reference.curve:
         return [
-            "No exact curve of the reference stands beside this one, so an error common to all "
-            "members of the committee can be seen only as far as it was measured. "
+            "There is no curve of the reference itself to compare with, so an error common to all "
+            "members of the committee is known only as far as it was measured. "
             + _measured(learnt.crossing, error)
         ]
     sentences = [_apart(learnt.crossing, reference.crossing)]
@@ -117,36 +117,37 @@ def gap(report: StudyReport) -> list[str]:
 def _apart(learnt: Crossing, reference: Crossing) -> str:
     if learnt.size is None or reference.size is None:
         return (
-            f"The learnt potentials say: {answer_of(learnt)}; the reference itself, computed "
-            f"without learning, says: {answer_of(reference)}."
+            f"The trained potentials give: {answer_of(learnt)}; the reference itself gives: "
+            f"{answer_of(reference)}."
         )
     more = learnt.size - reference.size
     percent = 100 * abs(more) / reference.size
     text = (
-        f"The learnt crossing differs from the reference's by {abs(more):.0f} atoms: it lies at "
-        f"N = {learnt.size:.0f}, the reference itself, computed without learning, crosses at "
-        f"N = {reference.size:.0f} ({percent:.0f} % {'higher' if more > 0 else 'lower'})."
+        f"The trained potentials cross at N = {learnt.size:.0f}, the reference itself at "
+        f"N = {reference.size:.0f}: the trained crossing is {abs(more):.0f} atoms "
+        f"({percent:.0f} %) {'higher' if more > 0 else 'lower'}."
     )
     low = -np.inf if learnt.low is None else learnt.low
     high = np.inf if learnt.high is None else learnt.high
     holds = low <= reference.size <= high
     percent = 100 * learnt.confidence
     return text + (
-        f" The learnt {percent:.0f} % interval holds the reference's crossing."
+        f" The {percent:.0f} % interval of the trained potentials contains the crossing of the "
+        "reference."
         if holds
-        else f" The learnt {percent:.0f} % interval does not hold the reference's crossing: it is "
-        "too narrow, and the reference's answer is the one to trust."
+        else f" The {percent:.0f} % interval of the trained potentials does not contain the "
+        "crossing of the reference: it is too narrow; trust the result of the reference."
     )
 
 
 def _why(
     learnt: Crossing, reference: Crossing, learnt_curve: Curve, reference_curve: Curve
 ) -> list[str]:
-    """How small an energy lies behind the distance, read off the other's curve."""
+    """Return the energy difference behind the distance of the two crossings."""
     if learnt.size is not None:
-        at, curve, whose, other, sign = learnt.size, reference_curve, "reference's", "learnt", -1
+        at, curve, whose, other, sign = learnt.size, reference_curve, "reference", "trained", -1
     elif reference.size is not None:
-        at, curve, whose, other, sign = reference.size, learnt_curve, "learnt", "reference's", 1
+        at, curve, whose, other, sign = reference.size, learnt_curve, "trained", "reference", 1
     else:
         return []
     value = _at(curve, at)
@@ -156,13 +157,14 @@ def _why(
     size = f"{abs(value):.{1 if abs(value) >= 0.1 else 2}f}"
     text = (
         f"The reason is the motif-difference error. At N = {at:.0f}, where the {other} curve is "
-        f"zero, the {whose} stands at {_signed(value)} meV/atom: there the learnt potentials put "
-        f"icosahedra {size} meV/atom too {'low' if sign * value < 0 else 'high'} against crystals."
+        f"zero, the {whose} curve is at {_signed(value)} meV/atom: there the trained potentials "
+        f"place icosahedra {size} meV/atom too {'low' if sign * value < 0 else 'high'} relative "
+        "to crystals."
     )
     if np.isfinite(slope):
         text += (
-            f" So small an error is enough, for the {whose} curve changes by "
-            f"only {show(abs(slope), 2)} meV/atom when the size doubles."
+            f" This small error is enough, because the {whose} curve changes by only "
+            f"{show(abs(slope), 2)} meV/atom when the size doubles."
         )
     return [text]
 
@@ -177,23 +179,23 @@ def _measured(learnt: Crossing, error: MotifDifference | None) -> str:
     if error is None:
         return (
             f"The interval includes a systematic error of {show(learnt.systematic_mev, 2)} "
-            "meV/atom; none was measured on closed shells the reference has labelled."
+            "meV/atom; none was measured on closed shells labelled by the reference."
             if learnt.systematic_mev
-            else "No motif-difference error was measured, and the interval includes none: read it "
-            "as the least the uncertainty can be."
+            else "No motif-difference error was measured, and the interval includes none: it is a "
+            "lower bound of the uncertainty."
         )
     values = list(error.members.values())
     members = (
         "" if len(values) < 2 else f" (members {_signed(min(values))} to {_signed(max(values))})"
     )
     return (
-        f"Measured on relaxed closed shells which the reference has labelled, the learnt "
-        f"difference icosahedron − truncated octahedron is off by {_signed(error.mean)} "
+        f"On relaxed closed shells labelled by the reference, the trained potentials have an error "
+        f"of the difference icosahedron − truncated octahedron of {_signed(error.mean)} "
         f"meV/atom{members}; its root mean square, {show(learnt.systematic_mev, 2)} meV/atom, is "
         "part of the interval as a shift common to all sizes."
         if learnt.systematic_mev
-        else f"Measured on relaxed closed shells which the reference has labelled, the learnt "
-        f"difference icosahedron − truncated octahedron is off by {_signed(error.mean)} "
+        else f"On relaxed closed shells labelled by the reference, the trained potentials have an "
+        f"error of the difference icosahedron − truncated octahedron of {_signed(error.mean)} "
         f"meV/atom{members}; this is not part of the interval."
     )
 
@@ -207,8 +209,8 @@ def _signed(value: float) -> str:
 
 
 def accuracy(training: TrainingPart) -> str:
-    """Errors on frames never learnt, in one sentence; empty where there are none."""
-    order = ("test", "unseen", "validation")
+    """Return the errors on frames outside the training set in one sentence; empty without any."""
+    order = ("test", "extrapolation", "validation")
     rows = [r for r in training.errors if r.group == OVERALL and r.part in order]
     if not rows:
         return ""
@@ -216,63 +218,64 @@ def accuracy(training: TrainingPart) -> str:
     row = [r for r in rows if r.part == part][-1]
     whose = "the mean of the committee" if row.member == "committee" else "the potential"
     return (
-        f"On {row.frames} {part} frames {whose} is off by {show(row.energy_rmse, 3)} meV/atom in "
-        f"energy (RMSE; MAE {show(row.energy_mae, 3)}) and by {show(row.forces_rmse, 3)} meV/Å in "
-        f"force components (RMSE; MAE {show(row.forces_mae, 3)})."
+        f"On {row.frames} {part} frames {whose} has an RMSE of {show(row.energy_rmse, 3)} meV/atom "
+        f"in the energy (MAE {show(row.energy_mae, 3)}) and of {show(row.forces_rmse, 3)} meV/Å in "
+        f"the force components (MAE {show(row.forces_mae, 3)})."
     )
 
 
 def scan_sentence(scan: ScanPart) -> str:
-    """Which kind of shell closes at the magic sizes, and what is missing."""
+    """Say which shells close at the magic sizes, and what is missing."""
     by_kind: dict[str, list[int]] = {}
     for m in scan.magic:
         by_kind.setdefault(scan.kind(m.size), []).append(m.size)
     words = {
         "electronic": "at electronic shell closings",
         "geometric": "at closed icosahedral shells",
-        "electronic and geometric": "at both at once",
-        "neither": "at neither",
+        "electronic and geometric": "at both kinds of closing",
+        "neither": "at no shell closing",
     }
     parts = [f"{_list(by_kind[k])} {text}" for k, text in words.items() if k in by_kind]
-    text = f"Magic sizes lie {'; '.join(parts)}." if parts else "No size stands out."
+    text = f"Magic sizes lie {'; '.join(parts)}." if parts else "No size is magic."
     if not scan.complete:
-        text = "Magic sizes are named when all sizes are done."
+        text = "Magic sizes are determined when all sizes are done."
     if scan.asked is not None and scan.asked > len(scan.sizes):
         text += f" Preliminary: {len(scan.sizes)} of {scan.asked} sizes are done."
     missed = [s.size for s in scan.structures if s.hits == 0 and s.runs]
     if missed:
         text += (
-            f" No annealing run found the lowest structure of {_list(missed)}, a built "
-            "one that was only relaxed: slower cooling would tell how far to trust the others."
+            f" At {_list(missed)} atoms no annealing run found the lowest structure, which is a "
+            "constructed one that was only relaxed: anneal with slower cooling to check the other "
+            "sizes."
         )
     once = [s.size for s in scan.structures if s.hits == 1 and (s.runs or 0) > 1]
     if once:
         text += (
-            f" The lowest structure of {_list(once)} was found in one run only: lower ones may "
-            "exist, and more starts would tell."
+            f" At {_list(once)} atoms the lowest structure was found in one run only: lower ones "
+            "may exist; anneal with more starts to check."
         )
     return text
 
 
 def magic_probability(scan: ScanPart) -> str:
-    """How sure the committee is of each magic size; empty without a committee."""
+    """Return the share of the committee behind each magic size; empty without a committee."""
     sure = [m for m in scan.magic if m.probability is not None]
     if not sure and not scan.magic and not scan.complete:
         return ""
     if not sure:
         return "Without a committee the second differences have no error bars."
     each = ", ".join(f"{m.size} ({100 * (m.probability or 0):.0f} %)" for m in sure)
-    return f"Share of the committee's members that find each size magic by themselves: {each}."
+    return f"Share of the members of the committee for which each size is magic: {each}."
 
 
 def search_sentence(part: CrossoverPart) -> str:
-    """How much was relaxed, and why the search ended."""
+    """Say how much was relaxed, and why the search ended."""
     if not part.answer:
-        return "The search has not come to an answer yet."
+        return "The search has no result yet."
     failed = part.answer.get("failed") or []
     text = (
         f"{part.answer.get('clusters_relaxed')} closed shells with "
-        f"{part.answer.get('atoms_relaxed')} atoms together were relaxed; the search "
+        f"{part.answer.get('atoms_relaxed')} atoms in total were relaxed; the search "
         f"ended because: {part.answer.get('reason')}."
     )
     return text + (f" Not relaxed: {', '.join(failed)}." if failed else "")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report.data import Ints, ScanPart
+from aiida_nanoclusters.cli.report.content import Ints, ScanPart
 from aiida_nanoclusters.cli.report.figures import (
     COLOURS,
     MUTED,
@@ -19,7 +19,7 @@ from aiida_nanoclusters.cli.report.figures import (
     style,
 )
 
-#: Sizes farther apart than this begin a panel of their own; so many panels are told apart.
+#: Sizes farther apart than this begin a panel of their own; more panels than this are drawn as one.
 _GAP, _MOST_PANELS = 20, 4
 #: Marks of the two sequences: colour, plotly's symbol, words.
 _SEQUENCES = (
@@ -99,32 +99,13 @@ def second_differences(scan: ScanPart) -> Picture | None:
             col=column,
         )
         _mark(figure, column, scan, n, y)
-        for size, value, spread in zip(n, y, spreads[own], strict=True):
-            if int(size) in magic:
-                above = value + (spread if np.isfinite(spread) else 0.0)
-                figure.add_annotation(
-                    x=int(size),
-                    y=float(above),
-                    text=f"<b>{int(size)}</b>",
-                    showarrow=False,
-                    yshift=13,
-                    row=1,
-                    col=column,
-                    font={"color": REFERENCE},
-                )
+        _name_magic(figure, column, magic, zip(n, y, spreads[own], strict=True))
     bottom, top = float(np.min(values)), float(np.max(values + np.nan_to_num(spreads)))
     room = 0.14 * (top - bottom or 1.0)
     figure.update_yaxes(range=[bottom - room, top + 1.4 * room])
     figure.update_yaxes(title_text="Δ<sub>2</sub>E (eV)", row=1, col=1)
-    found = {m.size: m for m in scan.magic}
     rows = [
-        (
-            int(n),
-            v,
-            s if np.isfinite(s) else None,
-            "magic" if int(n) in found else "",
-            scan.kind(int(n)),
-        )
+        (int(n), v, s, "magic" if int(n) in magic else "", scan.kind(int(n)))
         for n, v, s in zip(at, values, spreads, strict=True)
     ]
     sizes = ", ".join(str(n) for n in sorted(magic)) or "none"
@@ -137,6 +118,24 @@ def second_differences(scan: ScanPart) -> Picture | None:
         rows,
         {name: scan.uuids[name] for name in ("energies", "magic") if name in scan.uuids},
     )
+
+
+def _name_magic(
+    figure: go.Figure, column: int, magic: set[int], points: Iterable[tuple[Any, Any, Any]]
+) -> None:
+    """Write the magic sizes above their points: sizes, second differences and spreads (eV)."""
+    for size, value, spread in points:
+        if int(size) in magic:
+            figure.add_annotation(
+                x=int(size),
+                y=float(value + (spread if np.isfinite(spread) else 0.0)),
+                text=f"<b>{int(size)}</b>",
+                showarrow=False,
+                yshift=13,
+                row=1,
+                col=column,
+                font={"color": REFERENCE},
+            )
 
 
 def _panels(sizes: Ints) -> tuple[go.Figure, list[tuple[int, int]]]:

@@ -1,4 +1,4 @@
-"""What a report says of the committee: learning curves, errors, parity."""
+"""Section of a report on the committee: learning curves, errors, parity."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from aiida_nanoclusters.cli.report import data
-from aiida_nanoclusters.science.errors import COMMITTEE, parity_name
+from aiida_nanoclusters.cli.report import content
+from aiida_nanoclusters.science.keys import FORMER_KEYS, with_present_keys
+from aiida_nanoclusters.science.learning.metrics import COMMITTEE, parity_name
 
-#: Order of the sets a committee is compared on, the most usual first.
-ORDER = ("test", "unseen", "motifs")
-#: A set's rows by group are shown of the committee's mean, or of the only member.
+#: Order of the sets on which a committee is compared with its labels.
+ORDER = ("test", "extrapolation", "motifs")
+#: Group of all frames of a set.
 OVERALL = "all frames"
 
 
-def collect_training(nodes: Mapping[str, Any]) -> data.TrainingPart | None:
+def collect_training(nodes: Mapping[str, Any]) -> content.TrainingPart | None:
     """Read the outputs of a TrainWorkChain, by dotted name; None where there are none."""
     if not nodes:
         return None
-    errors = nodes["errors"].get_dict() if "errors" in nodes else {}
+    errors = with_present_keys(nodes["errors"].get_dict()) if "errors" in nodes else {}
     uuid = nodes["errors"].uuid if "errors" in nodes else ""
-    return data.TrainingPart(
+    return content.TrainingPart(
         potentials=tuple(
-            data.Potential(
+            content.Potential(
                 member=name,
                 kind=node.kind,
                 cutoff=node.cutoff,
@@ -57,7 +58,7 @@ def _members(nodes: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
         yield name, packaged.get(name, compiled.get(name)), compiled.get(name)
 
 
-def _curve(member: str, node: Any) -> data.LearningCurve:
+def _curve(member: str, node: Any) -> content.LearningCurve:
     arrays = {name: np.asarray(node.get_array(name), float) for name in node.get_arraynames()}
     epochs = arrays.pop("epoch")
     metrics = {}
@@ -65,15 +66,15 @@ def _curve(member: str, node: Any) -> data.LearningCurve:
         known = np.isfinite(values)
         if values.shape == epochs.shape and known.any():
             metrics[name] = (epochs[known], values[known])
-    return data.LearningCurve(member, metrics, node.uuid)
+    return content.LearningCurve(member, metrics, node.uuid)
 
 
 def _in_order(parts: Iterable[str]) -> list[str]:
     return sorted(parts, key=lambda part: (part not in ORDER, (*ORDER, part).index(part), part))
 
 
-def _error_rows(errors: Mapping[str, Any]) -> Iterator[data.ErrorRow]:
-    """Overall errors of every member and of their mean; of the latter by group as well."""
+def _error_rows(errors: Mapping[str, Any]) -> Iterator[content.ErrorRow]:
+    """Yield the errors of every member and of their mean; of the mean also by group."""
     sets = errors.get("sets", {})
     for part in _in_order(sets):
         found = sets[part]
@@ -95,22 +96,22 @@ def _whose(members: Mapping[str, Any]) -> str:
     return COMMITTEE if len(members) > 1 else next(iter(members))
 
 
-def _error_row(member: str, part: str, group: str, row: Mapping[str, Any]) -> data.ErrorRow:
+def _error_row(member: str, part: str, group: str, row: Mapping[str, Any]) -> content.ErrorRow:
     names = ("energy_rmse", "energy_mae", "energy_mean", "forces_rmse", "forces_mae")
-    return data.ErrorRow(member, part, group, row["n_frames"], *(row[name] for name in names))
+    return content.ErrorRow(member, part, group, row["n_frames"], *(row[name] for name in names))
 
 
-def _deviations(errors: Mapping[str, Any]) -> Iterator[data.Deviation]:
+def _deviations(errors: Mapping[str, Any]) -> Iterator[content.Deviation]:
     sets = errors.get("sets", {})
     for part in _in_order(sets):
         found = sets[part]
         values = found[COMMITTEE].get("max_force_deviation")
         if values is not None:
-            yield data.Deviation(part, values["mean"], values["max"], values["correlation"])
+            yield content.Deviation(part, values["mean"], values["max"], values["correlation"])
 
 
-def _parities(node: Any) -> Iterator[data.Parity]:
-    """Pairs of the reference and the mean of the members, where both are known."""
+def _parities(node: Any) -> Iterator[content.Parity]:
+    """Yield reference and mean of the members for each set, where both are known."""
     members = node.base.attributes.get("members")
     config_types = node.base.attributes.get("config_types")
     names = set(node.get_arraynames())
@@ -123,8 +124,8 @@ def _parities(node: Any) -> Iterator[data.Parity]:
             known = np.isfinite(predicted) & np.isfinite(reference)
             pairs[quantity] = (reference[known], predicted[known], known)
         kinds = np.array(config_types[part])[pairs["energies"][2]]
-        yield data.Parity(
-            part=part,
+        yield content.Parity(
+            part=FORMER_KEYS.get(part, part),
             member="mean of the committee" if len(members) > 1 else members[0],
             energy=pairs["energies"][:2],
             force=pairs["forces"][:2],
@@ -133,23 +134,23 @@ def _parities(node: Any) -> Iterator[data.Parity]:
         )
 
 
-def _motif_difference(errors: Mapping[str, Any], uuid: str) -> data.MotifDifference | None:
+def _motif_difference(errors: Mapping[str, Any], uuid: str) -> content.MotifDifference | None:
     found = errors.get("motif_difference")
     if found is None:
         return None
     members = {name: float(m["difference"]) for name, m in sorted(found["members"].items())}
-    return data.MotifDifference(members, uuid)
+    return content.MotifDifference(members, uuid)
 
 
-def _alignments(reports: Mapping[str, Any]) -> Iterator[data.Alignment]:
-    """Alignments of the members that were asked for one; of motifs where there are, of energies."""
+def _alignments(reports: Mapping[str, Any]) -> Iterator[content.Alignment]:
+    """Yield the alignment of each member that has one."""
     for member, node in sorted(reports.items()):
         found = node.get_dict().get("alignment")
         if found is None:
             continue
         before, blind = found.get("before") or {}, found.get("blind") or {}
         name = "motif_difference" if found.get("mode") == "motifs" else "held_out_energy_rmse"
-        yield data.Alignment(
+        yield content.Alignment(
             member=member,
             applied=found["applied"],
             reason=found["reason"],

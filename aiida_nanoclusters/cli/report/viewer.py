@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aiida_nanoclusters.cli.report.data import Structure
+from aiida_nanoclusters.cli.report.content import Structure
 
 #: Integer steps of a coordinate in one Å: a hundredth is less than a pixel.
 STEPS = 100
@@ -41,7 +41,7 @@ def describe(structure: Structure) -> str:
         reason = f" ({structure.reason})" if structure.reason else ""
         parts.append(f"{structure.motif}{reason}")
     parts.append(
-        f"{structure.twelvefold} of {structure.size} atoms have 12 neighbours, "
+        f"{structure.n_12_coordinated} of {structure.size} atoms have 12 neighbours, "
         f"{structure.coordination.mean():.2f} on average"
     )
     if structure.energy is not None:

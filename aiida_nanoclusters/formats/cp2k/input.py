@@ -1,8 +1,9 @@
-"""Input of CP2K for labels: frames dealt into runs, and for each run an input and its files.
+"""Input of CP2K for labels: frames grouped into runs, and for each run an input and its files.
 
-A run is one start of CP2K. It takes frames of the same atoms, charge, spin, periodicity and cell
-as a reference trajectory (``ENSEMBLE REFTRAJ``); a job makes many runs, so that any mix of frames
-fits in one. Each frame starts from the same guess: its label does not depend on its neighbours.
+A run is one start of CP2K. It computes frames of the same atoms, charge, spin, periodicity and
+cell as a reference trajectory (``ENSEMBLE REFTRAJ``). A job makes several runs, so that it can
+hold any mix of frames. Each frame starts from the same initial guess of the density: its label
+does not depend on the other frames of the run.
 """
 
 from __future__ import annotations
@@ -15,65 +16,15 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from aiida_nanoclusters.science.boxes import in_box, kpoint_mesh, repeats
-from aiida_nanoclusters.science.labels import ground_state_multiplicity
-
-#: Keys of the settings of a CP2K protocol; see ``workflows/protocols/cp2k.yaml``.
-SETTINGS = {
-    "level_of_theory",
-    "cluster",
-    "vacuum",
-    "thickness",
-    "kpoint_spacing",
-    "spin",
-    "empty_bands",
-    "max_net_force",
-    "force_eval",
-    "kinds",
-    "ladder",
-}
-CLUSTERS = ("isolated", "box")
-SPINS = ("none", "collinear")
+from aiida_nanoclusters.science.labels.acceptance import ground_state_multiplicity
+from aiida_nanoclusters.science.labels.settings import Cp2kSettings
+from aiida_nanoclusters.science.structures.boxes import in_box, kpoint_mesh, repeats
 
 
-def settings_problem(settings: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the settings of a protocol and how to mend it, or None."""
-    if set(settings) != SETTINGS:
-        unknown, missing = sorted(set(settings) - SETTINGS), sorted(SETTINGS - set(settings))
-        return f"settings: unknown keys {unknown}, missing keys {missing}"
-    for name, allowed in (("cluster", CLUSTERS), ("spin", SPINS)):
-        if settings[name] not in allowed:
-            return f"settings: `{name}` is {settings[name]!r}, choose one of {', '.join(allowed)}"
-    for name in ("vacuum", "thickness", "kpoint_spacing", "empty_bands", "max_net_force"):
-        value = settings[name]
-        if value is None and name in ("thickness", "kpoint_spacing"):
-            continue
-        if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-            return f"settings: `{name}` is {value!r}, give a number above 0"
-    if not isinstance(settings["ladder"], list) or not settings["ladder"]:
-        return "settings: `ladder` needs one rung or more; {} as the first changes nothing"
-    if any(not isinstance(rung, Mapping) for rung in settings["ladder"]):
-        return "settings: each rung of `ladder` is a mapping, laid over `force_eval`"
-    if any(not _is_effort(rung) for rung in settings["ladder"]):
-        return (
-            "settings: a rung of `ladder` may change DFT/SCF but its smearing: anything else would "
-            "give labels of another level under the same name"
-        )
-    if not isinstance(settings["force_eval"], Mapping) or "DFT" not in settings["force_eval"]:
-        return "settings: `force_eval` is CP2K's section of that name, with its subsection DFT"
-    return None
-
-
-def _is_effort(rung: Mapping[str, Any]) -> bool:
-    """Tell whether a rung says only how the self-consistent field is to be reached."""
-    scf = rung.get("DFT", {}).get("SCF", {})
-    return set(rung) <= {"DFT"} and set(rung.get("DFT", {})) <= {"SCF"} and "SMEAR" not in scf
-
-
-def deal_runs(images: Sequence[Atoms]) -> list[list[int]]:
+def group_into_runs(images: Sequence[Atoms]) -> list[list[int]]:
     """Return the indices of the frames of each run, in the order of their first frames.
 
-    `images` are frames as they come from :func:`prepare`: in their boxes.
+    `images` are frames in their boxes, as :func:`prepare` returns them.
     """
     runs: dict[Any, list[int]] = {}
     for i, atoms in enumerate(images):
@@ -88,17 +39,17 @@ def deal_runs(images: Sequence[Atoms]) -> list[list[int]]:
     return list(runs.values())
 
 
-def prepare(atoms: Atoms, settings: Mapping[str, Any]) -> tuple[Atoms, int]:
-    """Return what CP2K computes for a frame, and how many copies of the frame that holds.
+def prepare(atoms: Atoms, settings: Cp2kSettings) -> tuple[Atoms, int]:
+    """Return the structure that CP2K computes for a frame, and how many copies of it that holds.
 
-    Clusters get a box, slabs their vacuum, thin crystals are repeated to `thickness`. The first
-    atoms are those of the frame, in its order. An isolated atom that says no multiplicity has that
-    of its ground state.
+    Clusters get a box, slabs vacuum, thin crystals are repeated to `thickness`. The first atoms are
+    those of the frame, in its order. An isolated atom without a multiplicity gets that of its
+    ground state.
 
     Raises
     ------
     ValueError
-        If charge or multiplicity are no whole numbers, or a slab's cell is oblique.
+        If charge or multiplicity are not whole numbers, or the cell of a slab is oblique.
     """
     charge, multiplicity = atoms.info.get("charge", 0), atoms.info.get("multiplicity", 1)
     if charge != round(charge) or multiplicity != round(multiplicity) or multiplicity < 1:
@@ -108,45 +59,45 @@ def prepare(atoms: Atoms, settings: Mapping[str, Any]) -> tuple[Atoms, int]:
     if len(atoms) == 1 and not atoms.pbc.any() and charge == 0:
         atoms = atoms.copy()
         atoms.info.setdefault("multiplicity", ground_state_multiplicity(atoms.symbols[0]))
-    if atoms.pbc.any() and settings["thickness"]:
-        times = repeats(atoms, settings["thickness"])
+    if atoms.pbc.any() and settings.thickness:
+        times = repeats(atoms, settings.thickness)
         copies = int(np.prod(times))
-        boxed = in_box(atoms.repeat(times), settings["vacuum"])
+        boxed = in_box(atoms.repeat(times), settings.vacuum)
         boxed.info["charge"] = copies * boxed.info.get("charge", 0.0)
         if "multiplicity" in boxed.info:
             boxed.info["multiplicity"] = copies * (boxed.info["multiplicity"] - 1) + 1
         return boxed, copies
-    return in_box(atoms, settings["vacuum"], cubic=True), 1
+    return in_box(atoms, settings.vacuum, cubic=True), 1
 
 
 def run_input(
-    name: str, atoms: Atoms, count: int, settings: Mapping[str, Any], rung: int, seconds: int | None
+    name: str, atoms: Atoms, count: int, settings: Cp2kSettings, level: int, seconds: int | None
 ) -> dict[str, Any]:
     """Return the input of one run as nested sections.
 
     Parameters
     ----------
     name
-        Project name; files are called by it.
+        Project name, with which the names of all files begin.
     atoms
-        The first frame as it comes from :func:`prepare`.
+        The first frame as :func:`prepare` returns it.
     count
         Number of frames.
-    settings, rung
-        Of the protocol; ``ladder[rung]`` is laid over ``force_eval``.
+    settings, level
+        Settings and settings level: ``fallbacks[level]`` is merged into ``force_eval``.
     seconds
-        Time after which CP2K ends by itself after a step, or None.
+        Time in s after which CP2K stops at the end of a step; no limit where None.
     """
-    section = _merged(settings["force_eval"], settings["ladder"][rung])
-    open_box = not atoms.pbc.any() and settings["cluster"] == "isolated"
+    section = _merged(settings.force_eval, settings.fallbacks[level])
+    open_box = not atoms.pbc.any() and settings.cluster == "isolated"
     periodic = "NONE" if open_box else "XYZ"
     dft = section["DFT"]
     _set_electrons(dft, atoms, settings)
     dft["POISSON"] = {"PERIODIC": periodic, "POISSON_SOLVER": "MT" if open_box else "PERIODIC"}
     if "XTB" in dft.get("QS", {}):
         dft["QS"]["XTB"]["DO_EWALD"] = not open_box
-    if settings["kpoint_spacing"] and atoms.pbc.any():
-        mesh = kpoint_mesh(atoms, settings["kpoint_spacing"])
+    if settings.kpoint_spacing and atoms.pbc.any():
+        mesh = kpoint_mesh(atoms, settings.kpoint_spacing)
         if mesh != (1, 1, 1):
             scheme = "MONKHORST-PACK {} {} {}".format(*mesh)
             dft["KPOINTS"] = {"SCHEME": scheme, "SYMMETRY": False, "FULL_GRID": False}
@@ -157,25 +108,23 @@ def run_input(
     return {"GLOBAL": top, "FORCE_EVAL": section, "MOTION": _reference_trajectory(name, count)}
 
 
-def _set_electrons(dft: dict[str, Any], atoms: Atoms, settings: Mapping[str, Any]) -> None:
-    """Set charge, spin and empty orbitals; a frame that says its multiplicity keeps it."""
+def _set_electrons(dft: dict[str, Any], atoms: Atoms, settings: Cp2kSettings) -> None:
+    """Set charge, spin and empty orbitals; the multiplicity of a frame, if any, is kept."""
     multiplicity = atoms.info.get("multiplicity")
-    polarised = settings["spin"] == "collinear" or multiplicity is not None
+    polarised = settings.spin == "collinear" or multiplicity is not None
     dft["CHARGE"] = round(float(atoms.info.get("charge", 0.0)))
     dft["UKS"] = polarised
     scf = dft.setdefault("SCF", {})
     if "SMEAR" in scf:
-        empty = max(4, ceil(settings["empty_bands"] * len(atoms)))
+        empty = max(4, ceil(settings.empty_bands * len(atoms)))
         scf["ADDED_MOS"] = f"{empty} {empty}" if polarised else empty
     if multiplicity is not None:
         dft["MULTIPLICITY"] = int(multiplicity)
-        if "SMEAR" in scf:  # or smearing would let the spin go
+        if "SMEAR" in scf:  # smearing would not conserve the spin otherwise
             scf["SMEAR"]["FIXED_MAGNETIC_MOMENT"] = int(multiplicity) - 1
 
 
-def _subsystem(
-    name: str, atoms: Atoms, settings: Mapping[str, Any], periodic: str
-) -> dict[str, Any]:
+def _subsystem(name: str, atoms: Atoms, settings: Cp2kSettings, periodic: str) -> dict[str, Any]:
     cell = {
         axis: " ".join(f"{x:.10f}" for x in vector)
         for axis, vector in zip("ABC", atoms.cell.array, strict=True)
@@ -185,7 +134,7 @@ def _subsystem(
         "TOPOLOGY": {"COORD_FILE_NAME": f"{name}-first.xyz", "COORD_FILE_FORMAT": "XYZ"},
     }
     kinds = [
-        {"_": symbol, **settings["kinds"].get(symbol, settings["kinds"].get("default", {}))}
+        {"_": symbol, **settings.kinds.get(symbol, settings.kinds.get("default", {}))}
         for symbol in sorted(set(atoms.get_chemical_symbols()))
     ]
     if any(len(kind) > 1 for kind in kinds):
@@ -204,7 +153,7 @@ def _reference_trajectory(name: str, count: int) -> dict[str, Any]:
                 "FIRST_SNAPSHOT": 1,
                 "LAST_SNAPSHOT": count,
                 "EVAL_ENERGY_FORCES": True,
-                "EVAL_FORCES": True,  # without it all forces are 0
+                "EVAL_FORCES": True,  # CP2K writes zeros otherwise
             },
         },
         "PRINT": {
@@ -232,7 +181,7 @@ def _xyz(atoms: Atoms, comment: str) -> str:
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `changes` over sections; None takes a keyword or section away."""
+    """Return sections with `changes` merged in; None removes a keyword or section."""
     merged = deepcopy(dict(base))
     for key, value in changes.items():
         if value is None:

@@ -1,4 +1,4 @@
-"""What CP2K wrote of a run: energies, forces, convergence of each step, and how it ended."""
+"""Output of a CP2K run: energies, forces, convergence of each step, and how the run ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.formats.faults import find_cause
+from aiida_nanoclusters.formats.faults import LONGEST_LINE, find_cause
 from aiida_nanoclusters.science.units import BOHR, HARTREE
 
 Floats = NDArray[np.float64]
@@ -20,25 +20,28 @@ _CONVERGED = ("SCF run converged in", "outer SCF loop converged in")
 _NOT_CONVERGED = ("SCF run NOT converged", "outer SCF loop FAILED to converge")
 _CLOCK = "exceeded requested execution time"
 _END = "PROGRAM ENDED AT"
-#: Lines of the box in which CP2K says why it stops, less its drawing.
+#: Lines of the box in which CP2K prints why it stops, and the drawing in them.
 _BOX = re.compile(r"^ \*(.*)\*\s*$")
 _DRAWING = re.compile(r"^[\s_/\\|O*-]*(?:\[ABORT\])?[\s_/\\|O-]*")
-_COMMENT = re.compile(r"\s*i =\s*(\d+),.*E =\s*([^\s,]+)")
-#: Lines at the end in which the system says why it ended a run, with all that Fortran adds.
-_LAST_WORDS = 200
+#: In units of CP2K; larger numbers are none.
+_LARGEST = 1e100
+_COUNT = re.compile(r"[0-9]{1,15}")
+_COMMENT = re.compile(r"\s*i =\s*(\d{1,15}),.*E =\s*([^\s,]+)")
+#: Number of last lines that are searched for messages of the operating system.
+_LAST_LINES = 200
 _SOURCE = re.compile(r"\s*\S+\.F:\d+\s*$")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One set of positions CP2K has been through.
+    """One computed set of positions.
 
     Attributes
     ----------
     energy
-        Total energy in eV; where electrons are smeared the free energy, to which the forces belong.
+        Total energy in eV; with smeared electrons the free energy, which matches the forces.
     converged
-        Whether the self-consistent field converged; None where the output does not tell.
+        Whether the self-consistent field converged; None where the output does not show it.
     """
 
     energy: float
@@ -52,17 +55,17 @@ class Cp2kRun:
     Attributes
     ----------
     steps
-        In order; the last may lack its forces where the run was cut short.
+        In order; the forces of the last may be missing where the run was interrupted.
     ended
-        Whether CP2K came to its end, also where that was for want of time.
+        Whether CP2K ended by itself, also where it ran out of time.
     out_of_time
-        Whether it says that it ran out of time.
+        Whether it ended because it ran out of time.
     abort
-        Why it stopped itself; empty where it did not.
+        Error with which it stopped; empty where there was none.
     version
-        As it says, e.g. ``2023.1``; empty where it was not printed.
+        Version of CP2K, e.g. ``2023.1``; empty where it was not printed.
     fault
-        What was said of a fault from outside (memory, disk); empty where nothing was.
+        Message on an external failure (memory, disk); empty where there was none.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -74,7 +77,7 @@ class Cp2kRun:
 
     @property
     def cut(self) -> bool:
-        """Whether it began, and something else than CP2K ended it."""
+        """Whether the run began and was ended by an external cause."""
         return bool(self.version) and not (self.ended or self.abort or self.out_of_time)
 
 
@@ -85,8 +88,9 @@ def read_output(lines: Iterable[str]) -> Cp2kRun:
     version, box = "", list[str]()
     converged: bool | None = None
     aborting = False
-    last = deque[str](maxlen=_LAST_WORDS)
-    for line in lines:
+    last = deque[str](maxlen=_LAST_LINES)
+    for whole in lines:
+        line = whole if len(whole) <= LONGEST_LINE else whole[:LONGEST_LINE] + "\n"
         last.append(line)
         if _ENERGY in line:
             steps.append(Step(_number(line.split()[-1]) * HARTREE, converged))
@@ -106,20 +110,21 @@ def read_output(lines: Iterable[str]) -> Cp2kRun:
         if aborting:
             aborting = _take(line, box)
     abort, fault = " ".join(box), ""
-    if not ended and (told := find_cause("".join(last)) or find_cause(abort)):
-        abort, fault = "", told[1]
+    if not ended and (found := find_cause("".join(last)) or find_cause(abort)):
+        abort, fault = "", found[1]
     return Cp2kRun(steps, ended, out_of_time, abort, version, fault)
 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
-    except ValueError:  # stars, where the number does not fit
+        value = float(text)
+    except ValueError:  # stars, where the number needs more digits than the format has
         return float("nan")
+    return value if abs(value) < _LARGEST else float("nan")
 
 
 def _take(line: str, box: list[str]) -> bool:
-    """Add what a line of the box of an error says; return whether the box goes on."""
+    """Add the text of a line of the box of an error; return whether the box continues."""
     found = _BOX.match(line)
     if found is None or set(found[1].strip()) == {"*"}:
         return False
@@ -155,7 +160,7 @@ def read_blocks(lines: Iterable[str]) -> Iterator[Block]:
     """Yield every complete block of a ``-pos-1.xyz`` or ``-frc-1.xyz`` file, in its own units."""
     rows = iter(lines)
     for head in rows:
-        if not head.strip().isdigit():
+        if not _COUNT.fullmatch(head.strip()):
             return
         count, comment = int(head), _COMMENT.match(next(rows, ""))
         block = [line.split() for _, line in zip(range(count), rows, strict=False)]

@@ -1,4 +1,4 @@
-"""Input and output of CP2K for stages: one run for each segment, each going on from the last."""
+"""Input and output of CP2K for stages: one run for each run segment, continuing from the last."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.formats.cp2k_input import prepare, run_input
-from aiida_nanoclusters.formats.cp2k_output import Cp2kRun, read_output
-from aiida_nanoclusters.formats.cp2k_run import RunStep, read_run
-from aiida_nanoclusters.science.segments import Point, Segment, seed_of
-from aiida_nanoclusters.science.stages import Stage
+from aiida_nanoclusters.formats.cp2k.input import prepare, run_input
+from aiida_nanoclusters.formats.cp2k.output import Cp2kRun, read_output
+from aiida_nanoclusters.formats.cp2k.run import RunStep, read_run
+from aiida_nanoclusters.science.labels.settings import Cp2kSettings
+from aiida_nanoclusters.science.sampling.segments import Point, Segment, seed_of
+from aiida_nanoclusters.science.sampling.stages import Stage
 from aiida_nanoclusters.science.units import BOHR, HARTREE
 
-#: Name of the restart files that structures bring along, one each.
+#: Name of the restart file of a structure in its job.
 RESTART = "structure{:05d}.restart"
-#: CP2K's own Langevin dynamics pushes a cluster out of its box, and heats it where that is
-#: prevented. Stochastic velocity rescaling (Bussi, Donadio, Parrinello 2007) samples the same
-#: ensemble and moves nothing.
+#: Langevin dynamics in CP2K lets a cluster drift out of its box, and heats it where the drift is
+#: removed. Stochastic velocity rescaling (Bussi, Donadio, Parrinello 2007) samples the same
+#: ensemble without a drift.
 _THERMOSTATS = {"langevin": "CSVR", "nose-hoover": "NOSE"}
-#: CP2K's other criteria of a minimum, put out of the way: bohr, hartree/bohr.
+#: Further convergence criteria of CP2K, made ineffective: bohr, hartree/bohr.
 _LOOSE = {"MAX_DR": 1e3, "RMS_DR": 1e3, "RMS_FORCE": 1e3}
-_STEP = re.compile(r"^\s*STEP_START_VAL\s+(\d+)", re.MULTILINE)
+_COUNT = re.compile(r"[0-9]{1,15}")
+_STEP = re.compile(r"^[ \t]{0,80}STEP_START_VAL[ \t]{1,80}(\d{1,15})", re.MULTILINE)
 
 
 def segment_name(structure: int, segment: int) -> str:
@@ -35,16 +37,16 @@ def segment_name(structure: int, segment: int) -> str:
     return f"s{structure:05d}-{segment:03d}"
 
 
-def frame_problem(atoms: Atoms, settings: Mapping[str, Any]) -> str | None:
-    """Return why CP2K cannot move this frame's atoms, and the fix, or None."""
+def frame_problem(atoms: Atoms, settings: Cp2kSettings) -> str | None:
+    """Return why CP2K cannot move the atoms of this frame, and the fix, or None."""
     try:
         copies = prepare(atoms, settings)[1]
     except ValueError as error:
         return str(error)
     if copies > 1:
         return (
-            f"it is a crystal thinner than `thickness` ({settings['thickness']} Å), of which CP2K "
-            "would compute copies that move apart: repeat it (`atoms.repeat`), or set "
+            f"the crystal is thinner than `thickness` ({settings.thickness} Å), and CP2K would "
+            "move the atoms of its copies independently: repeat it (`atoms.repeat`), or set "
             "`thickness: null`"
         )
     return None
@@ -58,8 +60,8 @@ def segment_input(
     *,
     done: int,
     before: tuple[str, bool, bool] | None,
-    settings: Mapping[str, Any],
-    rung: int,
+    settings: Cp2kSettings,
+    level: int,
     seed: int,
     seconds: int | None,
 ) -> dict[str, Any]:
@@ -68,25 +70,26 @@ def segment_input(
     Parameters
     ----------
     structure
-        Its number in the job.
+        Number of the structure in the job.
     atoms
-        In its box, as :func:`.prepare` returns it.
+        The structure in its box, as :func:`.prepare` returns it.
     stage, segment, done
-        What is to be done, and the steps of the segment done already.
+        Stage, run segment of it, and the number of steps of the segment that are already done.
     before
-        The restart file to go on from; whether it holds velocities; and whether it is of the same
-        stage, so that thermostat and random numbers go on as well. None at the very start.
-    settings, rung, seconds
+        Restart file to continue from; whether it holds velocities; and whether it is of the same
+        stage, so that the state of thermostat and random numbers is continued as well. None at the
+        start.
+    settings, level, seconds
         As in :func:`.run_input`.
     seed
-        Of the structure.
+        Random seed of the structure.
     """
     name = segment_name(structure, segment.number)
-    content = run_input(name, atoms, 1, settings, rung, seconds)
+    content = run_input(name, atoms, 1, settings, level, seconds)
     content["GLOBAL"]["RUN_TYPE"] = "MD" if segment.dynamic else "GEO_OPT"
     content["GLOBAL"]["SEED"] = seed_of(seed, segment)
     dft = content["FORCE_EVAL"]["DFT"]
-    if "KPOINTS" not in dft:  # the step before is the best guess, and half the price
+    if "KPOINTS" not in dft:  # the density of the last step halves the number of iterations
         dft.setdefault("QS", {})["EXTRAPOLATION"] = "USE_PREV_P"
     dft["SCF"].setdefault("PRINT", {})["RESTART"] = {"_": "OFF"}
     kind = "MD" if segment.dynamic else "GEO_OPT"
@@ -118,7 +121,7 @@ def _dynamics(stage: Stage, segment: Segment, done: int, isolated: bool) -> dict
         "TEMPERATURE": segment.temperature[0],
         "THERMOSTAT": {"TYPE": kind, kind: {"TIMECON": 1000.0 * stage.damping}},
     }
-    if isolated:  # CP2K counts no rotation among what it heats there
+    if isolated:  # CP2K does not count rotations as degrees of freedom then
         section["ANGVEL_ZERO"] = True
     return section
 
@@ -141,34 +144,34 @@ def _prints(kind: str) -> dict[str, Any]:
         "TRAJECTORY": {"_": "ON", **every},
         "FORCES": {"_": "ON", **every},
         "VELOCITIES": {"_": "OFF"},
-        # Of every step: a job that is killed then loses none.
+        # At every step, so that a job that is killed loses none.
         "RESTART": {"_": "ON", "BACKUP_COPIES": 1, **every},
         "RESTART_HISTORY": {"_": "OFF"},
     }
 
 
 def segment_files(name: str) -> list[str]:
-    """Return the files to bring back from a run."""
+    """Return the files of a run that are retrieved."""
     kinds = ("pos-1.xyz", "frc-1.xyz", "1.ener", "1.restart", "1.restart.bak-1")
     return [f"{name}.out", *(f"{name}-{kind}" for kind in kinds)]
 
 
 @dataclass(frozen=True)
 class SegmentRun:
-    """What a run left.
+    """Results of a run of one run segment.
 
     Attributes
     ----------
     output
-        Its standard output.
+        Standard output of CP2K.
     steps
-        Complete steps by number, of this run; positions in its box.
+        Complete steps by their number in this run; positions in the box.
     temperatures
-        K, by the number of the step.
+        Temperature in K by the number of the step.
     restart
-        The newest complete restart file, and the step it is of; None where there is none.
+        Latest complete restart file and the number of its step; None where there is none.
     complete
-        Whether it did all it was to do.
+        Whether all its steps are done.
     """
 
     output: Cp2kRun
@@ -184,14 +187,14 @@ class SegmentRun:
 
 
 def read_segment(folder: Path, name: str, segment: Segment, done: int) -> SegmentRun:
-    """Read what a run of a segment left, complete or not.
+    """Read the results of a run of one run segment, complete or not.
 
     Parameters
     ----------
     folder, name
-        Where its files are, and its project name.
+        Folder with its files, and its project name.
     segment, done
-        What it was to do, and the steps done before it.
+        The run segment, and the number of its steps that were done before.
     """
     path = folder / f"{name}.out"
     if not path.is_file():
@@ -202,19 +205,19 @@ def read_segment(folder: Path, name: str, segment: Segment, done: int) -> Segmen
     temperatures = _read_temperatures(folder / f"{name}-1.ener")
     restart = newest_restart(folder, name)
     complete = output.ended and not output.out_of_time
-    if segment.dynamic:  # though it be killed while it says goodbye
+    if segment.dynamic:  # complete even where it was killed after the last step
         complete = restart is not None and restart[1] >= segment.steps - done
     complete = complete and bool(steps) and not output.abort
     return SegmentRun(output, steps, temperatures, restart, complete)
 
 
 def newest_restart(folder: Path, name: str) -> tuple[Path, int] | None:
-    """Return the newest restart file of a run that was written to its end, and its step."""
+    """Return the latest complete restart file of a run and the number of its step."""
     for file in (folder / f"{name}-1.restart", folder / f"{name}-1.restart.bak-1"):
         if file.is_file():
             text = file.read_text(encoding="utf-8", errors="replace")
             found = _STEP.search(text)
-            if "\n &END FORCE_EVAL" in text:  # nothing that matters comes after
+            if "\n &END FORCE_EVAL" in text:  # everything that is needed comes before
                 return file, int(found[1]) if found else 0
     return None
 
@@ -223,19 +226,22 @@ def _read_temperatures(path: Path) -> dict[int, float]:
     if not path.is_file():
         return {}
     found = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         words = line.split()
-        if len(words) >= 4 and words[0].isdigit():
-            found[int(words[0])] = float(words[3])
+        if len(words) >= 4 and _COUNT.fullmatch(words[0]):
+            try:
+                found[int(words[0])] = float(words[3])
+            except ValueError:  # Fortran prints a number that is too wide as asterisks
+                continue
     return found
 
 
 def start_of(points: Sequence[Mapping[str, int]] | None, structure: int) -> Point:
-    """Return where a structure of a job begins."""
+    """Return the point from which a structure of a job continues."""
     return Point(**points[structure]) if points else Point()
 
 
 def shift_of(atoms: Atoms, boxed: Atoms) -> NDArray[np.float64]:
-    """Return by how much the box moved a frame, (3,) in Å."""
+    """Return the translation of a frame into its box, (3,) in Å."""
     shift: NDArray[np.float64] = boxed.positions[0] - atoms.positions[0]
     return shift

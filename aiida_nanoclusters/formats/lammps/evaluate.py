@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.formats.faults import find_cause
-from aiida_nanoclusters.formats.lammps_input import MARK, STRUCTURES_FILE, mass_lines
-from aiida_nanoclusters.formats.lammps_output import error_text, read_row
-from aiida_nanoclusters.science.interactions import Interaction
+from aiida_nanoclusters.formats.input_text import lammps_script, plain_name
+from aiida_nanoclusters.formats.lammps.input import MARK, STRUCTURES_FILE, mass_lines
+from aiida_nanoclusters.formats.lammps.output import error_text, read_row
+from aiida_nanoclusters.formats.lammps.potential_lines import Interaction
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,7 @@ def render_evaluation(
     """
     lines = ["# rendered by aiida-nanoclusters"]
     for key, (interaction, filename) in potentials.items():
+        forces = forces_file(key)
         lines += [
             "clear",
             f'print "{MARK} potential {key}"',
@@ -49,16 +51,22 @@ def render_evaluation(
             "thermo 1",
             "thermo_style custom step pe pxx pyy pzz pyz pxz pxy",
             "thermo_modify format float %.17g lost ignore norm no flush yes",
-            f"dump forces all custom 1 {forces_file(key)} id fx fy fz",
+            f"dump forces all custom 1 {forces} id fx fy fz",
             "dump_modify forces sort id format float %.17g",
             f"rerun {STRUCTURES_FILE} dump x y z box yes replace no purge yes add keep",
         ]
-    return "\n".join([*lines, f'print "{MARK} end"', ""])
+    return lammps_script([*lines, f'print "{MARK} end"', ""])
 
 
 def forces_file(key: str) -> str:
-    """Return the name of the dump of one potential's forces."""
-    return f"forces.{key}.dump"
+    """Return the name of the dump of one potential's forces.
+
+    Raises
+    ------
+    ValueError
+        If the key is no plain name: it becomes part of a path.
+    """
+    return f"forces.{plain_name(key, 'the key of a potential')}.dump"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +78,9 @@ class EvaluationLog:
     energies, pressures
         By key of the potential; pressures in the order xx yy zz yz xz xy.
     error
-        LAMMPS's own message, and by `failed` the potential and frame it came at.
+        Error of LAMMPS; `failed` has the potential and the frame at which it occurred.
     fault
-        LAMMPS's own message where what befell the job came from outside.
+        Message of LAMMPS on an external failure of the job; empty where there was none.
     reached
         Number of frames that each potential has passed.
     """

@@ -1,7 +1,7 @@
 """LAMMPS input: stages of dynamics and minimisation, run on many structures.
 
-Every structure, stage and step has one time step number (:class:`.Plan`), so that a dumped frame or
-a row of the log says by itself where it belongs.
+Every structure, stage and step has one time step number (:class:`.Plan`), which identifies dumped
+frames and rows of the log.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 from ase.data import atomic_masses, atomic_numbers
 
-from aiida_nanoclusters.formats.lammps import Box
-from aiida_nanoclusters.formats.lammps_job import STEEP_STEPS, Job, Plan, Resume
-from aiida_nanoclusters.science.stages import count_steps, derive_seed
+from aiida_nanoclusters.formats.input_text import chemical_symbols, lammps_script
+from aiida_nanoclusters.formats.lammps.dump import Box
+from aiida_nanoclusters.formats.lammps.job import STEEP_STEPS, Job, Plan, Resume
+from aiida_nanoclusters.science.sampling.seeds import derive_seed
+from aiida_nanoclusters.science.sampling.stages import count_steps
 
 INPUT_FILE = "input.lammps"
 LOG_FILE = "log.lammps"
@@ -25,6 +27,8 @@ STOP_FILE = "run.stop"
 RUN_FILES = ("run.a", "run.b")
 #: Restart files of completed stages, written in turn.
 STAGE_FILES = ("stage.0", "stage.1")
+#: All restart files from which a job may be continued.
+RESTART_FILES = (STOP_FILE, *RUN_FILES, *STAGE_FILES, RESUME_FILE)
 MARK = "nanoclusters:"
 THERMO = ("temp", "pe", "ke", "press", "vol", "c_fmax")
 
@@ -63,12 +67,13 @@ def render_stages(job: Job) -> str:
             lines += [*_box_lines(job, walls), *_interaction_lines(job)]
         previous = walls
         lines += _structure_lines(job, plan, index, resume)
-    return "\n".join([*lines, "label end", f'print "{MARK} end"', ""])
+    return lammps_script([*lines, "label end", f'print "{MARK} end"', ""])
 
 
 def mass_lines(symbols: Sequence[str]) -> list[str]:
     """Return the masses of atom types in the order of `symbols`, in atomic mass units."""
-    return [f"mass {i + 1} {atomic_masses[atomic_numbers[s]]}" for i, s in enumerate(symbols)]
+    masses = [atomic_masses[atomic_numbers[symbol]] for symbol in chemical_symbols(symbols)]
+    return [f"mass {i} {mass}" for i, mass in enumerate(masses, start=1)]
 
 
 def _box_lines(job: Job, walls: bool) -> list[str]:
@@ -199,6 +204,8 @@ def _dynamic_lines(job: Job, plan: Plan, k: int, s: int, resumed: int | None) ->
         )
     lines += [f"timestep {steps.timestep!r}", f"thermo {steps.thermo}"]
     fixes = _thermostat_fixes(job, k, s, resumed or 0)
+    if s == len(job.stages) - 1:
+        fixes += job.bias
     names = [fix.split()[1] for fix in fixes]
     lines += fixes
     if steps.sample:
@@ -282,7 +289,7 @@ def _minimise_lines(job: Job, k: int, s: int, done: int) -> list[str]:
     ]
     if stage.sample_steps:
         lines += _dump_lines(stage.sample_steps)
-    if stage.algorithm == "fire":  # its first step is unbounded: mind atoms that almost overlap
+    if stage.algorithm == "fire":  # its first step is unbounded, which is too long for close atoms
         lines += [f"minimize 0 {STEEP} {STEEP_STEPS} {10 * STEEP_STEPS}", "min_style fire"]
     if stage.cell != "fixed" and job.boxes[k].is_periodic:
         bar = (stage.pressure or 0.0) * GPA_IN_BAR

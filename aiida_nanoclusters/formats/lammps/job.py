@@ -1,4 +1,4 @@
-"""A job of LAMMPS that leads structures through stages, and how its steps are numbered."""
+"""A job of LAMMPS that runs stages on structures, and the numbering of its steps."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiida_nanoclusters.formats.lammps import Box
-from aiida_nanoclusters.science.interactions import Interaction
-from aiida_nanoclusters.science.stages import FLOAT32_FORCE_TOLERANCE, Stage, count_steps
+from aiida_nanoclusters.formats.lammps.dump import Box
+from aiida_nanoclusters.formats.lammps.potential_lines import Interaction
+from aiida_nanoclusters.science.sampling.stages import FLOAT32_FORCE_TOLERANCE, Stage, count_steps
 
+#: Kinds of potential whose forces have the noise of single precision, as a rule.
+FLOAT32_KINDS = ("allegro-compiled", "calculator")
 #: Steps of conjugate gradients that may go before FIRE.
 STEEP_STEPS = 200
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Where the first structure of a job goes on: `step` of `stage`, from a restart file.
+    """Point from which the first structure of a job continues: `step` of `stage`.
 
-    `timestep` is the number LAMMPS gave that step, by which the file is recognised: a LAMMPS that
-    outlived its job may have gone on to overwrite it.
+    `timestep` is the number of that step in LAMMPS. The restart file must be of that step: a LAMMPS
+    that outlived its job may have overwritten it with a later one.
     """
 
     stage: int
@@ -61,9 +63,11 @@ class Job:
     symbols
         Elements in the order of the atom types.
     resume
-        For the first structure, None where it starts anew.
+        Point from which the first structure continues, None for its start.
     timeout
-        Seconds after which LAMMPS stops by itself, None for no limit.
+        Time (s) after which LAMMPS ends the run, None for no limit.
+    bias
+        Commands that define the fix ``bias``, which acts in the last stage; empty for none.
     """
 
     stages: Sequence[Stage]
@@ -75,6 +79,7 @@ class Job:
     symbols: Sequence[str]
     resume: Resume | None = None
     timeout: int | None = None
+    bias: Sequence[str] = ()
 
     @property
     def plan(self) -> Plan:
@@ -84,9 +89,9 @@ class Job:
     def tolerance(self, stage: Stage) -> float:
         """Force tolerance of a minimisation in eV/Å, as tight as the potential's precision allows.
 
-        Compiled Allegro models compute in single precision, as a rule.
+        Compiled Allegro models and most calculators compute in single precision.
         """
-        floor = FLOAT32_FORCE_TOLERANCE if self.interaction.kind == "allegro-compiled" else 0.0
+        floor = FLOAT32_FORCE_TOLERANCE if self.interaction.kind in FLOAT32_KINDS else 0.0
         return max(stage.force_tolerance, floor)
 
 

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.formats.faults import find_cause
-from aiida_nanoclusters.formats.lammps_input import (
+from aiida_nanoclusters.formats.lammps.input import (
     MARK,
     RESUME_FILE,
     RUN_FILES,
     STAGE_FILES,
     STOP_FILE,
 )
-from aiida_nanoclusters.formats.lammps_job import Job, Plan
-from aiida_nanoclusters.science.stages import STALL_FACTOR, count_steps
+from aiida_nanoclusters.formats.lammps.job import Job, Plan
+from aiida_nanoclusters.science.sampling.stages import STALL_FACTOR, count_steps
 
 Floats = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ class StagesLog:
     error
         LAMMPS's own message, empty where there was none.
     fault
-        LAMMPS's own message where what befell the job came from outside.
+        Message of LAMMPS on an external failure of the job; empty where there was none.
     complete
         True where LAMMPS came to the end of its input.
     """
@@ -214,12 +214,18 @@ def is_unstable(message: str) -> bool:
 
 
 def explain_error(message: str) -> str:
-    """Return a LAMMPS error with the way to mend it, where that is known."""
+    """Return an error of LAMMPS with its fix, where that is known."""
     if "Unrecognized pair style 'allegro'" in message or "Unknown pair style allegro" in message:
         return (
             f"{message}. This LAMMPS has no Allegro pair style: build the plugin with "
             "`python -m aiida_nanoclusters.lammps_plugin.build` and export LAMMPS_PLUGIN_PATH in "
             "the code's prepend text, or use a LAMMPS built with pair_nequip_allegro"
+        )
+    if "pair style 'calculator'" in message or "pair style calculator" in message:
+        return (
+            f"{message}. This LAMMPS cannot ask an ASE calculator: build the plugin with "
+            "`python -m aiida_nanoclusters.lammps_plugin.build`, export LAMMPS_PLUGIN_PATH in the "
+            "code's prepend text, and put a Python with the calculator first in PATH"
         )
     if "Unrecognized pair style" in message or "Unknown pair style" in message:
         return f"{message}. Build LAMMPS with the package that holds this pair style"
@@ -227,7 +233,7 @@ def explain_error(message: str) -> str:
 
 
 def is_converged(outcome: Outcome, job: Job) -> bool | None:
-    """Tell whether the last stage of a finished structure reached its tolerance; None for dynamics.
+    """Return whether the last stage of a finished structure converged; None for dynamics.
 
     A line search that finds no lower energy has reached the rounding limit of the potential; that
     counts where the largest force is close to the tolerance.
@@ -241,7 +247,7 @@ def is_converged(outcome: Outcome, job: Job) -> bool | None:
 
 
 def resume_point(outcome: Outcome, job: Job, index: int) -> dict[str, int | str] | None:
-    """Return stage, step and restart file from which an unfinished structure can go on.
+    """Return stage, step and restart file from which an unfinished structure can continue.
 
     `timestep` is the number of that step in the file.
 

@@ -6,7 +6,7 @@ Written for ``nequip`` 0.19 and ``nequip-allegro`` 0.8. Nothing here imports tor
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.input_text import chemical_symbols, hydra_yaml
+from aiida_nanoclusters.science.learning.training_settings import (
+    OptimiserSettings,
+    TrainingSettings,
+    Weights,
+)
 from aiida_nanoclusters.science.units import MEV_PER_EV
 
 _Map = Mapping[str, Any]
@@ -23,23 +29,7 @@ BEST_CHECKPOINT = "best.ckpt"
 LAST_CHECKPOINT = "last.ckpt"
 METRICS_FILE = "csv/metrics.csv"
 
-#: What a protocol must say: the lowest value of each number (an int stands for a whole number),
-#: None for what is no number.
-_LOWEST: dict[str, dict[str, float | None]] = {
-    "model": {
-        **{"r_max": 1.0, "l_max": 0, "parity": None, "dtype": None, "polynomial_cutoff_p": 2},
-        **dict.fromkeys(["num_layers", "num_scalar_features", "num_tensor_features"], 1),
-        **{"num_bessels": 1, "two_body_mlp_depth": 0, "two_body_mlp_width": 1},
-        **{"allegro_mlp_depth": 0, "allegro_mlp_width": 1},
-        **{"readout_mlp_depth": 0, "readout_mlp_width": 1},
-    },
-    "training": {
-        **{"epochs": 1, "batch_size": 1, "validation_batch_size": 1},
-        **{"learning_rate": 1e-12, "final_learning_rate": 0.0, "ema_decay": 0.0},
-        **{"gradient_clip": 0.0, "stages": None, "selection": None},
-    },
-}
-#: Labels a file may carry that are not trained: frames that differ in them cannot share a batch.
+#: Labels of a file that are not trained on: frames that differ in them cannot share a batch.
 _UNTRAINED = ["stress", "stresses", "energies", "free_energy", "dipole", "charges", "magmom"]
 _UNTRAINED += ["magmoms", "momenta"]
 
@@ -60,7 +50,7 @@ _COLUMNS: dict[str, tuple[str, float]] = {
 _ENERGY_WEIGHT = "loss_coeff/per_atom_energy_mse"
 
 
-#: What does not depend on the settings; the rest is filled in by render_config.
+#: The part that does not depend on the settings; render_config fills in the rest.
 _SKELETON = """
 run: [train]
 hydra: {run: {dir: .}, output_subdir: null}
@@ -103,6 +93,31 @@ training_module:
     per_type_energy_scales: ${training_data_stats:per_type_forces_rms}
 """
 
+#: Callback that replaces the initial weights, in the script that a job carries.
+START_CALLBACK = "nequip_start.StartFromPackage"
+#: All that hydra may call, and all that it may evaluate.
+_ALLOWED = frozenset(
+    {
+        *("nequip.data.datamodule.ASEDataModule", "nequip.data.CommonDataStatisticsManager"),
+        "nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper",
+        "nequip.data.transforms.NeighborListTransform",
+        *("nequip.data.PerAtomModifier", "nequip.train.MetricsManager"),
+        *("nequip.train.MeanSquaredError", "nequip.train.RootMeanSquaredError"),
+        *("nequip.train.MeanAbsoluteError", "nequip.train.EMALightningModule"),
+        "nequip.train.callbacks.LossCoefficientMonitor",
+        "nequip.train.callbacks.LossCoefficientScheduler",
+        *("allegro.model.AllegroModel", "allegro.nn.TwoBodyBesselScalarEmbed"),
+        *("lightning.Trainer", "lightning.pytorch.loggers.CSVLogger"),
+        "lightning.pytorch.callbacks.ModelCheckpoint",
+        "lightning.pytorch.callbacks.LearningRateMonitor",
+        *("torch.utils.data.DataLoader", "torch.optim.Adam"),
+        "torch.optim.lr_scheduler.CosineAnnealingLR",
+        START_CALLBACK,
+        "${training_data_stats:num_neighbors_mean}",
+        "${training_data_stats:per_type_forces_rms}",
+    }
+)
+
 
 # ---- the training input
 
@@ -121,22 +136,19 @@ def render_config(
     Parameters
     ----------
     settings
-        Two mappings, ``model`` and ``training``, as in ``workflows/protocols/train.yaml``;
-        lengths in Å. ``training.stages`` is a list of
-        ``{from: fraction of the epochs, energy: weight, forces: weight}``: the weights multiply
-        the mean squared errors of the energy per atom (eV/atom)^2 and of the force components
-        (eV/Å)^2. ``training.selection`` holds the two weights by which the best epoch is chosen.
+        As :class:`~aiida_nanoclusters.science.learning.training_settings.TrainingSettings` has
+        them; the section ``alignment`` is not used.
     symbols
         Chemical symbols in the order of the model's types.
     atom_energies
-        Energy of the isolated atom of each symbol, eV: the model learns what lies beyond it.
+        Energy of the isolated atom of each symbol, eV: the model learns energies relative to it.
     files
-        Paths of the extended-XYZ files ``train``, ``val`` and, optionally, ``test``, as the program
-        will see them from its working directory.
+        Names of the extended-XYZ files ``train``, ``val`` and, optionally, ``test``, in the working
+        directory of the program.
     seed
         Seed of the initial weights and of the order of the batches.
     max_time
-        ``DD:HH:MM:SS`` after which training stops cleanly, or None. The clock is kept in the
+        ``DD:HH:MM:SS`` after which training stops cleanly, or None. The time used is kept in the
         checkpoint: a resumed run counts the time of the runs before it.
 
     Returns
@@ -147,20 +159,17 @@ def render_config(
     Raises
     ------
     ValueError
-        If a setting is missing, unknown or makes no sense, or a symbol has no atomic energy.
+        If a setting is missing, unknown or out of its limits, or a symbol has no atomic energy.
     """
-    model, training = _checked(settings, "model"), _checked(settings, "training")
-    types = list(symbols)
-    if not types or len(set(types)) != len(types):
-        raise ValueError(f"symbols must be distinct and at least one, got {types}")
-    if missing := sorted(set(types) - set(atom_energies)):
-        raise ValueError(f"no isolated-atom energy for {missing}: add them to atom_energies")
+    known = TrainingSettings.from_values(**settings)
+    model, training = known.model.model_dump(), known.training
+    types = _checked_types(symbols, atom_energies)
     if not {"train", "val"} <= set(files) <= {"train", "val", "test"}:
         raise ValueError(f"files needs train and val and may have test, got {sorted(files)}")
     config: dict[str, Any] = yaml.safe_load(_SKELETON)
     if "test" in files:
         config["run"].append("test")
-    _fill_data(config["data"], files, types, float(model["r_max"]), training)
+    _fill_data(config["data"], files, types, model["r_max"], training)
     config["data"]["seed"] = seed
     _fill_trainer(config["trainer"], training, max_time)
     _fill_module(config["training_module"], training)
@@ -171,54 +180,35 @@ def render_config(
 
 
 def config_yaml(config: _Map) -> str:
-    """Return a configuration as the YAML text that ``nequip-train -cn`` reads."""
-    return yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=False)
+    """Return a configuration as the YAML text that ``nequip-train -cn`` reads.
+
+    Raises
+    ------
+    ValueError
+        If it would call anything else than a training of this package, or holds text that hydra
+        would evaluate.
+    """
+    return hydra_yaml(config, _ALLOWED)
 
 
-def _checked(settings: _Map, section: str) -> dict[str, Any]:
-    """Return a section of the settings once every key is there and every value makes sense."""
-    values, lowest = settings.get(section), _LOWEST[section]
-    if not isinstance(values, Mapping):
-        raise ValueError(f"settings need a mapping '{section}', see protocols/train.yaml")
-    unknown, missing = sorted(set(values) - set(lowest)), sorted(set(lowest) - set(values))
-    if unknown or missing:
-        raise ValueError(f"settings.{section}: unknown keys {unknown}, missing keys {missing}")
-    for key, least in lowest.items():
-        value = values[key]
-        if least is None:
-            continue
-        whole = isinstance(least, int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            kind = "a whole number" if whole else "a number"
-            raise ValueError(f"settings.{section}.{key} must be {kind}, got {value!r}")
-        if value < least:
-            raise ValueError(f"settings.{section}.{key} must be at least {least}, got {value}")
-    return dict(values)
+def _checked_types(symbols: Sequence[str], atom_energies: Mapping[str, float]) -> list[str]:
+    """Return the types of the model once each is there once and has its energy."""
+    types = chemical_symbols(symbols)
+    if not types or len(set(types)) != len(types):
+        raise ValueError(f"symbols must be distinct and at least one, got {types}")
+    if missing := sorted(set(types) - set(atom_energies)):
+        raise ValueError(f"no isolated-atom energy for {missing}: add them to atom_energies")
+    return types
 
 
-def _stage_schedule(stages: Iterable[Any], epochs: int) -> dict[int, dict[str, float]]:
+def _stage_schedule(training: OptimiserSettings) -> dict[int, dict[str, float]]:
     """Return first epoch -> loss coefficients; the first stage starts at epoch 0."""
-    schedule: dict[int, dict[str, float]] = {}
-    for stage in stages:
-        if not isinstance(stage, Mapping) or "from" not in stage:
-            raise ValueError(f"a stage needs from, energy and forces, got {stage!r}")
-        weights = {key: value for key, value in stage.items() if key != "from"}
-        start = round(float(stage["from"]) * epochs)
-        if not 0 <= start < epochs or start in schedule:
-            raise ValueError(f"stages start at different epochs, at a fraction in [0, 1): {stage}")
-        schedule[start] = _coefficients(weights, "a stage", "mse")
-    if 0 not in schedule or list(schedule) != sorted(schedule):
-        raise ValueError("the first stage must start at 0 and the others follow in order of time")
-    return schedule
+    stages = zip(training.stage_epochs, training.stages, strict=True)
+    return {epoch: _coefficients(stage, "mse") for epoch, stage in stages}
 
 
-def _coefficients(weights: _Map, name: str, suffix: str) -> dict[str, float]:
-    if set(weights) != {"energy", "forces"}:
-        raise ValueError(f"{name} needs the weights energy and forces, got {dict(weights)}")
-    energy, forces = float(weights["energy"]), float(weights["forces"])
-    if min(energy, forces) < 0 or energy + forces == 0:
-        raise ValueError(f"the weights of {name} must be >= 0 and not all 0, got {dict(weights)}")
-    return {f"per_atom_energy_{suffix}": energy, f"forces_{suffix}": forces}
+def _coefficients(weights: Weights, suffix: str) -> dict[str, float]:
+    return {f"per_atom_energy_{suffix}": weights.energy, f"forces_{suffix}": weights.forces}
 
 
 def _metrics(kinds: _Map, coefficients: _Map = MappingProxyType({})) -> dict[str, Any]:
@@ -235,13 +225,17 @@ def _metrics(kinds: _Map, coefficients: _Map = MappingProxyType({})) -> dict[str
 
 
 def _fill_data(
-    section: dict[str, Any], files: _Map, types: list[str], r_max: float, training: _Map
+    section: dict[str, Any],
+    files: _Map,
+    types: list[str],
+    r_max: float,
+    training: OptimiserSettings,
 ) -> None:
-    batch = {"batch_size": training["validation_batch_size"]}
+    batch = {"batch_size": training.validation_batch_size}
     section["exclude_keys"] = list(_UNTRAINED)
     section["transforms"][0]["model_type_names"] = types
     section["transforms"][1]["r_max"] = r_max
-    section["train_dataloader"]["batch_size"] = training["batch_size"]
+    section["train_dataloader"]["batch_size"] = training.batch_size
     section["val_dataloader"] |= batch
     section["stats_manager"] |= {"type_names": types, "dataloader_kwargs": batch}
     section |= {f"{split}_file_path": path for split, path in files.items()}
@@ -249,42 +243,41 @@ def _fill_data(
         section["test_dataloader"] = dict(section["val_dataloader"])
 
 
-def _fill_trainer(section: dict[str, Any], training: _Map, max_time: str | None) -> None:
-    section["max_epochs"] = training["epochs"]
-    if training["gradient_clip"] > 0:
-        section["gradient_clip_val"] = training["gradient_clip"]
+def _fill_trainer(
+    section: dict[str, Any], training: OptimiserSettings, max_time: str | None
+) -> None:
+    section["max_epochs"] = training.epochs
+    if training.gradient_clip > 0:
+        section["gradient_clip_val"] = training.gradient_clip
     if max_time is not None:
         section["max_time"] = max_time
-    schedule = _stage_schedule(training["stages"], training["epochs"])
+    schedule = _stage_schedule(training)
     if len(schedule) > 1:
         scheduler = "nequip.train.callbacks.LossCoefficientScheduler"
         section["callbacks"].append({"_target_": scheduler, "schedule": schedule})
 
 
-def _fill_module(section: dict[str, Any], training: _Map) -> None:
+def _fill_module(section: dict[str, Any], training: OptimiserSettings) -> None:
     errors = {"rmse": "RootMeanSquaredError", "mae": "MeanAbsoluteError"}
-    first = _stage_schedule(training["stages"], training["epochs"])[0]
-    selection = _coefficients(training["selection"], "the selection", "rmse")
+    first = _stage_schedule(training)[0]
+    selection = _coefficients(training.selection, "rmse")
     section |= {
-        "ema_decay": training["ema_decay"],
+        "ema_decay": training.ema_decay,
         "loss": _metrics({"mse": "MeanSquaredError"}, first),
         "train_metrics": _metrics(errors),
         "val_metrics": _metrics(errors, selection),
         "test_metrics": _metrics(errors),
     }
-    section["optimizer"]["lr"] = training["learning_rate"]
-    cosine = {"T_max": training["epochs"], "eta_min": training["final_learning_rate"]}
+    section["optimizer"]["lr"] = training.learning_rate
+    cosine = {"T_max": training.epochs, "eta_min": training.final_learning_rate}
     section["lr_scheduler"]["scheduler"] |= cosine
 
 
 def _fill_model(section: dict[str, Any], model: _Map, types: list[str]) -> None:
-    if model["dtype"] not in ("float32", "float64"):
-        raise ValueError(f"settings.model.dtype is float32 or float64, got {model['dtype']!r}")
     section |= {"model_dtype": model["dtype"], "type_names": types}
     for key in ("r_max", "l_max", "parity", "num_layers"):
         section[key] = model[key]
-    for key in ("num_scalar_features", "num_tensor_features"):
-        section[key] = model[key]
+    section |= {key: model[key] for key in ("num_scalar_features", "num_tensor_features")}
     for key in ("num_bessels", "polynomial_cutoff_p"):
         section["radial_chemical_embed"][key] = model[key]
     for ours, theirs in (("two_body", "scalar_embed"), ("allegro",) * 2, ("readout",) * 2):
@@ -302,7 +295,7 @@ def read_metrics(paths: str | Path | Sequence[str | Path]) -> dict[str, NDArray[
     ----------
     paths
         The ``metrics.csv`` of the run, or those of a run and its continuations, in order of time;
-        one file in which they lie behind one another is read as well.
+        one file that holds several runs one after another is read as well.
 
     Returns
     -------
@@ -310,13 +303,13 @@ def read_metrics(paths: str | Path | Sequence[str | Path]) -> dict[str, NDArray[
         ``epoch`` (from 0), ``stage`` (from 1, one more whenever the weights of the loss change),
         ``learning_rate``, ``train_loss`` and ``val_loss`` as the program weighs them, and
         ``{train,val}_{energy,forces}_{rmse,mae}``: meV/atom for energies per atom, meV/Å for
-        force components. What was not logged is NaN. An epoch that a continuation ran again
-        counts as in the continuation; epochs that never reached validation are left out.
+        force components. Values that were not logged are NaN. An epoch that a continuation ran
+        again is taken from the continuation; epochs without validation are left out.
 
     Raises
     ------
     ValueError
-        If a file is not a learning curve, or no epoch was completed.
+        If a file is not a learning curve, or no epoch is complete.
     """
     epochs: dict[int, dict[str, float]] = {}
     many = [paths] if isinstance(paths, (str, Path)) else list(paths)

@@ -1,4 +1,4 @@
-"""Frames as the LMDB file that nequip trains on. Written for ``nequip`` 0.19."""
+"""Frames as an LMDB file for trainings by nequip. Written for ``nequip`` 0.19."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from aiida_nanoclusters.formats.output_files import path_beside
 from aiida_nanoclusters.science.frames import Frames
 
-#: Bytes that a frame and its pages may take, generously: room is reserved, not used.
+#: Upper bounds (bytes) of what a frame and an atom take in the file, and the least size reserved.
 _PER_FRAME, _PER_ATOM, _LEAST = 16_384, 256, 16 * 1024**2
 
 
 def write_lmdb(frames: Frames, path: str | Path) -> None:
-    """Write labelled frames for :class:`nequip.data.dataset.NequIPLMDBDataset`, by nequip itself.
+    """Write labelled frames for :class:`nequip.data.dataset.NequIPLMDBDataset`, with nequip.
 
     Each entry is nequip's dictionary of one frame in double precision, without neighbour list:
     positions in Å, energy in eV, forces in eV/Å, stress in eV/Å^3. An LMDB of nequip holds pickled
-    Python objects: read only those whose maker you trust.
+    Python objects: read only files of trusted origin.
     """
     import lmdb
     from nequip.data.dataset import NequIPLMDBDataset
@@ -30,7 +31,8 @@ def write_lmdb(frames: Frames, path: str | Path) -> None:
         NequIPLMDBDataset.save_from_iterator(roomy, _entries(frames), map_size=room)
         environment = lmdb.open(roomy, subdir=False, readonly=True, lock=False)
         try:
-            environment.copy(str(path), compact=True)
+            with path_beside(path) as beside:
+                environment.copy(str(beside), compact=True)
         finally:
             environment.close()
 

@@ -1,15 +1,20 @@
-"""Make a training checkpoint fit to be continued in another folder.
+"""Prepare a training checkpoint to be continued in another folder.
 
-A training job carries this file to the machine it runs on, whose Python has nequip but need not
-have this package: it imports nothing of it. A checkpoint remembers two things that are wrong in the
-next job: the time used so far, which would be charged to the new job's limit, and the absolute
-path of the best model, without which the best of the earlier epochs is forgotten.
+This file is copied into the folder of a training job, whose Python has nequip but need not have
+this package: it imports nothing of it. A checkpoint holds two values that are wrong in the next
+job: the time used so far, which would count against the limit of the new job, and the absolute
+path of the best model, without which the best of the earlier epochs is lost.
+
+nequip unpickles the checkpoints it reads, and unpickling runs code. They are of a training that was
+made or trusted here (the port `restart_from` asks); this script, which is the first to read them,
+reads weights and plain values only, and stops where a checkpoint holds more.
 
 ``python nequip_resume.py previous/last.ckpt start.ckpt``
 """
 
 from __future__ import annotations
 
+import pickle
 import sys
 from pathlib import Path
 
@@ -17,7 +22,7 @@ import torch
 
 
 def prepare_checkpoint(previous: Path, start: Path) -> None:
-    """Write `start`: the state in `previous`, with its clock at zero and its best model here.
+    """Write `start`: the state of `previous`, with no time used and its best model in this folder.
 
     Parameters
     ----------
@@ -25,8 +30,20 @@ def prepare_checkpoint(previous: Path, start: Path) -> None:
         Checkpoint written by Lightning's ModelCheckpoint.
     start
         File to write; a ``best.ckpt`` beside it is taken for the best model so far.
+
+    Raises
+    ------
+    pickle.UnpicklingError
+        If one of them holds more than weights and plain values; nothing of it was run.
     """
-    checkpoint = torch.load(previous, map_location="cpu", weights_only=False)
+    best_model = start.with_name("best.ckpt")
+    try:
+        checkpoint = torch.load(previous, map_location="cpu", weights_only=True)
+        if best_model.is_file():
+            torch.load(best_model, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        best_model.unlink(missing_ok=True)  # the next step of the job would package it
+        raise
     callbacks = checkpoint["callbacks"]
     callbacks.pop("Timer", None)
     folder = start.resolve().parent

@@ -6,7 +6,12 @@ import hashlib
 import re
 from pathlib import Path, PurePosixPath
 
+from aiida_nanoclusters.formats.limits import read_text
+from aiida_nanoclusters.formats.output_files import write_text
+
 SUMS_FILE = "SHA256SUMS"
+#: Bytes of the longest list that is read.
+_LONGEST = 100_000_000
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
@@ -23,7 +28,7 @@ def write_checksums(folder: Path) -> None:
     """Write the checksums of all files below `folder` into its ``SHA256SUMS``."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS_FILE)
     lines = [f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
-    (folder / SUMS_FILE).write_text("".join(lines), encoding="utf-8")
+    write_text(folder / SUMS_FILE, "".join(lines))
 
 
 def check_checksums(folder: Path, max_bytes: int) -> list[str]:
@@ -61,9 +66,9 @@ def check_checksums(folder: Path, max_bytes: int) -> list[str]:
 def _read(path: Path) -> dict[str, str]:
     sums = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name} is no list of checksums") from error
+        lines = read_text(path, _LONGEST).splitlines()
+    except ValueError as error:
+        raise ValueError(f"{path.name} is no list of checksums: {error}") from error
     for number, line in enumerate(lines, start=1):
         match = _LINE.fullmatch(line)
         if match is None:

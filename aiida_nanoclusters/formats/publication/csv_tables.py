@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aiida_nanoclusters.formats.output_files import written_beside
+from aiida_nanoclusters.formats.plain_text import printable
 from aiida_nanoclusters.science import keys
 
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!(?:[\d.]+(?:[eE][+-]?\d+)?|inf|nan)\Z)")
 #: Columns by their header, all of one length.
 Table = Mapping[str, Sequence[Any]]
 
@@ -18,14 +22,17 @@ Table = Mapping[str, Sequence[Any]]
 def write_csv(table: Table, path: str | Path) -> None:
     """Write a table; numbers with every digit, what is not known as an empty cell.
 
+    Cells and headers that a spreadsheet would take for a formula (``=``, ``@``, and ``+``, ``-``
+    before what is no number) are preceded by an apostrophe.
+
     Raises
     ------
     ValueError
         If its columns differ in length.
     """
-    with Path(path).open("w", encoding="utf-8", newline="") as handle:
+    with written_beside(path) as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(table)
+        writer.writerow([_cell(name) for name in table])
         for row in zip(*table.values(), strict=True):
             writer.writerow([_cell(value) for value in row])
 
@@ -53,15 +60,20 @@ def tables_of_arrays(
     if units is not None:
         names = [name for name in units if name in arrays]
         return {"": {header(name, units[name]): list(arrays[name]) for name in names}}
+    held = {name: {k for k in members if k in arrays} for name, members in keys.TABLES.items()}
+    chosen: list[str] = []
+    for name, own in held.items():
+        others = [held[other] for other in held if own < held[other]]
+        if own and not others and own not in [held[other] for other in chosen]:
+            chosen.append(name)
     tables: dict[str, Table] = {}
-    for name, members in keys.TABLES.items():
+    for name in chosen:
         columns: dict[str, Sequence[Any]] = {}
-        for key in members:
+        for key in keys.TABLES[name]:
             if key in arrays:
                 columns.update(_columns(key, np.asarray(arrays[key])))
-        if columns:
-            known = {"motif": list(motifs)} if name == "energies" and motifs else {}
-            tables[name] = {**known, **columns}
+        known = {"motif": list(motifs)} if name == "energies" and motifs else {}
+        tables[name] = {**known, **columns}
     return tables
 
 
@@ -74,15 +86,19 @@ def table_of_rows(rows: Sequence[Mapping[str, Any]], units: Mapping[str, str]) -
 def _columns(key: str, values: Any) -> dict[str, Sequence[Any]]:
     if values.ndim == 1:
         return {header(key, keys.UNITS[key]): values.tolist()}
+    columns = values.T if key in keys.ROWS_FIRST else values
     return {
-        header(f"{key}_{number}", keys.UNITS[key]): row.tolist()
-        for number, row in enumerate(values, start=1)
+        header(f"{key}_{number}", keys.UNITS[key]): column.tolist()
+        for number, column in enumerate(columns, start=1)
     }
 
 
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes):
+        text = printable(str(value))
+        return f"'{text}" if _FORMULA.match(text) else text
+    if not isinstance(value, Iterable):
         return repr(float(value)) if isinstance(value, float) else str(value)
     return " ".join(_cell(v) for v in value)

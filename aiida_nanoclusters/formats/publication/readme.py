@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -12,14 +13,16 @@ from typing import Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from aiida_nanoclusters.formats.checksums import SUMS_FILE, sha256
+from aiida_nanoclusters.formats.output_files import write_text
+from aiida_nanoclusters.formats.plain_text import one_line, printable
+from aiida_nanoclusters.formats.publication.checksums import SUMS_FILE, sha256
 
 README_FILE, CRATE_FILE, ARCHIVE_FILE = "README.md", "ro-crate-metadata.json", "archive.aiida"
 UNITS = {
     "lengths": "Å",
-    "energies": "eV, of the whole frame where not said otherwise",
+    "energies": "eV, of the whole frame unless stated otherwise",
     "forces": "eV/Å",
-    "stress": "eV/Å^3, as ASE has it",
+    "stress": "eV/Å^3, with the sign convention of ASE",
     "charges": "e",
 }
 _MEDIA_TYPES = {
@@ -37,7 +40,7 @@ _SPDX = "https://spdx.org/licenses/"
 
 @dataclass(frozen=True)
 class File:
-    """A file of the folder, what it holds, and the UUID of the node it was written from."""
+    """A file of the folder, its content, and the UUID of the node it was written from."""
 
     path: str
     what: str
@@ -46,7 +49,7 @@ class File:
 
 @dataclass(frozen=True)
 class Withheld:
-    """A file that was left out of the archive."""
+    """A file (or a text of a node) that was left out of the archive, or not looked into."""
 
     node: str
     path: str
@@ -58,8 +61,9 @@ class Publication:
     """What is published, by whom, and under which terms.
 
     ``roots`` names what was asked for by UUID; ``versions`` are pairs of program and version;
-    ``counts`` says how many nodes of each kind the archive holds; ``told`` whom and what the
-    archive names (users, computers).
+    ``closed`` are files in the archive that could not be looked into; ``counts`` are the numbers of
+    nodes of each kind; ``named`` are the users and computers that the archive names, and
+    ``anonymous`` says that pseudonyms stand in their place.
     """
 
     title: str
@@ -71,8 +75,10 @@ class Publication:
     files: tuple[File, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
     withheld: tuple[Withheld, ...] = ()
+    closed: tuple[Withheld, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    anonymous: bool = False
+    named: tuple[str, ...] = ()
 
 
 def license_url(text: str) -> str:
@@ -92,47 +98,56 @@ def license_url(text: str) -> str:
             f"unknown licence `{text}`: give an SPDX identifier such as CC-BY-4.0, or its address"
         ) from error
     if " " in name or name.startswith("LicenseRef-"):
-        raise ValueError(f"`{text}` is no single licence: give one, such as CC-BY-4.0")
+        raise ValueError(f"`{text}` is not a single licence: give one, such as CC-BY-4.0")
     return f"{_SPDX}{name}"
 
 
 def write_readmes(publication: Publication, folder: Path) -> None:
     """Write both READMEs into a folder that holds everything else but the checksums."""
-    (folder / README_FILE).write_text(render_readme(publication), encoding="utf-8")
+    write_text(folder / README_FILE, render_readme(publication))
     crate = render_crate(publication, folder)
     text = json.dumps(crate, indent=1, ensure_ascii=False) + "\n"
-    (folder / CRATE_FILE).write_text(text, encoding="utf-8")
+    write_text(folder / CRATE_FILE, printable(text))
 
 
 def render_readme(publication: Publication) -> str:
     """Return the README for people, as Markdown."""
     p = publication
-    lines = [f"# {p.title}", "", f"{', '.join(p.authors)}, {p.published.isoformat()}.", ""]
-    lines += [f"Licence: {license_url(p.license)}. Potential files of others keep their own.", ""]
+    lines = [
+        f"# {one_line(p.title)}",
+        "",
+        f"{', '.join(p.authors)}, {p.published.isoformat()}.",
+        "",
+    ]
+    lines += [
+        f"Licence: {license_url(p.license)}. Potential files of others keep their own licence.",
+        "",
+    ]
     if p.citation:
-        lines += ["Please cite:", "", f"> {p.citation}", ""]
+        lines += ["Please cite:", "", f"> {one_line(p.citation)}", ""]
     lines += ["## What was published", ""]
-    lines += [f"- {what}, `{uuid}`" for uuid, what in p.roots.items()]
+    lines += [f"- {one_line(what)}, `{uuid}`" for uuid, what in p.roots.items()]
     lines += ["", "## Files", ""]
     rows = [(f"`{f.path}`", f.what, f"`{f.node}`" if f.node else "") for f in p.files]
     lines += _table(("file", "what", "node"), rows)
     lines += ["", "Units:", "", *(f"- {name}: {unit}" for name, unit in UNITS.items())]
     lines += ["", "## How to use it", "", *_usage(p), "", "## What the archive holds", ""]
     lines += [f"- {name}: {count}" for name, count in p.counts.items()]
-    lines += [f"- {text}" for text in p.told]
+    lines += [f"- {text}" for text in p.named]
+    lines += ["", _ANONYMOUS] if p.anonymous else []
     lines += ["", "## What was left out", "", *_left_out(p), "", "## Versions", ""]
     lines += _table(("program", "version"), p.versions)
-    return "\n".join([*lines, ""])
+    return printable("\n".join([*lines, ""]))
 
 
 def _usage(publication: Publication) -> list[str]:
     lines = [
-        f"Check that nothing was lost: `sha256sum -c {SUMS_FILE}`.",
+        f"Check that the files are complete and unchanged: `sha256sum -c {SUMS_FILE}`.",
         "",
         "With AiiDA, every node with its provenance, under the same UUIDs:",
         "",
         "```sh",
-        "aiida-nanoclusters import .        # checks everything first; runs nothing",
+        "aiida-nanoclusters import .        # checks all files first; runs nothing",
         f"verdi archive import {ARCHIVE_FILE}   # the same without aiida-nanoclusters",
         "```",
     ]
@@ -146,32 +161,54 @@ def _usage(publication: Publication) -> list[str]:
     return lines
 
 
+_ANONYMOUS = (
+    "Users, computers, executables and absolute paths have pseudonyms, the same ones everywhere: "
+    "scripts, accounts and variables of jobs are empty. Where that changed a node, it has the UUID "
+    "of the original and another content: import it into a profile that does not have the original."
+)
 _LMDB = (
     "Labelled frames, by nequip 0.19: `nequip.data.dataset.NequIPLMDBDataset(file_path=FILE)`. The "
     "LMDB of nequip holds pickled Python objects, which can run code when they are read: if you do "
-    "not trust its maker, take the extended XYZ of the same name."
+    "not trust its author, use the extended XYZ of the same name."
 )
 _PACKAGE = (
     "Packaged potentials, by nequip: `nequip-compile FILE.nequip.zip ...`. A package carries "
-    "Python code that runs when it is loaded: use it only if you trust its maker."
+    "Python code that runs when it is loaded: use it only if you trust its author."
 )
 
 
 def _left_out(publication: Publication) -> list[str]:
-    if not publication.withheld:
-        return ["Nothing: no licensed file was among it."]
-    lines = [
-        "The files below. The nodes that held them are in the archive with all else that they "
-        "hold, so that no link of the graph is missing.",
-        "",
-    ]
-    rows = [(f"`{w.node}`", f"`{w.path}`", w.reason) for w in publication.withheld]
-    return lines + _table(("node", "file", "why"), rows)
+    heads = ("node", "file", "reason")
+    lines = ["Nothing: the data hold no licensed file."]
+    if publication.withheld:
+        lines = [
+            "The files below. Their nodes are in the archive with all other files, so that no link "
+            "of the provenance graph is missing.",
+            "",
+        ]
+        lines += _table(heads, [_left(file) for file in publication.withheld])
+    if publication.closed:
+        lines += [
+            "",
+            "These files are in the archive and could not be looked into for licensed text:",
+            "",
+        ]
+        lines += _table(heads, [_left(file) for file in publication.closed])
+    return lines
+
+
+def _left(file: Withheld) -> tuple[str, str, str]:
+    return f"`{file.node}`", f"`{file.path}`", file.reason
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    cells = [[_cell(cell) for cell in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *cells)]
+
+
+def _cell(text: str) -> str:
+    """Return a text as a cell of Markdown: in one line, no HTML, no border of a cell."""
+    return html.escape(one_line(text), quote=False).replace("|", "\\|")
 
 
 def render_crate(publication: Publication, folder: Path) -> dict[str, Any]:

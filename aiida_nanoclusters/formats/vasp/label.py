@@ -1,26 +1,25 @@
-"""Whether a finished VASP run is the label of a frame, and that label in the frame's own order."""
+"""Labels of finished VASP runs, with forces in the order of the frame."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.formats.vasp import VaspRun, read_vasp
-from aiida_nanoclusters.formats.vasp_input import VaspInput, make_input
-from aiida_nanoclusters.science.labels import label_problem
+from aiida_nanoclusters.formats.vasp.input import VaspInput, make_input
+from aiida_nanoclusters.formats.vasp.run import VaspRun, read_vasp
+from aiida_nanoclusters.science.labels.acceptance import label_problem
+from aiida_nanoclusters.science.labels.settings import VaspSettings
 
 Floats = NDArray[np.float64]
 
-#: Å; VASP's own rounding of positions and no more.
+#: Å; rounding of positions by VASP.
 _POSITION_TOLERANCE = 1e-4
-#: Electrons; VASP writes four digits after the point.
+#: Electrons; VASP writes four decimal places.
 _ELECTRON_TOLERANCE = 1e-2
 
 
@@ -31,18 +30,18 @@ class Label:
     Attributes
     ----------
     reason
-        None where this is a label.
+        Why the run is not accepted as a label, or None.
     energy
         Extrapolated to zero smearing, eV.
     forces
         eV/Å, (N, 3), in the order of the frame.
     stress
-        eV/Å^3, ASE's order and sign, (6,); NaN unless the frame is periodic in all directions.
+        eV/Å^3, order and sign of ASE, (6,); NaN unless the frame is periodic in all directions.
     complete
-        Whether VASP came to its end; if not, the same may well succeed another time.
+        Whether VASP ended normally; if not, the same run may succeed when it is repeated.
     electronic_steps, net_force
-        What the self-consistent field took; largest component of the sum of all forces per atom,
-        eV/Å, NaN where there are no forces.
+        Iterations of the self-consistent field; largest component of the sum of all forces per
+        atom, eV/Å, NaN where there are no forces.
     """
 
     reason: str | None
@@ -54,17 +53,17 @@ class Label:
     net_force: float = np.nan
 
 
-def read_label(folder: str | Path, atoms: Atoms, settings: Mapping[str, Any], rung: int) -> Label:
-    """Judge the run in a folder as the label of a frame.
+def read_label(folder: str | Path, atoms: Atoms, settings: VaspSettings, level: int) -> Label:
+    """Return the label of a frame from the run in a folder, or why there is none.
 
     Parameters
     ----------
     folder
-        Holds what VASP left: vasprun.xml and OUTCAR.
+        Folder with vasprun.xml and OUTCAR.
     atoms
         The frame.
-    settings, rung
-        With which the run was made.
+    settings, level
+        Settings and settings level of the run.
     """
     folder = Path(folder)
     for name in ("vasprun.xml", "OUTCAR"):
@@ -74,13 +73,13 @@ def read_label(folder: str | Path, atoms: Atoms, settings: Mapping[str, Any], ru
     run = read_vasp(folder / "vasprun.xml", folder / "OUTCAR")
     if run.problem:
         return Label(run.problem, complete=False)
-    return judge_run(run, atoms, make_input(atoms, settings, rung), settings["max_net_force"])
+    return judge_run(run, atoms, make_input(atoms, settings, level), settings.max_net_force)
 
 
 def judge_run(run: VaspRun, atoms: Atoms, made: VaspInput, max_net_force: float) -> Label:
-    """Judge a complete run of one step as the label of a frame that was input as `made`."""
+    """Return the label of a frame from a complete run of one step with the input `made`."""
     step = run.steps[-1]
-    reason = step.problem or _not_ours(run, made) or _other_electrons(run, atoms)
+    reason = step.problem or _input_difference(run, made) or _charge_difference(run, atoms)
     if reason:
         return Label(reason, electronic_steps=step.electronic_steps)
     results = step.atoms.calc.results
@@ -94,21 +93,21 @@ def judge_run(run: VaspRun, atoms: Atoms, made: VaspInput, max_net_force: float)
     return Label(reason, energy, forces, stress, True, step.electronic_steps, net)
 
 
-def _not_ours(run: VaspRun, made: VaspInput) -> str | None:
-    """Return why the run is not that of the input: other atoms or places."""
+def _input_difference(run: VaspRun, made: VaspInput) -> str | None:
+    """Return which atoms, positions or cell of the run differ from the input, or None."""
     found, wanted = run.steps[-1].atoms, made.atoms
     if list(found.numbers) != list(wanted.numbers):
         return f"VASP computed {found.symbols}, not {wanted.symbols}: atoms or order differ"
     if np.abs(found.cell.array - wanted.cell.array).max() > _POSITION_TOLERANCE:
-        return "VASP computed another cell than it was given"
+        return "VASP computed another cell than that of its input"
     moved = find_mic(found.positions - wanted.positions, wanted.cell, pbc=True)[1].max()
     if moved > _POSITION_TOLERANCE:
-        return f"an atom moved by {moved:.4f} Å: the label is that of another frame"
+        return f"an atom moved by {moved:.4f} Å: the label belongs to another frame"
     return None
 
 
-def _other_electrons(run: VaspRun, atoms: Atoms) -> str | None:
-    """Return why the run has not the frame's charge, by what VASP read in the POTCARs."""
+def _charge_difference(run: VaspRun, atoms: Atoms) -> str | None:
+    """Return how the number of electrons differs from that of the frame's charge, or None."""
     valences, found = run.parameters.get("VALENCES"), run.parameters.get("NELECT")
     if not valences or found is None or set(atoms.symbols) - set(valences):
         return None

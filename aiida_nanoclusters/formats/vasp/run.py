@@ -1,4 +1,4 @@
-"""Finished VASP runs to labelled configurations, one for every ionic step, each with a verdict.
+"""Finished VASP runs as labelled frames, one for every ionic step, or why it is none.
 
 ASE reads energies, forces and stresses (its reader knows that VASP 5 writes the entropy where the
 energy extrapolated to zero smearing should be), pymatgen the electronic steps and parameters.
@@ -6,15 +6,13 @@ energy extrapolated to zero smearing should be), pymatgen the electronic steps a
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import lzma
 import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from xml.etree import ElementTree
 
 import ase.io
@@ -22,20 +20,23 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import ParseError
+from pymatgen.core.structure import StructureError
 from pymatgen.io.vasp.outputs import Vasprun
 
-from aiida_nanoclusters.formats.vasp_input import FUNCTIONALS
-from aiida_nanoclusters.science.labels import forces_vanish
+from aiida_nanoclusters.formats.limits import check_xml, unpacked
+from aiida_nanoclusters.formats.vasp.input import FUNCTIONALS
+from aiida_nanoclusters.formats.vasp.outcar import LONGEST_LINE, read_steps
+from aiida_nanoclusters.science.labels.acceptance import forces_vanish
 
-#: Energies of vasprun.xml and OUTCAR that differ by more (eV) are not of the same run.
+#: eV; largest difference between vasprun.xml and OUTCAR of the same run.
 ENERGY_TOLERANCE = 1e-4
-#: A self-consistent field ended where the energy changes by less than this many EDIFF.
+#: Largest last change of the energy of a converged self-consistent field, in units of EDIFF.
 _SETTLED = 10.0
 _UNREADABLE = (
     *(ElementTree.ParseError, ParseError, lzma.LZMAError, EOFError, OSError),
-    *(ValueError, KeyError, IndexError, AttributeError, TypeError),
+    *(ValueError, KeyError, IndexError, AttributeError, TypeError, AssertionError, RuntimeError),
+    *(MemoryError, OverflowError, ArithmeticError, StructureError),
 )
-_OPENERS = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 _POTCARS = {"PAW_PBE": "PBE", "PAW_GGA": "PW91", "PAW": "LDA", "US": "LDA"}
 
 
@@ -49,11 +50,11 @@ class VaspStep:
         Place in the run, from 0.
     atoms
         Periodic in all directions, in the order of the POSCAR. Its calculator holds the energy
-        extrapolated to zero smearing (eV), forces (eV/Å) and stress (eV/Å^3, ASE's sign).
+        extrapolated to zero smearing (eV), forces (eV/Å) and stress (eV/Å^3, sign of ASE).
     electronic_steps
-        How many the self-consistent field took.
+        Iterations of the self-consistent field.
     problem
-        Why this step is no label; None where it is one.
+        Why this step is not a label, or None.
     """
 
     index: int
@@ -69,16 +70,16 @@ class VaspRun:
     Attributes
     ----------
     path
-        What was read.
+        The file that was read.
     steps
         In order; the incomplete last step of a truncated file is not among them.
     problem
-        What is wrong with the run as a whole (did not end normally, nothing in it), or None.
+        Error of the run as a whole (no normal end, no complete step), or None.
     level_of_theory
         Such as ``VASP/PBE/450 eV``.
     parameters
-        INCAR tags with VASP's defaults, as far as the file tells them; ``POTCARS``, the titles of
-        the potentials; ``VALENCES``, the valence electrons of each element.
+        INCAR tags with the defaults of VASP, as far as they are in the file; ``POTCARS``, the
+        titles of the POTCARs; ``VALENCES``, the valence electrons of each element.
     """
 
     path: Path
@@ -101,12 +102,23 @@ def read_vasp(path: str | Path, outcar: str | Path | None = None) -> VaspRun:
     Returns
     -------
     VaspRun
-        A file that cannot be read at all gives a run without steps, and the reason.
+        Without steps, and with the reason in ``problem``, where the file cannot be read.
     """
     path = Path(path)
-    ended, valences = _scan_xml(path)
     try:
-        run, images = _parse_xml(path)
+        with unpacked(path) as plain:
+            check_xml(plain)
+            found = _read_xml(path, plain)
+    except _UNREADABLE as error:
+        return VaspRun(path, (), f"{path.name} cannot be read: {error}")
+    return found if outcar is None else _compared(found, read_outcar(outcar))
+
+
+def _read_xml(path: Path, plain: Path) -> VaspRun:
+    """Read a vasprun.xml that is not compressed; `path` is the file that was given."""
+    ended, valences = _scan_xml(plain)
+    try:
+        run, images = _parse_xml(plain)
     except _UNREADABLE as error:
         reason = f"cannot be read: {error}" if ended else "is truncated before its first step"
         return VaspRun(path, (), f"{path.name} {reason}")
@@ -122,17 +134,16 @@ def read_vasp(path: str | Path, outcar: str | Path | None = None) -> VaspRun:
     if not ended:
         problem = f"{path.name} is truncated after {len(steps)} complete ionic steps"
     elif not steps:
-        problem = f"{path.name} holds no complete ionic step"
+        problem = f"{path.name} has no complete ionic step"
     hybrid = run.run_type.partition("+")[0] if parameters.get("LHFCALC") is True else ""
     level = _level(parameters, run.potcar_symbols, hybrid)
-    found = VaspRun(path, tuple(map(_finite, steps)), problem, level, parameters)
-    return found if outcar is None else _compared(found, read_outcar(outcar))
+    return VaspRun(path, tuple(map(_finite, steps)), problem, level, parameters)
 
 
 def _parse_xml(path: Path) -> tuple[Vasprun, list[Atoms]]:
     """Return pymatgen's view of a file, and ASE's of its complete steps."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pymatgen tells of everything that is judged here
+        warnings.simplefilter("ignore")  # everything pymatgen warns of is checked here
         run = Vasprun(
             path,
             parse_dos=False,
@@ -140,19 +151,25 @@ def _parse_xml(path: Path) -> tuple[Vasprun, list[Atoms]]:
             parse_potcar_file=False,
             exception_on_bad_xml=False,
         )
-        # Of a truncated file, pymatgen counts the complete steps; ASE stumbles over the rest.
+        # ASE fails at the incomplete step of a truncated file; pymatgen counts the complete ones.
         complete = f":{len(run.ionic_steps)}"
-        return run, list(ase.io.iread(path, index=complete, format="vasp-xml"))
+        with path.open("rb") as handle:  # of a name ASE might take a part for a choice of steps
+            return run, list(ase.io.iread(handle, index=complete, format="vasp-xml"))
 
 
 def read_outcar(path: str | Path) -> VaspRun:
-    """Read an OUTCAR alone; its positions have five digits after the point."""
+    """Read an OUTCAR alone; its positions have five decimal places."""
     path = Path(path)
-    text = _scan_outcar(path)
     try:
-        images = list(ase.io.iread(path, index=":", format="vasp-out"))
+        with unpacked(path) as plain:
+            return _read_outcar(path, plain)
     except _UNREADABLE as error:
-        return VaspRun(path, (), f"{path.name} cannot be read: {error or type(error).__name__}")
+        return VaspRun(path, (), f"{path.name} cannot be read: {error}")
+
+
+def _read_outcar(path: Path, plain: Path) -> VaspRun:
+    """Read an OUTCAR that is not compressed; `path` is the file that was given."""
+    text, images = _scan_outcar(plain), read_steps(plain)
     parameters = {**text.parameters, "POTCARS": sorted(text.potcars)}
     nelm = parameters.get("NELM")
     steps = []
@@ -164,13 +181,13 @@ def read_outcar(path: str | Path) -> VaspRun:
     if not text.ended:
         problem = f"{path.name} is truncated after {len(steps)} complete ionic steps"
     elif not steps:
-        problem = f"{path.name} holds no complete ionic step"
+        problem = f"{path.name} has no complete ionic step"
     level = _level(parameters, text.potcars)
     return VaspRun(path, tuple(steps), problem, level, parameters)
 
 
 def _compared(run: VaspRun, other: VaspRun) -> VaspRun:
-    """Return `run` with the steps marked in which the OUTCAR says otherwise."""
+    """Return `run` with the steps marked that differ in the OUTCAR."""
     steps = []
     for step in run.steps:
         problem = step.problem
@@ -193,7 +210,7 @@ def _disagreement(xml: Atoms, outcar: Atoms) -> str | None:
     energies = [float(a.calc.results["energy"]) for a in (xml, outcar)]
     if not abs(energies[0] - energies[1]) <= ENERGY_TOLERANCE:
         return (
-            f"vasprun.xml says {energies[0]:.6f} eV, OUTCAR {energies[1]:.6f} eV: "
+            f"the energy is {energies[0]:.6f} eV in vasprun.xml, {energies[1]:.6f} eV in OUTCAR: "
             "not of the same run"
         )
     return None
@@ -204,7 +221,7 @@ def _scf_problem(electronic: list[dict[str, float]], parameters: dict[str, Any])
     if len(electronic) >= nelm:
         return _not_converged(len(electronic), nelm)
     last = [float(step.get("e_fr_energy", np.nan)) for step in electronic[-2:]]
-    # A run that was told to stop (STOPCAR) ends well before NELM and is not converged either.
+    # A run that was stopped (STOPCAR) ends before NELM without being converged.
     if len(last) == 2 and not abs(last[1] - last[0]) <= _SETTLED * ediff:
         return (
             f"not converged: the energy still changed by {abs(last[1] - last[0]):.1e} eV, "
@@ -218,7 +235,7 @@ def _not_converged(steps: int, nelm: int) -> str:
 
 
 def _finite(step: VaspStep) -> VaspStep:
-    """Mark a step without forces, or with numbers that are none."""
+    """Mark a step without forces, or with numbers that are not finite."""
     results = step.atoms.calc.results
     problem = step.problem
     if "forces" not in results:
@@ -231,7 +248,7 @@ def _finite(step: VaspStep) -> VaspStep:
 
 
 def _bare(atoms: Atoms) -> Atoms:
-    """Return the configuration with energy, forces and stress, and nothing else."""
+    """Return the frame with energy, forces and stress only."""
     bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
     if atoms.calc is not None:
         results = {
@@ -244,7 +261,7 @@ def _bare(atoms: Atoms) -> Atoms:
 
 
 def _level(parameters: dict[str, Any], potcars: Iterable[str], hybrid: str = "hybrid") -> str:
-    """Return the level of theory; the functional is that of the POTCAR unless tags say more."""
+    """Return the level of theory; the functional is that of the POTCAR unless a tag sets it."""
     gga = str(parameters.get("GGA") or "").strip("- ").upper()
     kinds = {_POTCARS.get(str(potcar).split()[0], "") for potcar in potcars}
     functional = FUNCTIONALS.get(gga, gga) or (kinds.pop() if len(kinds) == 1 else "")
@@ -261,42 +278,28 @@ def _level(parameters: dict[str, Any], potcars: Iterable[str], hybrid: str = "hy
     return "/".join(part for part in parts if part)
 
 
-def open_text(path: str | Path) -> IO[str]:
-    """Open a text file, compressed or not, by its suffix."""
-    path = Path(path)
-    if path.suffix in _OPENERS:
-        stream: IO[str] = _OPENERS[path.suffix](  # type: ignore[operator]
-            path, "rt", encoding="utf-8", errors="replace"
-        )
-        return stream
-    return path.open(encoding="utf-8", errors="replace")
-
-
 def _scan_xml(path: Path) -> tuple[bool, dict[str, float]]:
     """Return whether the file is complete, and the valence electrons of each element."""
     valences: dict[str, float] = {}
     tail = ""
-    with open_text(path) as handle:
-        try:
-            for line in handle:
-                tail = (tail + line)[-200:]
-                found = _VALENCE.search(line)
-                if found:
-                    valences[found[1]] = float(found[2])
-        except (EOFError, OSError, lzma.LZMAError):  # the compressed file itself is cut short
-            return False, valences
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        while line := handle.readline(LONGEST_LINE):
+            tail = (tail + line)[-200:]
+            found = _VALENCE.search(line)
+            if found:
+                valences[found[1]] = float(found[2])
     return "</modeling>" in tail, valences
 
 
 # A row of `atomtypes`: number, element, mass, valence, pseudopotential.
 _VALENCE = re.compile(r"<rc><c>\s*\d+\s*</c><c>\s*(\w+)\s*</c><c>[\s\d.]+</c><c>\s*([\d.]+)")
-_ITERATION = re.compile(r"Iteration *(\d+)\( *(\d+)\)")
+_ITERATION = re.compile(r"Iteration *(\d{1,9})\( *(\d{1,9})\)")
 _TAG = re.compile(r"^ +(NELM|EDIFF|ENCUT|NELECT|ISPIN|GGA|METAGGA|LHFCALC|LDAU|IVDW) *= *([^ ;]+)")
 
 
 @dataclass
 class _Scan:
-    """What ASE does not take from an OUTCAR."""
+    """Data of an OUTCAR that ASE does not read."""
 
     ended: bool = False
     electronic_steps: dict[int, int] = field(default_factory=dict)
@@ -306,19 +309,16 @@ class _Scan:
 
 def _scan_outcar(path: Path) -> _Scan:
     scan = _Scan()
-    with open_text(path) as handle:
-        try:
-            for line in handle:
-                if found := _ITERATION.search(line):
-                    scan.electronic_steps[int(found[1])] = int(found[2])
-                elif found := _TAG.search(line):
-                    scan.parameters.setdefault(found[1], _value(found[2].strip()))
-                elif "TITEL" in line:
-                    scan.potcars.add(line.partition("=")[2].strip())
-                elif "General timing and accounting informations for this job" in line:
-                    scan.ended = True
-        except (EOFError, OSError, lzma.LZMAError):
-            scan.ended = False
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        while line := handle.readline(LONGEST_LINE):
+            if found := _ITERATION.search(line):
+                scan.electronic_steps[int(found[1])] = int(found[2])
+            elif found := _TAG.search(line):
+                scan.parameters.setdefault(found[1], _value(found[2].strip()))
+            elif "TITEL" in line:
+                scan.potcars.add(line.partition("=")[2].strip())
+            elif "General timing and accounting informations for this job" in line:
+                scan.ended = True
     return scan
 
 

@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
 from ase.geometry import find_mic
-from ase.md.velocitydistribution import (
-    Stationary,
-    ZeroRotation,
-)
+from ase.md.velocitydistribution import Stationary, ZeroRotation
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.formats.vasp import VaspRun, read_vasp
-from aiida_nanoclusters.formats.vasp_input import VaspInput, make_input
-from aiida_nanoclusters.science.boxes import outgrown
-from aiida_nanoclusters.science.labels import label_problem
-from aiida_nanoclusters.science.segments import Sample, Segment, is_sampled, seed_of
-from aiida_nanoclusters.science.stages import Stage
+from aiida_nanoclusters.formats.vasp.input import VaspInput, make_input
+from aiida_nanoclusters.formats.vasp.run import VaspRun, read_vasp
+from aiida_nanoclusters.science.labels.acceptance import label_problem
+from aiida_nanoclusters.science.labels.settings import VaspSettings
+from aiida_nanoclusters.science.sampling.segments import Sample, Segment, is_sampled, seed_of
+from aiida_nanoclusters.science.sampling.stages import Stage
+from aiida_nanoclusters.science.structures.boxes import outgrown
 
 Floats = NDArray[np.float64]
 
 
 def thermostat_problem(stages: list[Stage]) -> str | None:
-    """Return which thermostat VASP is not given here, and the fix, or None."""
+    """Return which thermostat is not available with VASP, and the fix, or None."""
     for place, stage in enumerate(stages):
         if stage.is_dynamic and stage.thermostat != "langevin":
             return (
-                f"stage {place} (`{stage.kind}`): for VASP, a Nosé thermostat's mass (SMASS) does "
-                "not follow from a time constant alone; set `thermostat: langevin`"
+                f"stage {place} (`{stage.kind}`): the mass of the Nosé thermostat of VASP (SMASS) "
+                "does not follow from a time constant alone; set `thermostat: langevin`"
             )
     return None
 
 
 def stage_input(
     atoms: Atoms,
-    settings: Mapping[str, Any],
-    rung: int,
+    settings: VaspSettings,
+    level: int,
     stage: Stage,
     segment: Segment,
     done: int,
@@ -51,15 +47,15 @@ def stage_input(
     Parameters
     ----------
     atoms
-        The structure as it was given: its box stays through all stages.
-    settings, rung
-        As of a label.
+        The structure before its first stage; its box is that of all stages.
+    settings, level
+        As for a label.
     stage, segment, done
-        What is to be done, and the steps done already.
+        Stage, run segment of it, and the number of steps of the segment that are already done.
     seed
-        Of the structure.
+        Random seed of the structure.
     """
-    made = make_input(atoms, settings, rung)
+    made = make_input(atoms, settings, level)
     tags = {"ISIF": 2, "ISYM": 0}
     if not stage.is_dynamic:
         tags |= {"IBRION": 2, "NSW": max(1, segment.steps - done)}
@@ -69,7 +65,7 @@ def stage_input(
     kinds = len(set(made.atoms.symbols))
     dynamics = {
         "IBRION": 0,
-        # VASP's first step is the structure as it is given.
+        # The first step of VASP is the input structure.
         "NSW": segment.steps - done + 1,
         "POTIM": 1000.0 * segment.timestep,
         "MDALGO": 3,
@@ -82,12 +78,12 @@ def stage_input(
 
 
 def first_velocities(atoms: Atoms, temperature: float, seed: int) -> Floats:
-    """Return velocities of a temperature (K) in Å/fs, (N, 3); the whole neither moves nor turns."""
+    """Return random velocities at a temperature (K) in Å/fs, (N, 3), without drift and rotation."""
     moving = atoms.copy()
     if len(moving) == 1:
         return np.zeros((1, 3))
     rng = np.random.default_rng(seed)
-    widths = np.sqrt(moving.get_masses() * units.kB * temperature)  # Maxwell and Boltzmann
+    widths = np.sqrt(moving.get_masses() * units.kB * temperature)  # Maxwell-Boltzmann distribution
     moving.set_momenta(rng.normal(size=(len(moving), 3)) * widths[:, None])
     Stationary(moving, preserve_temperature=True)
     if len(moving) > 2 and not moving.pbc.any():
@@ -96,33 +92,33 @@ def first_velocities(atoms: Atoms, temperature: float, seed: int) -> Floats:
 
 
 def velocity_block(velocities: Floats) -> str:
-    """Return what a POSCAR says of velocities, (N, 3) in Å/fs, after its positions."""
+    """Return the block of velocities, (N, 3) in Å/fs, that follows the positions in a POSCAR."""
     rows = [" ".join(f"{x: .10e}" for x in row) for row in velocities]
     return "\n".join(["", *rows, ""])
 
 
 class StageRun:
-    """What a run of VASP left, in the axes and the order of its structure.
+    """Results of a run of VASP, in the axes and the order of its structure.
 
     Parameters
     ----------
     folder
-        With vasprun.xml and OUTCAR.
+        Folder with vasprun.xml and OUTCAR.
     atoms, made
-        The structure as it was given, and VASP's input of it.
+        The structure before its first stage, and the input of VASP for it.
     segment, done
-        What was to be done, and the steps done before.
+        The run segment, and the number of its steps that were done before.
     settings
-        Of the protocol.
+        Settings of the engine.
 
     Attributes
     ----------
     problem
-        Why it is not complete, or None.
+        Why the run is not complete, or None.
     reached
-        Steps of the segment that it did; 0 where none is a label.
+        Number of steps of the run up to the last accepted one; 0 where none is accepted.
     refused
-        Why the step it ended with is no label, or None.
+        Why the last step is not accepted as a label, or None.
     """
 
     def __init__(
@@ -132,11 +128,11 @@ class StageRun:
         made: VaspInput,
         segment: Segment,
         done: int,
-        settings: Mapping[str, Any],
+        settings: VaspSettings,
     ) -> None:
         folder = Path(folder)
         self.atoms, self.made, self.segment, self.done = atoms, made, segment, done
-        self.max_net_force, self.vacuum = settings["max_net_force"], settings["vacuum"]
+        self.max_net_force, self.vacuum = settings.max_net_force, settings.vacuum
         missing = [n for n in ("vasprun.xml", "OUTCAR") if not (folder / n).is_file()]
         if missing:
             self.run = VaspRun(folder, (), f"VASP wrote no {' and no '.join(missing)}")
@@ -149,13 +145,13 @@ class StageRun:
         last = len(self.run.steps) - 1
         self.refused: str | None = None
         if self.problem is None:
-            self.refused = self.trouble(last)
+            self.refused = self.label_problem(last)
             self.reached = last
             if segment.dynamic and last < segment.steps - done:
                 self.problem, self.refused = f"VASP ended after {last} steps", None
 
     def _unwrapped(self) -> list[Floats]:
-        """Return positions of all steps, (N, 3) as VASP has its atoms, without jumps of images."""
+        """Return the unwrapped positions of all steps, (N, 3), in the order of the POSCAR."""
         path: list[Floats] = []
         before = self.made.atoms.positions
         for step in self.run.steps:
@@ -164,8 +160,8 @@ class StageRun:
             path.append(before)
         return path
 
-    def trouble(self, number: int) -> str | None:
-        """Return why a step is no label, or None."""
+    def label_problem(self, number: int) -> str | None:
+        """Return why a step is not accepted as a label, or None."""
         step = self.run.steps[number]
         if step.problem:
             return step.problem
@@ -175,9 +171,10 @@ class StageRun:
         return problem or outgrown(self.positions[number], self.made.atoms, self.vacuum)
 
     def velocities(self) -> Floats | None:
-        """Return velocities at the step it reached, Å/fs, as VASP has its atoms; None of one step.
+        """Return velocities at the last accepted step in Å/fs, (N, 3), in the order of the POSCAR.
 
-        They are those of velocity Verlet: the last move, and half the last kick.
+        They follow from velocity Verlet: the last displacement, and half a step of the last forces.
+        None where there is one step only.
         """
         if not self.segment.dynamic or self.reached < 1:
             return None
@@ -188,7 +185,7 @@ class StageRun:
         return np.asarray(move + 0.5 * time * kick)
 
     def sample(self, structure: int, number: int) -> Sample:
-        """Return a step as a sample, its atoms where the structure's own axes have them."""
+        """Return a step as a sample, in the axes and the order of the structure."""
         step, made = self.run.steps[number], self.made
         moved = made.in_frame_order(self.positions[number] - made.atoms.positions)
         results = step.atoms.calc.results
@@ -205,7 +202,7 @@ class StageRun:
         )
 
     def _temperature(self, number: int) -> float | None:
-        """Return the temperature of the atoms' motion between this step and the one before, K."""
+        """Return the temperature in K from the displacements since the step before."""
         if not self.segment.dynamic or number < 1:
             return None
         speed = (self.positions[number] - self.positions[number - 1]) / (
@@ -216,9 +213,10 @@ class StageRun:
         return 2 * kinetic / (freedom * units.kB)
 
     def samples(self, stages: list[Stage], structure: int) -> list[Sample]:
-        """Return the steps that are to be kept and are labels."""
+        """Return the accepted steps that are to be sampled."""
         return [
             self.sample(structure, number)
             for number in range(1, self.reached + 1)
-            if is_sampled(stages, self.segment, self.done + number) and self.trouble(number) is None
+            if is_sampled(stages, self.segment, self.done + number)
+            and self.label_problem(number) is None
         ]

@@ -1,4 +1,4 @@
-"""When the result of a first-principles calculation is a label, and when it is not."""
+"""Conditions under which the result of a first-principles calculation is accepted as a label."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _ON_SITE = 1e-4
 def label_problem(
     atoms: Atoms, energy: float, forces: Floats, converged: bool | None, max_net_force: float
 ) -> str | None:
-    """Return why a frame has no label, or None where it has one.
+    """Return why a result is not accepted as the label of a frame, or None where it is.
 
     Parameters
     ----------
     atoms, energy, forces
         The frame; eV; eV/Å, shape (N, 3).
     converged
-        Whether the self-consistent field converged; None where nothing tells.
+        Whether the self-consistent field converged; None where the output does not show it.
     max_net_force
-        eV/Å; largest component of the sum of all forces, per atom. Anything above it comes of the
-        grid on which the density lives.
+        eV/Å; largest accepted component of the sum of all forces, per atom. The exact sum is zero;
+        what is left is an error of the grid of the electron density.
     """
     if converged is None:
-        return "nothing tells whether the self-consistent field converged"
+        return "the output does not show whether the self-consistent field converged"
     if not converged:
         return "the self-consistent field did not converge"
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
@@ -47,10 +47,10 @@ def label_problem(
 
 
 def forces_vanish(atoms: Atoms) -> bool:
-    """Tell whether the symmetry of a crystal leaves no atom a direction to be pushed in.
+    """Return whether the symmetry of a crystal requires the forces on all atoms to be zero.
 
-    That is where the rotations that leave an atom in place add up to nothing. False for anything
-    that is not periodic in three directions.
+    This is the case where, for every atom, the rotations that leave it in place sum up to zero.
+    False for frames that are not periodic in all three directions.
     """
     if not atoms.pbc.all():
         return False
@@ -71,10 +71,10 @@ def ground_state_multiplicity(symbol: str) -> int:
     return round(float(ground_state_magnetic_moments[atomic_numbers[symbol]])) + 1
 
 
-def lone_atom(symbol: str) -> Atoms:
+def isolated_atom(symbol: str) -> Atoms:
     """Return the isolated atom of an element in its ground state's multiplicity.
 
-    Its energy is the reference from which binding energies count.
+    Its energy is the reference of binding energies.
     """
     atoms = Atoms(symbol, positions=[[0.0, 0.0, 0.0]])
     multiplicity = ground_state_multiplicity(symbol)

@@ -1,4 +1,4 @@
-"""What to look at before labels made by others are trusted: named, counted, never removed."""
+"""Conspicuous labels of other sources, to be examined before use; none is removed."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from aiida_nanoclusters.science.frames import Frames
 
 Floats = NDArray[np.float64]
 
-#: Robust z-score from which a value is an outlier.
+#: Absolute robust z-score above which a value is an outlier.
 THRESHOLD = 6.0
-#: Frames of one kind needed to say what is usual among them.
+#: Smallest number of frames of one kind for which outliers are sought.
 FEWEST = 8
-#: Widths below which a spread counts as this: eV/atom, and a factor of e in force.
+#: Frames of which the dependence of the energy on the size is determined.
+_MOST_SLOPES = 2000
+#: Lower bounds of the standard deviation: energies in eV/atom, logarithms of the largest force.
 _NARROWEST = {"energy": 0.01, "force": 0.2}
-#: eV/atom; no solid binds more (tungsten 8.9, ligands less).
+#: eV/atom; upper bound of the binding energy of solids (tungsten: 8.9).
 _STRONGEST = 12.0
-#: eV/atom; two calculations that differ by more have not the same energy zero.
+#: eV/atom; energies that differ by more do not have the same zero.
 _OTHER_ZERO = 20.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing worth a look.
+    """One conspicuous property of a set of labels.
 
     Attributes
     ----------
     kind
         ``duplicate``, ``energy``, ``force``, ``reference`` or ``level``.
     frames
-        Indices of the frames concerned.
+        Indices of the frames concerned; empty where it concerns the whole set.
     text
-        What is remarkable about them, in physical words.
+        Description in physical terms.
     """
 
     kind: str
@@ -48,7 +50,7 @@ def robust_z(values: ArrayLike, narrowest: float = 0.0) -> Floats:
     """Return (x - median) / sigma, sigma = 1.4826 times the median absolute deviation.
 
     Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993). Unlike mean and standard
-    deviation, neither is moved by the outliers that are sought.
+    deviation, neither depends on how far the outliers lie away.
     """
     array = np.asarray(values, dtype=np.float64)
     away = array - np.median(array)
@@ -57,7 +59,7 @@ def robust_z(values: ArrayLike, narrowest: float = 0.0) -> Floats:
 
 
 def find_duplicates(frames: Frames) -> list[Finding]:
-    """Find frames of equal geometry, and say whether their labels agree."""
+    """Find frames of equal geometry and compare their energies."""
     groups = defaultdict(list)
     for i, digest in enumerate(frames.content_hashes()):
         groups[digest].append(i)
@@ -68,7 +70,7 @@ def find_duplicates(frames: Frames) -> list[Finding]:
         spread = float(np.ptp(frames.energies[indices]))
         agree = "with equal energies"
         if spread > 1e-4:
-            agree = f"whose energies differ by {spread:.4f} eV: at most one is right"
+            agree = f"with energies that differ by {spread:.4f} eV: at most one is correct"
         findings.append(Finding("duplicate", tuple(indices), f"the same geometry, {agree}"))
     return findings
 
@@ -78,7 +80,7 @@ def find_outliers(frames: Frames, threshold: float = THRESHOLD) -> list[Finding]
 
     A kind is a set of elements in one periodicity (cluster, chain, slab, crystal). The energy per
     atom of clusters is compared with a line in N^(-1/3), the share of atoms at the surface; the
-    line (Theil and Sen) is not moved by outliers either. Kinds of fewer than 8 frames are passed.
+    line (Theil and Sen) is robust against outliers, too. Kinds of fewer than 8 frames are skipped.
     """
     findings: list[Finding] = []
     for indices in _kinds(frames).values():
@@ -89,7 +91,7 @@ def find_outliers(frames: Frames, threshold: float = THRESHOLD) -> list[Finding]
 
 
 def find_mixed_references(frames: Frames) -> list[Finding]:
-    """Find what shows that energies count from different zeros, or from one that is not known."""
+    """Find signs of energies with different zeros, or with an unknown zero."""
     findings = []
     missing = [e for e in frames.elements if e not in frames.atom_energies]
     if missing:
@@ -98,7 +100,7 @@ def find_mixed_references(frames: Frames) -> list[Finding]:
                 "reference",
                 (),
                 f"the energy of an isolated atom of {', '.join(missing)} is not known: give it, or "
-                "add a frame of the atom alone, calculated in the same way",
+                "add a frame of the isolated atom, calculated with the same settings",
             )
         )
     alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)
@@ -108,7 +110,10 @@ def find_mixed_references(frames: Frames) -> list[Finding]:
     for symbol, indices in atoms.items():
         low, high = frames.energies[indices].min(), frames.energies[indices].max()
         if high - low > 1e-3:
-            text = f"isolated {symbol} atoms have from {low:.4f} to {high:.4f} eV: mixed zeros"
+            text = (
+                f"energies of isolated {symbol} atoms range from {low:.4f} to {high:.4f} eV: "
+                "different energy zeros"
+            )
             findings.append(Finding("reference", tuple(indices), text))
     per_atom = frames.energies / frames.sizes
     for (elements, _), indices in _kinds(frames).items():
@@ -118,21 +123,21 @@ def find_mixed_references(frames: Frames) -> list[Finding]:
             cut = int(np.argmax(jumps))
             text = (
                 f"energies of {elements} frames fall in two groups {jumps[cut]:.0f} eV/atom apart: "
-                "calculated with different potentials or codes"
+                "calculated with different pseudopotentials or programs"
             )
             findings.append(Finding("reference", tuple(order[: cut + 1]), text))
     return findings if missing else findings + _unlikely_binding(frames)
 
 
 def _unlikely_binding(frames: Frames) -> list[Finding]:
-    """Find frames that hold together better than any solid: their energy zero is another."""
+    """Find frames with a larger binding energy than any solid, a sign of a wrong energy zero."""
     binding = (frames.reference_energies - frames.energies) / frames.sizes
     deep = np.flatnonzero(binding > _STRONGEST)
     if not len(deep):
         return []
     text = (
-        f"bound by up to {binding[deep].max():.1f} eV/atom, more than any solid: the energies of "
-        "the isolated atoms are of another code or other potentials"
+        f"binding energies up to {binding[deep].max():.1f} eV/atom, larger than that of any solid: "
+        "the energies of the isolated atoms are of another program or other pseudopotentials"
     )
     return [Finding("reference", tuple(int(i) for i in deep), text)]
 
@@ -155,20 +160,24 @@ def _composition(frames: Frames, indices: list[int]) -> Floats:
 def _energy_outliers(frames: Frames, indices: list[int], threshold: float) -> list[Finding]:
     energies = frames.energies[indices] / frames.sizes[indices]
     shares = _composition(frames, indices)
-    if shares.shape[1]:  # an alloy: remove what its composition explains
+    if shares.shape[1]:  # an alloy: remove the dependence on the composition
         design = np.column_stack([np.ones(len(indices)), shares])
         energies = energies - design @ np.linalg.lstsq(design, energies, rcond=None)[0]
     surface = frames.sizes[indices] ** (-1 / 3.0)
     if np.ptp(surface) > 0 and not frames.pbc[indices[0]].all():
-        energies = energies - float(theilslopes(energies, surface).slope) * surface
+        # Of all pairs of frames: a sample of them, evenly over the set, needs no more memory.
+        some = np.unique(np.linspace(0, len(indices) - 1, _MOST_SLOPES).astype(int))
+        if np.ptp(surface[some]) > 0:
+            slope = float(theilslopes(energies[some], surface[some]).slope)
+            energies = energies - slope * surface
     away = energies - np.median(energies)
     return [
         Finding(
             "energy",
             (i,),
-            f"{abs(far):.3f} eV/atom {'above' if far > 0 else 'below'} what is usual for "
+            f"{abs(far):.3f} eV/atom {'above' if far > 0 else 'below'} the usual energy of "
             f"{len(frames[i])} atoms of its kind (z = {z:+.1f}): "
-            + ("a torn or squeezed structure?" if far > 0 else "an energy that is not of it?"),
+            + ("strained or fragmented?" if far > 0 else "the energy of another frame?"),
         )
         for i, far, z in zip(indices, away, robust_z(energies, _NARROWEST["energy"]), strict=True)
         if abs(z) > threshold
@@ -187,7 +196,7 @@ def _force_outliers(frames: Frames, indices: list[int], threshold: float) -> lis
             "force",
             (i,),
             f"a force of {force:.1f} eV/Å on atom {atom} ({frames[i].symbols[atom]}), "
-            f"z = {z:+.1f}: atoms too close, or a label gone wrong",
+            f"z = {z:+.1f}: atoms too close to each other, or a wrong label",
         )
         for i, force, atom, z in zip(indices, largest, where, scores, strict=True)
         if z > threshold

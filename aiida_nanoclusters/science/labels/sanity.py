@@ -1,8 +1,9 @@
-"""What frames must satisfy before anything is spent on them; each message names frame and fix."""
+"""Checks of frames before they are computed; each message names the frame and the fix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from ase.data import covalent_radii
@@ -13,8 +14,14 @@ from scipy.spatial import cKDTree
 
 from aiida_nanoclusters.science.frames import Frames
 
-#: Atoms closer than this share of the sum of their covalent radii are a broken structure.
+#: Largest accepted coordinate and length of a cell vector, Å.
+LARGEST = 1e5
+#: Smallest accepted distance between opposite faces of a periodic cell, Å.
+THINNEST = 0.3
+#: Smallest accepted distance of two atoms, in units of the sum of their covalent radii.
 CLOSEST_BOND_FRACTION = 0.5
+#: Atoms within half a bond of each, on average, beyond which only the nearest are looked at.
+_CROWDED = 100
 
 
 def frame_problems(
@@ -29,14 +36,14 @@ def frame_problems(
     Parameters
     ----------
     frames
-        The set to look at.
+        The set to check.
     elements
         Chemical symbols that may occur; any where not given.
     need_labels
         Whether every frame must have an energy and all forces.
     cutoff
-        Å. Periodic cells thinner than this along a periodic direction are refused: the code
-        that labels them would have to sum over several images of one atom.
+        Å. Cells thinner than this along a periodic direction are refused: the program that labels
+        them would have to sum over several images of one atom.
     """
     problems = []
     if elements is not None:
@@ -60,7 +67,7 @@ def frame_problems(
 
 
 def sound_frames(frames: Frames) -> NDArray[np.bool_]:
-    """Return where atoms and cell are finite numbers and no two atoms lie on each other, (F,)."""
+    """Return where positions and cell are finite and no two atoms overlap, (F,)."""
     return np.array([_geometry_problem(frames, i, None) is None for i in range(len(frames))])
 
 
@@ -76,7 +83,7 @@ def check_frames(
     Raises
     ------
     ValueError
-        Naming the first frame at fault, the fix, and how many more there are.
+        Naming the first unusable frame, the fix, and the number of further ones.
     """
     problems = frame_problems(frames, elements=elements, need_labels=need_labels, cutoff=cutoff)
     if problems:
@@ -86,19 +93,15 @@ def check_frames(
 
 def _geometry_problem(frames: Frames, index: int, cutoff: float | None) -> str | None:
     own = frames.atoms_of(index)
-    positions, pbc = frames.positions[own], frames.pbc[index]
-    cell = frames.cells[index]
-    if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
-        return "has positions or a cell that are not finite numbers: remove it"
-    heights = None
-    if pbc.any():
-        # Distance between opposite faces, along each cell vector.
-        inverse = np.linalg.norm(np.linalg.pinv(complete_cell(cell)), axis=0)
-        heights = 1.0 / inverse
-        if np.any(np.linalg.norm(cell[pbc], axis=1) < 1e-3):
-            return "is periodic along a direction without a cell vector: give it one, or pbc=False"
-        if cutoff is not None and np.any(heights[pbc] < cutoff):
-            thin = float(heights[pbc].min())
+    problem = impossible(
+        frames.numbers[own], frames.positions[own], frames.cells[index], frames.pbc[index]
+    )
+    if problem:
+        return problem
+    pbc, cell = frames.pbc[index], frames.cells[index]
+    if cutoff is not None and pbc.any():
+        thin = float(_heights(cell)[pbc].min())
+        if thin < cutoff:
             return (
                 f"has a periodic cell only {thin:.2f} Å thick, the cutoff is {cutoff:.2f} Å: "
                 "repeat the cell"
@@ -113,11 +116,55 @@ def _geometry_problem(frames: Frames, index: int, cutoff: float | None) -> str |
     return None
 
 
+def impossible(
+    numbers: NDArray[Any], positions: NDArray[Any], cell: NDArray[Any], pbc: NDArray[Any]
+) -> str | None:
+    """Return why a structure is none that distances can be computed of, with the fix, or None.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers, (N,).
+    positions
+        (N, 3), Å.
+    cell
+        (3, 3), Å; rows are the cell vectors.
+    pbc
+        Periodicity along them, (3,).
+    """
+    if not len(numbers):
+        return "holds no atoms: remove it"
+    if not (0 < numbers.min() and numbers.max() < len(covalent_radii)):
+        return "has atomic numbers of no element: remove it"
+    if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
+        return "has positions or a cell that are not finite numbers: remove it"
+    if np.abs(positions).max(initial=0.0) > LARGEST or np.abs(cell).max() > LARGEST:
+        return f"has positions or a cell beyond {LARGEST:g} Å: check the units, or remove it"
+    if pbc.any():
+        if np.any(np.linalg.norm(cell[pbc], axis=1) < 1e-3):
+            return "is periodic along a direction without a cell vector: give it one, or pbc=False"
+        thin = float(_heights(cell)[pbc].min())
+        if not thin > THINNEST:
+            return f"has a periodic cell only {thin:.2g} Å thick: check the units, or remove it"
+    return None
+
+
+def _heights(cell: NDArray[Any]) -> NDArray[Any]:
+    """Return the distance between opposite faces along each cell vector, (3,), Å."""
+    whole = complete_cell(cell)
+    faces = np.linalg.norm(np.cross(whole[[1, 2, 0]], whole[[2, 0, 1]]), axis=1)
+    heights: NDArray[Any] = abs(np.linalg.det(whole)) / np.maximum(faces, 1e-300)
+    return heights
+
+
 def _closest_pair(frames: Frames, index: int) -> tuple[int, int, float, float] | None:
     own = frames.atoms_of(index)
     radii = covalent_radii[frames.numbers[own]]
     reach = 2 * CLOSEST_BOND_FRACTION * float(radii.max())
-    if frames.pbc[index].any():
+    crowd = _nearest_in_crowd(frames, index, reach) if len(radii) > _CROWDED else None
+    if crowd is not None:
+        first, second, distances = crowd
+    elif frames.pbc[index].any():
         first, second, distances = neighbor_list("ijd", frames[index], reach)
     else:
         positions = frames.positions[own]
@@ -130,6 +177,28 @@ def _closest_pair(frames: Frames, index: int) -> tuple[int, int, float, float] |
         return None
     worst = int(np.argmin(np.where(too_close, distances, np.inf)))
     return int(first[worst]), int(second[worst]), float(distances[worst]), float(bonds[worst])
+
+
+def _nearest_in_crowd(
+    frames: Frames, index: int, reach: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]] | None:
+    """Return each atom's nearest and its distance (Å) where all pairs would not fit into memory.
+
+    None where there are not too many pairs within `reach` (Å).
+    """
+    if frames.pbc[index].any():
+        positions = frames[index].get_positions(wrap=True)
+    else:
+        positions = frames.positions[frames.atoms_of(index)]
+    order = np.lexsort(positions.T)
+    same = np.flatnonzero((np.diff(positions[order], axis=0) == 0).all(axis=1))
+    if len(same):  # of which a tree makes no branches
+        return order[same], order[same + 1], np.zeros(len(same))
+    tree = cKDTree(positions)
+    if tree.count_neighbors(tree, reach) <= _CROWDED * len(positions):
+        return None
+    distances, nearest = (rows[:, 1] for rows in tree.query(positions, k=2))
+    return np.arange(len(positions)), nearest, distances
 
 
 def _label_problem(frames: Frames, index: int, need_labels: bool) -> str | None:

@@ -1,7 +1,25 @@
-"""Which frames to label under a budget: those that stand for the others and for nothing labelled.
+"""Which frames to label under a budget: those that represent the others and resemble no label.
+
+Frames of the classes to label are taken one by one, by
+
+- ``medoids``: each the one that most reduces the sum of the distances of all candidates to the
+  nearest frame chosen or learnt. A candidate counts by the square of its deviation, a proxy of
+  its squared error; no deviation counts for more than `failed_above`. Greedy k-medoids: at
+  tolerance 0 they reduce the sum by at least 1 - 1/e of what is possible (Nemhauser, Wolsey,
+  Fisher, Math. Program. 14, 265 (1978)); the idea of such weights is in Zhdanov,
+  arXiv:1901.05954. Of more than 5000 candidates, and five times the budget, a random sample of
+  that size is taken first, which may miss a rare uncertain frame;
+- ``farthest``: each the one farthest from all chosen or learnt (farthest-point sampling:
+  Gonzalez, Theor. Comput. Sci. 38, 293 (1985)): what is rare comes first, whatever it is;
+- ``random``: neither deviation nor distance enters. The others are compared with this.
+
+Of equals, and of frames alike to the one so found, that of the largest deviation is taken. The
+distance of frames is that of their averaged SOAP vectors, see
+:func:`.recognition.soap.describe_frames`. Frames of one composition are alike where it is below
+`tolerance` / sqrt(N), so that a change at one of many atoms still counts.
 
 The same frames in another order give the same choice: frames are ordered by a hash of their content
-before anything is compared, and chance enters by the rank of that hash salted with the seed.
+before anything is compared, and a random draw ranks them by that hash salted with the seed.
 """
 
 from __future__ import annotations
@@ -9,32 +27,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aiida_nanoclusters.science.committee import DECENT, GOOD, POOR, Thresholds, classify
-from aiida_nanoclusters.science.descriptors import bond_length, describe_frames
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.learning.classes import ACCURATE, CANDIDATE, Thresholds
+from aiida_nanoclusters.science.learning.committee import classify
+from aiida_nanoclusters.science.learning.settings import MEDOIDS, RANDOM, SelectionSettings
+from aiida_nanoclusters.science.recognition.soap import bond_length, describe_frames
 
 Floats = NDArray[np.float64]
 
-#: Why a frame was chosen ...
-CHECK, DIVERSE, CHANCE = "check", "diverse", "chance"
-#: ... or left out, beside its class.
+#: Why a frame was chosen: for the calibration set, as representative or rare, at random ...
+CALIBRATION, DIVERSE = "calibration", "diverse"
+#: ... or left out, other than by its class.
 KNOWN, DUPLICATE, ALIKE, OVER_BUDGET = "already labelled", "duplicate", "alike", "over budget"
 
-#: How the budget is spent, see :func:`choose`.
-MEDOIDS, FARTHEST = "medoids", "farthest"
-WAYS = (MEDOIDS, FARTHEST, CHANCE)
-#: Medoids are sought among so many candidates, or so many times the budget, drawn by chance:
+#: Medoids are sought among so many candidates, or so many times the budget, drawn at random:
 #: their distances are held at once, 100 MB of 5000.
 _MOST, _TIMES = 5000, 5
 #: Scores that differ by a smaller part are equal; so are all below this part of the first ones.
 _ROUNDING, _NOISE = 1e-6, 1e-12
-
-#: Frames are alike below this distance: that of copies rattled by some 0.02 Å, see :func:`choose`.
-TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -44,13 +59,13 @@ class Choice:
     Attributes
     ----------
     indices
-        Chosen frames: first those drawn by chance, then the others, the most wanted first.
+        Chosen frames: first the calibration frames, then the others in the order of choice.
     classes
-        Of each frame: good, decent or poor, shape (F,).
+        Of each frame: accurate, candidate or failed, shape (F,).
     reasons
-        Of each frame, shape (F,). Chosen: ``check``, ``diverse`` or ``chance``. Left out: its class
-        where that is not to be labelled, ``already labelled``, ``duplicate`` (the same as another),
-        ``alike`` (nearly the same as a chosen or labelled one) or ``over budget``.
+        Of each frame, shape (F,). Chosen: ``calibration``, ``diverse`` or ``random``. Left out: its
+        class where that is not to be labelled, ``already labelled``, ``duplicate`` (the same as
+        another), ``alike`` (nearly the same as a chosen or labelled one) or ``over budget``.
     """
 
     indices: NDArray[np.int64]
@@ -65,34 +80,11 @@ def choose(
     budget: int,
     *,
     known: Frames | None = None,
-    checked: Frames | None = None,
-    checks: int = 0,
+    held_out: Frames | None = None,
     seed: int = 0,
-    wanted: Sequence[str] = (DECENT,),
-    tolerance: float = TOLERANCE,
-    by: str = MEDOIDS,
+    **settings: Any,
 ) -> Choice:
-    """Choose at most `budget` frames to label.
-
-    Frames of the wanted classes are taken one by one, `by`
-
-    - ``medoids``: each the one that shortens the distances of all candidates to the nearest frame
-      chosen or learnt by most in sum. A candidate counts by the square of its deviation, a proxy of
-      its squared error; no deviation counts for more than `high`. Greedy k-medoids: at `tolerance`
-      0 they shorten the sum by at least 1 - 1/e of what is possible (Nemhauser, Wolsey, Fisher,
-      Math. Program. 14, 265 (1978)); the idea of such weights is in Zhdanov, arXiv:1901.05954. Of
-      more than 5000 candidates, and five times the budget, so many are drawn before by chance, in
-      which rare doubt may be lost;
-    - ``farthest``: each the one farthest from all chosen or learnt (farthest-point sampling:
-      Gonzalez, Theor. Comput. Sci. 38, 293 (1985)): what is rare comes first, whatever it is;
-    - ``chance``: neither deviation nor distance enters. What the others are compared with.
-
-    Of equals, and of frames alike to the one so found, that of the largest deviation is taken.
-
-    The distance of frames is that of their averaged SOAP vectors
-    (:func:`aiida_nanoclusters.science.descriptors.describe_frames`). Frames of one composition are
-    alike where it is below `tolerance` / sqrt(N): what happens to one atom of many must not pass
-    for nothing.
+    """Choose at most `budget` frames to label, as the head of this module describes.
 
     Parameters
     ----------
@@ -102,64 +94,59 @@ def choose(
         Largest force deviation of each in eV/Å, shape (F,).
     thresholds
         Between the classes.
-    budget
-        Labels that can be afforded.
-    known
-        Frames that are learnt already. The choice keeps away from them.
-    checked
-        Frames that are labelled and not learnt, such as the checks of earlier choices. Neither they
-        nor, but by chance, what is alike is chosen, but they teach nothing about what is near.
-    checks
-        How many of the budget to draw by chance from all good and decent frames: labels for
-        :func:`aiida_nanoclusters.science.committee.calibrate`, which must not be picked.
+    known, held_out
+        Frames that are labelled, learnt or not. Neither they nor, except at random, frames alike
+        to them are chosen; the choice keeps away from those that are learnt.
     seed
-        Of all that is drawn by chance.
-    wanted
-        Classes to label. ``poor`` may be named where a first committee finds everything poor.
-    tolerance
-        See above; 0 keeps all but duplicates.
-    by
-        ``medoids``, ``farthest`` or ``chance``.
+        Of all random draws.
+    budget, settings
+        As of :class:`.learning.settings.SelectionSettings`.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or the deviations are not one a frame.
+        If a setting is out of its limits, or there is not one deviation a frame.
     """
-    values = np.asarray(deviations, dtype=np.float64)
-    if values.shape != (len(frames),):
-        raise ValueError(f"{values.shape} deviations for {len(frames)} frames: give one a frame")
-    if budget < 0 or not 0 <= checks <= budget or tolerance < 0:
-        raise ValueError(
-            f"budget {budget}, checks {checks}, tolerance {tolerance}: none may be negative, and "
-            "the checks are part of the budget"
-        )
-    if unknown := sorted(set(wanted) - {GOOD, DECENT, POOR}):
-        raise ValueError(f"unknown classes {', '.join(unknown)}: only good, decent and poor")
-    if by not in WAYS:
-        raise ValueError(f"`by` is {by!r}: only {', '.join(WAYS)}")
+    given = SelectionSettings.from_values(budget=budget, **settings)
+    values = _checked(deviations, len(frames))
     classes = classify(values, thresholds)
     reasons = np.array(classes, dtype="<U16")
-    new = _new_frames(frames, [f for f in (known, checked) if f], reasons)
-    drawn = _draw(frames, new[np.isin(classes[new], (GOOD, DECENT))], checks, seed)
-    reasons[drawn] = CHECK
-    candidates = new[np.isin(classes[new], list(wanted)) & (reasons[new] != CHECK)]
+    new = _new_frames(frames, _given((known, held_out)), reasons)
+    plausible = new[np.isin(classes[new], (ACCURATE, CANDIDATE))]
+    drawn = _draw(frames, plausible, given.calibration_frames, seed)
+    reasons[drawn] = CALIBRATION
+    candidates = new[np.isin(classes[new], given.classes) & (reasons[new] != CALIBRATION)]
     reasons[candidates] = OVER_BUDGET
-    picked = candidates[:0]
-    if by == CHANCE:
-        picked = _draw(frames, candidates, budget - len(drawn), seed)
-        reasons[picked] = CHANCE
-    elif len(candidates) and len(drawn) < budget:
-        most = max(_MOST, _TIMES * budget)
-        if by == MEDOIDS and len(candidates) > most:
-            candidates = _draw(frames, candidates, most, seed)
-        learnt = [known] if known else []
-        aside = [f for f in (checked, frames.select(drawn) if len(drawn) else None) if f]
-        greedy = _Greedy(frames.select(candidates), values[candidates], tolerance, learnt, aside)
-        picked = candidates[greedy.pick(budget - len(drawn), by, thresholds.high)]
-        reasons[candidates[greedy.alike]] = ALIKE
-        reasons[picked] = DIVERSE
+    left = budget - len(drawn)
+    if given.by == RANDOM or not len(candidates) or not left:
+        picked = _draw(frames, candidates, left, seed)
+        reasons[picked] = RANDOM
+        return Choice(np.concatenate([drawn, picked]), classes, reasons)
+    if given.by == MEDOIDS and len(candidates) > (most := max(_MOST, _TIMES * budget)):
+        candidates = _draw(frames, candidates, most, seed)
+    aside = (held_out, _part(frames, drawn))
+    greedy = _Greedy(frames.select(candidates), values[candidates], given.tolerance, known, aside)
+    picked = candidates[greedy.pick(left, given.by, thresholds.failed_above)]
+    reasons[candidates[greedy.alike]] = ALIKE
+    reasons[picked] = DIVERSE
     return Choice(np.concatenate([drawn, picked]), classes, reasons)
+
+
+def _checked(deviations: ArrayLike, count: int) -> Floats:
+    """Return the deviations as an array, one a frame."""
+    values = np.asarray(deviations, dtype=np.float64)
+    if values.shape != (count,):
+        raise ValueError(f"{values.shape} deviations for {count} frames: give one a frame")
+    return values
+
+
+def _part(frames: Frames, indices: NDArray[np.int64]) -> Frames | None:
+    return frames.select(indices) if len(indices) else None
+
+
+def _given(sets: Sequence[Frames | None]) -> list[Frames]:
+    """Return the sets that hold any frames."""
+    return [frames for frames in sets if frames]
 
 
 def _new_frames(
@@ -179,7 +166,7 @@ def _new_frames(
 
 
 def _draw(frames: Frames, among: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """Draw frames by chance, whatever their order."""
+    """Draw frames at random, whatever their order."""
     if not count or not len(among):
         return np.zeros(0, dtype=np.int64)
     hashes = frames.select(among).content_hashes()
@@ -198,7 +185,7 @@ def _compositions(frames: Frames) -> list[str]:
 
 
 class _Greedy:
-    """One candidate after another, each the best beside those before.
+    """Candidates picked one after another, each the best in addition to those before.
 
     Attributes
     ----------
@@ -211,14 +198,15 @@ class _Greedy:
         candidates: Frames,
         deviations: Floats,
         tolerance: float,
-        learnt: Sequence[Frames],
-        aside: Sequence[Frames],
+        known: Frames | None,
+        aside: Sequence[Frames | None],
     ) -> None:
         count, own = len(candidates), _compositions(candidates)
-        # What is aside matters to candidates of its composition alone: the rest is not described.
-        matters = [np.isin(_compositions(f), own) for f in aside]
-        twins = [f.select(rows) for f, rows in zip(aside, matters, strict=True) if rows.any()]
-        parts = [f.without_labels() for f in (candidates, *learnt, *twins)]
+        learnt, held_out = _given([known]), _given(aside)
+        # A held-out frame is alike only to candidates of its composition: no others are described.
+        of_composition = [np.flatnonzero(np.isin(_compositions(f), own)) for f in held_out]
+        similar = _given([_part(f, n) for f, n in zip(held_out, of_composition, strict=True)])
+        parts = [f.without_labels() for f in (candidates, *learnt, *similar)]
         everything = Frames.concatenate(parts)  # vectors of other elements are others
         vectors = describe_frames(everything, bond_length(everything.elements))
         compositions = [*own, *(c for f in parts[1:] for c in _compositions(f))]
@@ -229,19 +217,19 @@ class _Greedy:
         self.alike = np.zeros(count, dtype=bool)
         #: To the nearest frame learnt or picked, (C,); no two vectors are farther apart.
         self.nearest = np.full(count, np.sqrt(2.0))
-        taught = count + sum(len(f) for f in learnt)
+        n_learnt = count + sum(len(f) for f in learnt)
         for i in range(count, len(everything)):
             distances = _distances(self.vectors, vectors[i])
             self._mark_alike(distances, compositions[i])
-            if i < taught:
+            if i < n_learnt:
                 self.nearest = np.minimum(self.nearest, distances)
 
-    def pick(self, budget: int, by: str, high: float) -> NDArray[np.int64]:
-        """Return candidates in the order of picking; no deviation counts for more than `high`."""
+    def pick(self, budget: int, by: str, largest: float) -> NDArray[np.int64]:
+        """Return candidates in the order of picking; deviations count up to `largest`, eV/Å."""
         picked: list[int] = []
         gains = None
         if by == MEDOIDS:
-            weights = np.minimum(self.deviations, high) ** 2
+            weights = np.minimum(self.deviations, largest) ** 2
             if not weights.any():
                 weights[:] = 1.0
             gains = _Gains(self._from, self.nearest, weights)
@@ -258,13 +246,13 @@ class _Greedy:
         return np.array(picked, dtype=np.int64)
 
     def _best(self, left: NDArray[np.int64], scores: Floats, noise: float) -> int:
-        """Return the one of the highest score, or the worst of those alike to it."""
+        """Return that of the highest score, or of those alike to it that of largest deviation."""
         highest = scores[left].max()
         equal = left[scores[left] >= highest - max(_ROUNDING * highest, noise)]
         found = equal[np.argmax(self.deviations[equal])]
         same = self.compositions[left] == self.compositions[found]
-        twins = left[same & (self._from(found)[left] < self.limits[found]) | (left == found)]
-        return int(twins[np.argmax(self.deviations[twins])])
+        alike = left[same & (self._from(found)[left] < self.limits[found]) | (left == found)]
+        return int(alike[np.argmax(self.deviations[alike])])
 
     def _from(self, index: int) -> Floats:
         """Return distances of all candidates from one, (C,)."""
@@ -278,7 +266,7 @@ class _Greedy:
 
 
 class _Gains:
-    """By how much each candidate would shorten the weighted distances of all: `sums`, (C,)."""
+    """By how much each candidate would reduce the weighted distances of all: `sums`, (C,)."""
 
     def __init__(
         self, distances_from: Callable[[int], Floats], nearest: Floats, weights: Floats
@@ -291,7 +279,7 @@ class _Gains:
             self.sums += weights[k] * np.maximum(0.0, nearest[k] - self.between[k])
 
     def update(self, nearest: Floats) -> None:
-        """Take the distances that are left."""
+        """Take the distances that remain, (C,)."""
         for k in np.flatnonzero(nearest < self.nearest):
             gone = self.nearest[k] - np.clip(self.between[k], nearest[k], self.nearest[k])
             self.sums -= self.weights[k] * gone

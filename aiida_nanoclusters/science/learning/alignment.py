@@ -1,7 +1,7 @@
 """Align the frame energies of a trained Allegro model, and keep its forces.
 
-A training weighs thousands of force components against one energy a frame. What is left over is an
-error of the energy per atom that is nearly constant within a kind of structure and differs between
+A training weighs thousands of force components against one energy a frame. The remaining error of
+the energy per atom is nearly constant within a kind of structure and differs between
 kinds, which shifts the size at which one kind takes over from another. A few steps of linear least
 squares over all weights remove it: energies per atom and random projections of the forces are the
 equations, and the smallest change of the weights that satisfies them is taken (Levenberg, Quart.
@@ -106,7 +106,7 @@ class FrameSet:
         motifs, chosen = self.settings["motifs"], np.zeros(len(self.frames), dtype=bool)
         for motif in motifs:
             relaxed = self.sizes[self.cold & (self.kinds == motif)]
-            if len(set(relaxed)) < 2:  # what is left must know the motif
+            if len(set(relaxed)) < 2:  # the remaining frames must include the motif
                 chosen[:] = False
                 break
             chosen |= (self.kinds == motif) & (self.sizes == relaxed.max())
@@ -213,9 +213,9 @@ def linearise(
 def damped_step(
     jacobian: torch.Tensor, residuals: torch.Tensor, damping: float, block: int = 8192
 ) -> torch.Tensor:
-    """Return the Levenberg-Marquardt step J^T (J J^T + d m 1)^-1 r, shape (P,).
+    """Return the Levenberg-Marquardt step ``J^T (J J^T + d m 1)^-1 r``, shape (P,).
 
-    It minimises |J s - r|^2 + d m |s|^2 with d the `damping` and m the mean diagonal element of
+    It minimises ``|J s - r|^2 + d m |s|^2`` with d the `damping` and m the mean diagonal element of
     J J^T. `block` columns of J are made double precision at a time.
     """
     columns = [slice(k, k + block) for k in range(0, jacobian.shape[1], block)]
@@ -253,7 +253,7 @@ def align(
         The report, of plain types: ``applied``, ``reason``, ``mode``, ``damping``, ``held_out``
         (names), ``frames`` (number), ``seed``, ``seconds``, and errors in meV/atom and meV/Å:
         ``before``, ``candidates``, ``blind`` (the chosen one) and ``after`` (aligned on all frames,
-        so that the held-out ones are no longer unseen).
+        so that the held-out ones are learnt, too).
     """
     began = time.monotonic()
     settings = {**DEFAULTS, **settings}
@@ -360,7 +360,7 @@ def save_aligned(source: Path, target: Path, model: _Model) -> None:
     Where the checkpoint keeps an exponential moving average, nequip loads and packages that one:
     both the average and the weights themselves are replaced.
     """
-    checkpoint = torch.load(source, map_location="cpu", weights_only=False)
+    checkpoint = torch.load(source, map_location="cpu", weights_only=True)
     state = checkpoint["state_dict"]
     for index, (name, parameter) in enumerate(model.named_parameters()):
         keys = [k for k in state if k.startswith("model.") and k.endswith(f".{name}")]
@@ -378,7 +378,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("source", "target", "frames", "--validation", "--settings", "--report"):
         parser.add_argument(name, type=Path)
     given = parser.parse_args(arguments)
-    shutil.copy(given.source, given.target)  # whatever happens, there is something to package
+    torch.load(given.source, map_location="cpu", weights_only=True)  # nequip unpickles anything
+    shutil.copy(given.source, given.target)  # where the alignment fails, this is packaged
     settings = json.loads(given.settings.read_text("utf-8")) if given.settings else {}
     set_global_state()
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,31 +1,27 @@
 """What the disagreement of a committee says about frames that have no label.
 
-The largest force deviation of a frame sorts it into a class: ``good`` (the members agree, a label
-would teach them little), ``decent`` (to be labelled) or ``poor`` (so far from all that was learnt
-that the structure itself is doubtful): Zhang, Lin, Wang, Car, E, Phys. Rev. Materials 3, 023804
-(2019).
+The largest force deviation of a frame decides its class, see :mod:`.learning.classes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, isfinite, log
+from math import ceil, log
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-from aiida_nanoclusters.science.errors import align, max_force_deviation
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.learning.classes import ACCURATE, CANDIDATE, FAILED, Thresholds
+from aiida_nanoclusters.science.learning.metrics import align, max_force_deviation
 
 Floats = NDArray[np.float64]
 
-GOOD, DECENT, POOR = "good", "decent", "poor"
-
 
 class TooFewLabelsError(ValueError):
-    """Fewer labels than any statement of the wanted confidence needs."""
+    """Fewer labels than any statement at this level of confidence needs."""
 
 
 @dataclass(frozen=True)
@@ -48,48 +44,21 @@ class Deviation:
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """Largest force deviations (eV/Å) between the classes.
-
-    Attributes
-    ----------
-    low
-        Frames below are good; 0 where none shall be.
-    high
-        Frames above are poor.
-
-    Raises
-    ------
-    ValueError
-        Unless 0 <= low <= high and high > 0.
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if not (isfinite(self.high) and 0 <= self.low <= self.high and self.high > 0):
-            raise ValueError(
-                f"thresholds {self.low} and {self.high} eV/Å: `low` must not be negative, and "
-                "`high` must be positive and not below `low`"
-            )
-
-
-@dataclass(frozen=True)
 class Calibration:
-    """A threshold found from labels, see :func:`calibrate`.
+    """A threshold determined from labels, see :func:`calibrate`.
 
     Attributes
     ----------
-    low
+    accurate_below
         Force deviation (eV/Å) below which the statement holds; 0 where it holds nowhere.
     n_labels
-        Labelled frames it was drawn from.
+        Labelled frames it was determined from.
     n_below, n_wrong
-        Of these, frames below `low`, and those among them with a larger error than wanted.
+        Of these, frames below the threshold, and those among them with a larger error than
+        `max_error`.
     """
 
-    low: float
+    accurate_below: float
     n_labels: int
     n_below: int
     n_wrong: int
@@ -112,7 +81,7 @@ def committee_deviation(frames: Frames, members: Mapping[str, Frames]) -> Deviat
         If there are fewer than two members, or a member has other frames.
     """
     if len(members) < 2:
-        raise ValueError(f"a committee of {len(members)} cannot disagree: give two members or more")
+        raise ValueError(f"a committee of {len(members)} has no deviation: give two or more")
     aligned = [align(frames, members[key]) for key in sorted(members)]
     energies = np.array([own for own, _ in aligned])
     forces = np.array([own for _, own in aligned])
@@ -126,21 +95,26 @@ def committee_deviation(frames: Frames, members: Mapping[str, Frames]) -> Deviat
 def classify(deviations: ArrayLike, thresholds: Thresholds) -> NDArray[np.str_]:
     """Return the class of each frame, shape (F,).
 
-    Good below ``low``, poor above ``high``, decent from one to the other, both included. A frame
-    that a member could not evaluate (NaN) is poor.
+    Accurate below ``accurate_below``, failed above ``failed_above``, candidate from one to the
+    other, both included. A frame that a member could not evaluate (NaN) has failed.
     """
     values = np.asarray(deviations, dtype=np.float64)
-    classes = np.full(values.shape, DECENT)
-    classes[values < thresholds.low] = GOOD
-    classes[~(values <= thresholds.high)] = POOR
+    classes = np.full(values.shape, CANDIDATE)
+    classes[values < thresholds.accurate_below] = ACCURATE
+    classes[~(values <= thresholds.failed_above)] = FAILED
     return classes
 
 
 def fewest_labels(share: float = 0.1, confidence: float = 0.9) -> int:
-    """Return the number of labels that :func:`calibrate` asks for at least.
+    """Return the smallest number of labels with which :func:`calibrate` can work.
 
-    If none of k frames has too large an error, a share above `share` is excluded where
+    If none of k frames has too large an error, a fraction above `share` is excluded where
     (1 - share)^k <= 1 - confidence; one more frame bounds the interval.
+
+    Raises
+    ------
+    ValueError
+        If a number does not lie between 0 and 1.
     """
     for name, value in (("share", share), ("confidence", confidence)):
         if not 0 < value < 1:
@@ -151,24 +125,17 @@ def fewest_labels(share: float = 0.1, confidence: float = 0.9) -> int:
 def calibrate(
     deviations: ArrayLike,
     errors: ArrayLike,
-    wanted: float,
+    max_error: float,
     *,
     share: float = 0.1,
     confidence: float = 0.9,
 ) -> Calibration:
-    """Find the largest deviation below which the true force errors are as small as wanted.
+    """Find the largest deviation below which true force errors are at most `max_error`.
 
-    With probability `confidence` over the labels drawn, at most the share `share` of the frames
-    whose deviation is below ``low`` have an error above `wanted`. It holds for any relation of
-    error to deviation and any number of labels, if the labelled frames were drawn by chance from
-    those it is said of, and no member was trained on them.
-
-    A candidate threshold t is tested by the k labelled frames below it, m of them in error: it is
-    accepted where the binomial probability of m or fewer errors, at an error rate of `share`, is at
-    most 1 - confidence (Clopper and Pearson, Biometrika 26, 404 (1934)). Thresholds are tested
-    upwards until one fails, so that testing many of them costs no confidence: fixed-sequence
-    testing of Angelopoulos, Bates, Candès, Jordan, Lei, Learn then Test, arXiv:2110.01052. To
-    survive an early error the walk starts at several k, each with its part of 1 - confidence.
+    With probability `confidence` over the random sample of labels, at most the fraction `share` of
+    the frames whose deviation is below the threshold have an error above `max_error`. This holds
+    for any relation of error to deviation and any number of labels, if the labelled frames are a
+    random sample of the frames of which it is stated, and no member was trained on them.
 
     Parameters
     ----------
@@ -176,8 +143,8 @@ def calibrate(
         Largest force deviations of labelled frames in eV/Å, shape (F,).
     errors
         Their largest true force errors in eV/Å, shape (F,), as
-        :func:`aiida_nanoclusters.science.errors.max_force_error`. Frames with NaN are left out.
-    wanted
+        :func:`.learning.metrics.max_force_error`. Frames with NaN are left out.
+    max_error
         eV/Å.
     share, confidence
         Between 0 and 1.
@@ -185,30 +152,53 @@ def calibrate(
     Raises
     ------
     TooFewLabelsError
-        If even without an error the labels could not show it: says how many are needed.
+        If the labels could not show it even without an error; names the number that is needed.
     ValueError
         If the arrays differ in length, or a number is out of range.
     """
     x, y = np.asarray(deviations, dtype=np.float64), np.asarray(errors, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(f"{x.shape} deviations and {y.shape} errors: give one of each a frame")
-    if not wanted > 0:
-        raise ValueError(f"`wanted` is {wanted} eV/Å: the error must be positive")
+    if not max_error > 0:
+        raise ValueError(f"`max_error` is {max_error} eV/Å: the error must be positive")
     needed = fewest_labels(share, confidence)
     known = np.isfinite(x) & np.isfinite(y)
     order = np.argsort(x[known], kind="stable")
-    x, wrong = x[known][order], y[known][order] > wanted
+    x, is_wrong = x[known][order], y[known][order] > max_error
     if len(x) < needed:
         raise TooFewLabelsError(
             f"{len(x)} labelled frames are too few to calibrate: {needed} show at best that "
             f"{100 * (1 - share):g} % of the frames are right with {100 * confidence:g} % "
             "confidence; label more, or give the threshold yourself"
         )
+    return _largest_threshold(x, is_wrong, share, 1 - confidence)
+
+
+def _largest_threshold(
+    deviations: Floats, is_wrong: NDArray[np.bool_], share: float, level: float
+) -> Calibration:
+    """Return the largest threshold that is accepted at a significance level.
+
+    A candidate threshold is tested by the k labelled frames below it, m of them in error: it is
+    accepted where the binomial probability of m or fewer errors, at an error rate of `share`, is at
+    most `level` (Clopper and Pearson, Biometrika 26, 404 (1934)). Thresholds are tested
+    upwards until one fails, so that many tests cost no confidence: fixed-sequence
+    testing of Angelopoulos, Bates, Candès, Jordan, Lei, Learn then Test, arXiv:2110.01052. So that
+    an early error does not end the test, sequences start at several k, each with its part of
+    `level`.
+
+    Parameters
+    ----------
+    deviations
+        eV/Å, ascending, shape (F,).
+    is_wrong
+        Whether the error of the frame is too large, shape (F,).
+    """
     # Frames strictly below a threshold that is itself a frame are a plain sample of what is below.
-    thresholds, below = np.unique(x, return_index=True)
-    mistakes = np.concatenate([[0], np.cumsum(wrong)])[below]
-    starts, level = _starts(len(x), share, 1 - confidence)
-    passes = binom.cdf(mistakes, below, share) <= level
+    thresholds, below = np.unique(deviations, return_index=True)
+    mistakes = np.concatenate([[0], np.cumsum(is_wrong)])[below]
+    starts, own_level = _starts(len(deviations), share, level)
+    passes = binom.cdf(mistakes, below, share) <= own_level
     best = -1
     for start in starts:
         first = int(np.searchsorted(below, start))
@@ -216,8 +206,10 @@ def calibrate(
         last = first + (int(fails[0]) if len(fails) else len(passes) - first) - 1
         best = max(best, last if last >= first else -1)
     if best < 0:
-        return Calibration(0.0, len(x), 0, 0)
-    return Calibration(float(thresholds[best]), len(x), int(below[best]), int(mistakes[best]))
+        return Calibration(0.0, len(deviations), 0, 0)
+    return Calibration(
+        float(thresholds[best]), len(deviations), int(below[best]), int(mistakes[best])
+    )
 
 
 def _start(share: float, level: float) -> int:
@@ -226,9 +218,12 @@ def _start(share: float, level: float) -> int:
 
 
 def _starts(count: int, share: float, level: float) -> tuple[list[int], float]:
-    """Return numbers of frames to walk from, each four times the one before, and their level."""
-    walks = 1
-    while _start(share, level / (walks + 1)) * 4**walks < count:
-        walks += 1
-    first = _start(share, level / walks)
-    return [first * 4**k for k in range(walks)], level / walks
+    """Return numbers of frames at which sequences of tests start, and the level of each sequence.
+
+    Each number is four times the one before.
+    """
+    sequences = 1
+    while _start(share, level / (sequences + 1)) * 4**sequences < count:
+        sequences += 1
+    first = _start(share, level / sequences)
+    return [first * 4**k for k in range(sequences)], level / sequences

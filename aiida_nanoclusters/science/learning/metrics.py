@@ -62,8 +62,8 @@ def align(reference: Frames, predicted: Frames) -> tuple[Floats, Floats]:
     energies = np.full(len(reference), np.nan)
     forces = np.full((len(reference.numbers), 3), np.nan)
     ours, at = reference.content_hashes(), 0
-    for k, wanted in enumerate(predicted.content_hashes()):
-        while at < len(ours) and ours[at] != wanted:
+    for k, digest in enumerate(predicted.content_hashes()):
+        while at < len(ours) and ours[at] != digest:
             at += 1
         if at == len(ours):
             raise ValueError(

@@ -15,7 +15,10 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist, squareform
 
-from aiida_nanoclusters.science.environments import SURFACE_COORDINATION, coordination_numbers
+from aiida_nanoclusters.science.recognition.neighbours import (
+    SURFACE_COORDINATION,
+    coordination_numbers,
+)
 
 Floats = NDArray[np.float64]
 
@@ -57,18 +60,18 @@ def lindemann(
     r"""Return the Lindemann index of a free cluster.
 
     Of atom i it is the mean over all other atoms j of the relative fluctuation of the distance,
-    sqrt(<r_ij^2> - <r_ij>^2) / <r_ij>. Turning and drifting do not enter. It grows with the length
-    of the trajectory where atoms wander; in a solid it does not.
+    sqrt(<r_ij^2> - <r_ij>^2) / <r_ij>. Rotation and translation do not contribute. It grows with
+    the length of the trajectory where atoms diffuse; in a solid it does not.
 
     Parameters
     ----------
     positions
         Å, shape (T, N, 3), at equal intervals of time.
     blocks
-        Into how many stretches the trajectory is divided, at least two frames each.
+        Number of equal parts of the trajectory, at least two frames each.
     parts
         Masks of atoms, (N,) each, such as surface and core. Only pairs within a part count for it:
-        atoms that wander about a solid core change its distances to them, not its own.
+        atoms that diffuse around a solid core do not change the distances within it.
 
     Raises
     ------
@@ -118,5 +121,5 @@ def _within(matrix: Floats, mask: NDArray[np.bool_]) -> float:
 
 
 def surface_mask(atoms: Atoms) -> NDArray[np.bool_]:
-    """Tell which atoms of a structure are surface: those with at most 10 neighbours, shape (N,)."""
+    """Return which atoms are surface, those with at most 10 neighbours, shape (N,)."""
     return np.asarray(coordination_numbers(atoms) <= SURFACE_COORDINATION)

@@ -1,4 +1,4 @@
-"""The melting of one cluster from trajectories at a ladder of temperatures."""
+"""The melting of one cluster from trajectories at ascending temperatures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.caloric import (
+from aiida_nanoclusters.science.elements import element
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.melting.caloric import (
     FEWEST,
     Melting,
     correlated_mean,
@@ -22,16 +24,14 @@ from aiida_nanoclusters.science.caloric import (
     melting_by_lindemann,
     slope_heat_capacity,
 )
-from aiida_nanoclusters.science.elements import element
-from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.lindemann import lindemann
+from aiida_nanoclusters.science.melting.lindemann import lindemann
 from aiida_nanoclusters.science.units import MEV_PER_EV
 
 Floats = NDArray[np.float64]
 
 
 def bulk_melting_point(frames: Frames) -> float:
-    """Return the bulk melting point (K) that the ladder refers to, of an alloy the mean over atoms.
+    """Return the bulk melting point (K), of an alloy the mean over its atoms.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def bulk_melting_point(frames: Frames) -> float:
 
 
 def freedom(size: int) -> int:
-    """Return the degrees of freedom of a cluster that neither drifts nor turns."""
+    """Return the degrees of freedom of a cluster without translation and rotation."""
     return 3 * size - (5 if size == 2 else 6)
 
 
@@ -139,7 +139,7 @@ def measure(
 
 
 def _joint_error(values: Sequence[float], errors: Sequence[float]) -> float:
-    """Standard error of a mean over runs: what they tell of themselves, or how they differ."""
+    """Standard error of a mean over runs: the larger of their own errors and their spread."""
     own = np.sqrt(np.mean(np.square(errors)) / len(values))
     between = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
     return float(max(own, between))
@@ -178,7 +178,7 @@ def curve_arrays(
 def judge_melting(
     curve: dict[str, Floats], thresholds: tuple[float, float], bulk: float
 ) -> dict[str, Any]:
-    """Return where the cluster melts, by each of its signs, and a sentence.
+    """Return where the cluster melts, by each criterion, and a sentence.
 
     Parameters
     ----------
@@ -193,10 +193,10 @@ def judge_melting(
     -------
     dict
         ``melting_point``, ``error`` (K) and ``fraction`` of the bulk's: by the caloric curve, or
-        where that has no step by the Lindemann index; None where neither tells. ``by``: which it
-        was. ``caloric``, ``lindemann``, ``lindemann_surface``, ``lindemann_core``: each sign on its
-        own, None where it does not tell. ``heat_capacity_peak`` (K): the ladder's temperature of
-        greatest heat capacity. ``range`` (K), ``bulk_melting_point`` (K), ``sentence``.
+        where that has no step by the Lindemann index; None where neither does. ``by``: which of
+        them. ``caloric``, ``lindemann``, ``lindemann_surface``, ``lindemann_core``: each criterion
+        alone, None where it gives none. ``heat_capacity_peak`` (K): temperature with
+        the greatest heat capacity. ``range`` (K), ``bulk_melting_point`` (K), ``sentence``.
     """
     temperatures = curve[keys.TEMPERATURES]
     signs: dict[str, Melting | None] = {"caloric": None}

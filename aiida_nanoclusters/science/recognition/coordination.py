@@ -1,4 +1,4 @@
-"""How many neighbours the atoms of a set of frames have, and which of that a training set covers.
+"""Coordination numbers in a set of frames, and which of them a training set covers.
 
 A large particle is made of atoms that are each like one in a cluster, at a surface or in a crystal:
 that a training set of small systems covers it shows in P(CN), the probability density of
@@ -16,8 +16,8 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.science.elements import element
-from aiida_nanoclusters.science.environments import coordination_numbers
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recognition.neighbours import coordination_numbers
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -146,14 +146,14 @@ def coordination_density(frames: Frames, cutoff: float | None = None) -> Coordin
 def coordination_coverage(
     training: CoordinationDensity, target: CoordinationDensity, least: int = 1
 ) -> float:
-    """Return the share of the target's atoms whose coordination number the training set has seen.
+    """Return the fraction of the target's atoms whose coordination number the training set has.
 
     Parameters
     ----------
     training, target
         Of the two sets, with the same cutoff.
     least
-        How many training atoms must have a coordination number for it to count as seen.
+        Fewest training atoms with a coordination number for it to count as covered.
     """
     seen = set(training.numbers[training.total >= least].tolist())
     known = np.array([int(n) in seen for n in target.numbers])

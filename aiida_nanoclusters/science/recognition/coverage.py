@@ -1,6 +1,6 @@
 """A map of atomic environments, and whether a training set covers those of a target.
 
-Environments are SOAP vectors (:mod:`.descriptors`); the map is their principal component analysis,
+Environments are SOAP vectors (:mod:`.soap`); the map is their principal component analysis,
 fitted on the training set alone: I. T. Jolliffe, Principal Component Analysis, 2nd ed. (2002).
 """
 
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from aiida_nanoclusters.science.descriptors import bond_length, describe_atoms
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recognition.soap import bond_length, describe_atoms
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Most environments of each set that are compared, and components whose variance is told.
+#: Most environments of each set that are compared, and components whose variance is reported.
 MOST, COMPONENTS = 4000, 10
-#: A target environment is covered if it is as near to a training frame as this share of the
+#: A target environment is covered if it is as near to a training frame as this fraction of the
 #: training environments are to another frame.
 QUANTILE = 0.99
 _BLOCK = 500
@@ -109,18 +109,18 @@ def map_environments(
 ) -> EnvironmentMap:
     """Compare the atomic environments of a target with those of a training set.
 
-    Distances are between SOAP vectors of length 1: 0 for equal environments, at most sqrt(2). How
-    near is near follows from the training set: `quantile` of its own environments are no farther
-    than the threshold from one in another frame.
+    Distances are between SOAP vectors of length 1: 0 for equal environments, at most sqrt(2). The
+    threshold follows from the training set: a fraction `quantile` of its environments have one in
+    another frame within it.
 
     Parameters
     ----------
     training, target
         Frames; the target has no element that the training set lacks.
     seed
-        Of the draw, where a set has more atoms than `most`.
+        Random seed of the sample, where a set has more atoms than `most`.
     most
-        Most environments of each set that are looked at; at least 10.
+        Largest number of environments of each set; at least 10.
     quantile
         Between 0 and 1.
     bond
@@ -135,7 +135,7 @@ def map_environments(
     if len(training) < 2:
         raise ValueError("the training set has one frame: distances need at least two")
     if other := sorted(set(target.elements) - set(training.elements)):
-        raise ValueError(f"the training set knows no {', '.join(other)}: choose another target")
+        raise ValueError(f"the training set has no {', '.join(other)}: choose another target")
     if not 0 < quantile < 1 or most < 10:
         raise ValueError(f"`quantile` {quantile}, `most` {most}: between 0 and 1, and at least 10")
     bond = bond_length(training.elements) if bond is None else bond
@@ -158,7 +158,7 @@ def map_environments(
 
 
 def _draw(frames: Frames, most: int, rng: np.random.Generator) -> Ints:
-    """Choose atoms by chance, all of them where they are few."""
+    """Choose random atoms, all of them where there are no more than `most`."""
     count = len(frames.numbers)
     if count <= most:
         return np.arange(count)
@@ -166,7 +166,7 @@ def _draw(frames: Frames, most: int, rng: np.random.Generator) -> Ints:
 
 
 def _nearest(vectors: Floats, known: Floats, frame_of: Ints | None = None) -> Floats:
-    """Distance of each vector to the nearest known one, outside its own frame where those tell."""
+    """Distance of each vector to the nearest known one, of another frame where those are given."""
     found = np.empty(len(vectors))
     for start in range(0, len(vectors), _BLOCK):
         part = slice(start, start + _BLOCK)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.science.checks import sound_frames
+from aiida_nanoclusters.science.compositions import cluster_formula
 from aiida_nanoclusters.science.frames import Frames
-
-
-def cluster_formula(counts: Mapping[str, int]) -> str:
-    """Return the name of a composition, elements in alphabetical order, e.g. ``Ag13Cu42``."""
-    return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in sorted(counts.items()) if n > 0)
+from aiida_nanoclusters.science.labels.sanity import sound_frames
 
 
 def lowest_energies(frames: Frames) -> dict[str, float]:
     """Return the lowest energy (eV, total) of each composition among the clusters of a set.
 
-    Clusters are neutral and in no direction periodic; those without an energy, or with atoms on top
-    of each other, do not count. Keys are as :func:`cluster_formula` gives them.
+    Clusters are neutral and in no direction periodic; those without an energy, or with overlapping
+    atoms, do not count. Keys are as :func:`cluster_formula` gives them.
     """
     return {
         formula: float(frames.energies[index]) for formula, index in lowest_frames(frames).items()
@@ -29,7 +23,7 @@ def lowest_energies(frames: Frames) -> dict[str, float]:
 
 
 def lowest_frames(frames: Frames) -> dict[str, int]:
-    """Return the index of the frame that has the energy :func:`lowest_energies` tells."""
+    """Return the index of the frame with the energy that :func:`lowest_energies` returns."""
     chosen = np.flatnonzero(
         ~frames.pbc.any(axis=1) & (frames.charges == 0) & np.isfinite(frames.energies)
     )

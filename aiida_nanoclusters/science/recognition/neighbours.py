@@ -1,4 +1,4 @@
-"""Who neighbours whom: coordination, common neighbours, motifs, symmetry, equality of structures.
+"""Neighbours of atoms, and what follows: coordination, packing, symmetry, equality of structures.
 
 Common-neighbour analysis: J. D. Honeycutt and H. C. Andersen, J. Phys. Chem. 91, 4950 (1987), with
 one cutoff for all atoms as in D. Faken and H. Jonsson, Comput. Mater. Sci. 2, 279 (1994).
@@ -14,23 +14,26 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
-from scipy.sparse import coo_matrix
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist, squareform
 
-from aiida_nanoclusters.science.symmetry import schoenflies, symmetry_operations
+from aiida_nanoclusters.science.recognition.common_neighbours import (
+    CLASSES as CLASSES,
+)
+from aiida_nanoclusters.science.recognition.common_neighbours import (
+    SURFACE_COORDINATION as SURFACE_COORDINATION,
+)
+from aiida_nanoclusters.science.recognition.common_neighbours import (
+    bond_signatures,
+    packing_classes,
+)
+from aiida_nanoclusters.science.recognition.symmetry import schoenflies, symmetry_operations
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: Names of the classes that :func:`common_neighbour_analysis` returns as integers.
-CLASSES = ("other", "fcc", "hcp", "bcc", "icosahedral", "fivefold", "surface")
-
 #: First over second neighbour distance in fcc, hcp and (nearly) Mackay packings: the middle.
-_MIDWAY = (1 + sqrt(2)) / 2
-#: Atoms with at most this many neighbours are surface, whatever surrounds them: a (110) facet
-#: leaves its second layer 11, a re-entrant groove 10.
-SURFACE_COORDINATION = 10
+MIDWAY = (1 + sqrt(2)) / 2
 
 
 def neighbour_cutoff(atoms: Atoms) -> float:
@@ -65,7 +68,7 @@ def neighbour_cutoff(atoms: Atoms) -> float:
     weights = (pairs < len(atoms)).sum(axis=1)
     for _ in range(4):
         near = distances <= cutoff
-        cutoff = _MIDWAY * float(np.average(distances[near], weights=weights[near]))
+        cutoff = MIDWAY * float(np.average(distances[near], weights=weights[near]))
     return cutoff
 
 
@@ -115,25 +118,32 @@ def coordination_numbers(atoms: Atoms, cutoff: float | None = None) -> Ints:
     -------
     numpy.ndarray, shape (N,)
         Coordination numbers; images of the cell count.
+
+    >>> from ase.cluster import Icosahedron
+    >>> sorted(coordination_numbers(Icosahedron("Cu", 2)).tolist())  # 12 vertices and the centre
+    [6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 12]
+    """
+    pairs, count = bonds(atoms, cutoff)
+    return np.bincount(pairs.ravel(), minlength=count)[: len(atoms)]
+
+
+def bonds(atoms: Atoms, cutoff: float | None, reach: int = 1) -> tuple[Ints, int]:
+    """Pairs of neighbours, (B, 2), and the number of atoms with images up to `reach` cutoffs away.
+
+    A single atom without images has no neighbours, and no cutoff follows from it.
     """
     if cutoff is None:
         if len(atoms) < 2 and not atoms.pbc.any():
-            return np.zeros(len(atoms), dtype=np.int64)
+            return np.zeros((0, 2), dtype=np.int64), len(atoms)
         cutoff = neighbour_cutoff(atoms)
-    positions = _with_images(atoms, cutoff)
-    pairs = cKDTree(positions).query_pairs(cutoff, output_type="ndarray")
-    return np.bincount(pairs.ravel(), minlength=len(positions))[: len(atoms)]
+    positions = _with_images(atoms, reach * cutoff)
+    return cKDTree(positions).query_pairs(cutoff, output_type="ndarray"), len(positions)
 
 
 def coordination_histogram(atoms: Atoms, cutoff: float | None = None) -> dict[int, int]:
     """Count the atoms of each coordination number that occurs, by increasing coordination."""
     numbers, counts = np.unique(coordination_numbers(atoms, cutoff), return_counts=True)
     return {int(z): int(n) for z, n in zip(numbers, counts, strict=True)}
-
-
-def bond_count(atoms: Atoms, cutoff: float | None = None) -> int:
-    """Nearest-neighbour bonds, half the sum of all coordination numbers (per cell if periodic)."""
-    return int(coordination_numbers(atoms, cutoff).sum()) // 2
 
 
 def common_neighbour_analysis(atoms: Atoms, cutoff: float | None = None) -> Ints:
@@ -147,69 +157,17 @@ def common_neighbour_analysis(atoms: Atoms, cutoff: float | None = None) -> Ints
 
     Parameters
     ----------
-    atoms : ase.Atoms
-        Cluster or periodic structure.
-    cutoff : float, optional
-        Largest neighbour distance (Å); :func:`neighbour_cutoff` where left out.
+    atoms, cutoff
+        As in :func:`coordination_numbers`.
 
     Returns
     -------
     numpy.ndarray, shape (N,)
         Indices into :data:`CLASSES`.
     """
-    classes = np.zeros(len(atoms), dtype=np.int64)
-    if cutoff is None:
-        if len(atoms) < 2 and not atoms.pbc.any():
-            return classes + CLASSES.index("surface")
-        cutoff = neighbour_cutoff(atoms)
     # The neighbours of an image are needed too: those of a bond's far end.
-    positions = _with_images(atoms, 2 * cutoff)
-    pairs = cKDTree(positions).query_pairs(cutoff, output_type="ndarray")
-    coordination = np.bincount(pairs.ravel(), minlength=len(positions))
-    signatures = _signatures(pairs, len(positions))
-
-    def around(signature: int) -> Ints:
-        ends = pairs[signatures == signature].ravel()
-        return np.bincount(ends, minlength=len(positions))[: len(atoms)]
-
-    z = coordination[: len(atoms)]
-    n421, n422, n555, n444, n666 = (around(s) for s in (421, 422, 555, 444, 666))
-    classes[z <= SURFACE_COORDINATION] = CLASSES.index("surface")
-    classes[(z == 12) & (n421 == 12)] = CLASSES.index("fcc")
-    classes[(z == 12) & (n421 == 6) & (n422 == 6)] = CLASSES.index("hcp")
-    classes[(z == 14) & (n666 == 8) & (n444 == 6)] = CLASSES.index("bcc")
-    classes[(z == 12) & (n555 == 12)] = CLASSES.index("icosahedral")
-    classes[(z == 12) & (n555 == 2) & (n422 == 10)] = CLASSES.index("fivefold")
-    return classes
-
-
-def _signatures(pairs: Ints, count: int, block: int = 50_000) -> Ints:
-    """Signature of every bond as the number jkl: 421, 422, 555, ... (digits beyond 9 become 9)."""
-    ones = np.ones(2 * len(pairs), dtype=np.int32)
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    bonded = coo_matrix((ones, (both[:, 0], both[:, 1])), shape=(count, count)).tocsr()
-    keys = np.sort(both[:, 0] * count + both[:, 1])
-    found = []
-    for start in range(0, len(pairs), block):
-        part = pairs[start : start + block]
-        common = bonded[part[:, 0]].multiply(bonded[part[:, 1]]).tocsr()
-        number = np.diff(common.indptr)
-        width = max(int(number.max(initial=0)), 1)
-        members = np.full((len(part), width), -1, dtype=np.int64)
-        members[np.arange(width) < number[:, None]] = common.indices
-        wanted = members[:, :, None] * count + members[:, None, :]
-        slot = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        real = (members >= 0)[:, :, None] & (members >= 0)[:, None, :]
-        linked = ((keys[slot] == wanted) & real).astype(np.float32)
-        connected = np.minimum(linked + np.eye(width, dtype=np.float32), 1)
-        for _ in range(max(width - 1, 1).bit_length()):
-            connected = np.minimum(connected @ connected, 1)
-        degree = linked.sum(axis=2)
-        total = degree.sum(axis=1) / 2
-        longest = (connected @ degree[:, :, None])[:, :, 0].max(axis=1) / 2
-        digits = np.minimum(np.stack([number, total, longest], axis=1), 9).astype(np.int64)
-        found.append(digits @ np.array([100, 10, 1]))
-    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+    pairs, count = bonds(atoms, cutoff, reach=2)
+    return packing_classes(pairs, bond_signatures(pairs, count), count)[: len(atoms)]
 
 
 @dataclass(frozen=True)
@@ -233,7 +191,7 @@ class Motif:
 
 
 def motif(atoms: Atoms, cutoff: float | None = None) -> Motif:
-    """Name the packing of a cluster from its common neighbours.
+    """Recognise the packing of a cluster from its common neighbours.
 
     Rules, the first that holds:
 
@@ -258,6 +216,12 @@ def motif(atoms: Atoms, cutoff: float | None = None) -> Motif:
     -------
     Motif
         Name, counts and reason. Clusters without an inner atom are called disordered.
+
+    Examples
+    --------
+    >>> from aiida_nanoclusters.science.structures.motifs import marks_decahedron
+    >>> motif(marks_decahedron("Cu", 3, 3, 1)).name
+    'decahedral'
     """
     classes = common_neighbour_analysis(atoms, cutoff)
     counts = {name: int((classes == k).sum()) for k, name in enumerate(CLASSES)}
@@ -306,6 +270,14 @@ def point_group(atoms: Atoms, tolerance: float = 0.1, max_atoms: int = 1500) -> 
     ------
     ValueError
         If the cluster has more than `max_atoms` atoms, or none.
+    ModuleNotFoundError
+        If the cluster is planar or has up to three atoms, and pymatgen is not installed.
+
+    Examples
+    --------
+    >>> from aiida_nanoclusters.science.structures.motifs import truncated_octahedron
+    >>> point_group(truncated_octahedron("Cu", 7, 2))
+    'Oh'
     """
     if not 0 < len(atoms) <= max_atoms:
         raise ValueError(
@@ -315,15 +287,20 @@ def point_group(atoms: Atoms, tolerance: float = 0.1, max_atoms: int = 1500) -> 
     if len(atoms) > 3 and np.linalg.svd(centred, compute_uv=False)[2] >= tolerance:
         return schoenflies(symmetry_operations(atoms.positions, atoms.numbers, tolerance))
     # pymatgen takes a second to import; most users of this module never need it.
-    from pymatgen.core.structure import Molecule
-    from pymatgen.symmetry.analyzer import PointGroupAnalyzer
+    try:
+        from pymatgen.core.structure import Molecule
+        from pymatgen.symmetry.analyzer import PointGroupAnalyzer
+    except ModuleNotFoundError as error:
+        fix = 'pip install pymatgen, or "aiida-nanoclusters[study]"'
+        text = f"the point group of planar and of very small molecules needs pymatgen: {fix}"
+        raise ModuleNotFoundError(text, name=error.name) from error
 
     molecule = Molecule(atoms.get_chemical_symbols(), atoms.positions)
     return str(PointGroupAnalyzer(molecule, tolerance=tolerance).sch_symbol)
 
 
 def structure_fingerprint(atoms: Atoms, max_pairs_atoms: int = 1500) -> Floats:
-    """Describe a cluster by numbers that moving, turning, mirroring and reordering leave alone.
+    """Describe a cluster by numbers invariant to translation, rotation, reflection and order.
 
     The sorted interatomic distances (Å), one pair of elements after the other; above
     `max_pairs_atoms` atoms, where those are too many, the sorted distances from the centroid and
@@ -358,7 +335,7 @@ def structure_fingerprint(atoms: Atoms, max_pairs_atoms: int = 1500) -> Floats:
 
 
 def same_structure(a: Atoms, b: Atoms, tolerance: float = 0.05) -> bool:
-    """Tell whether two clusters are the same isomer (mirror images count as the same).
+    """Return whether two clusters are the same isomer; mirror images count as the same.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How alike frames and atoms are: smooth overlap of atomic positions (SOAP), of atoms or averaged.
+"""Similarity of frames and of atoms by the smooth overlap of atomic positions (SOAP).
 
 SOAP: Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013). Average over atoms: De, Bartók,
 Csányi, Ceriotti, Phys. Chem. Chem. Phys. 18, 13754 (2016). The power spectra are featomic's.
@@ -30,8 +30,8 @@ _CHUNK = 20_000
 def describe_frames(frames: Frames, bond: float | None = None) -> Floats:
     """Return the averaged SOAP vector of each frame, of length 1.
 
-    Moving, turning, mirroring and reordering a frame leave it alone; supercells of a crystal have
-    that of the crystal.
+    Invariant to translation, rotation, reflection and order of the atoms; a supercell of a crystal
+    has the vector of the crystal.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How a cluster can be laid on another, or on itself: point groups and their names."""
+"""Superposition of a cluster on another or on itself: point groups and their names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Operation:
 
     @property
     def order(self) -> int:
-        """How often it must be done until every atom is back."""
+        """Number of repetitions that map every atom to itself."""
         seen, order = [False] * len(self.permutation), 1
         for start in range(len(seen)):
             place, length = start, 0
@@ -77,7 +77,7 @@ def symmetry_operations(
     Raises
     ------
     ValueError
-        If the atoms lie in a plane, where places alone do not tell an operation.
+        If the atoms lie in a plane, where the positions do not determine an operation.
     """
     centred = positions - positions.mean(axis=0)
     if len(centred) < 4 or np.linalg.svd(centred, compute_uv=False)[2] < tolerance:
@@ -96,7 +96,7 @@ def superpositions(
     target_numbers: NDArray[np.int64],
     tolerance: float,
 ) -> Iterator[Operation]:
-    """Find the ways, one after the other, to lay a cluster on another of equally many atoms.
+    """Yield the operations that superpose a cluster on another of the same number of atoms.
 
     Two atoms that few others resemble fix an operation, but for a reflection, by where they go: all
     pairs of atoms they may go to are tried, each guess is fitted to all atoms (Kabsch) and kept if
@@ -107,7 +107,7 @@ def superpositions(
     positions, numbers
         Of the cluster that is moved: Å, shape (N, 3), and atomic numbers, shape (N,).
     target, target_numbers
-        Of the one it is laid upon. Neither may have all atoms in a line.
+        Those of the cluster on which it is superposed. Neither may be linear.
     tolerance
         How far an atom may be from its partner (Å).
     """
@@ -125,7 +125,7 @@ def superpositions(
 
 
 def _anchors(centred: Floats, numbers: NDArray[np.int64], tolerance: float) -> tuple[int, int]:
-    """Return two atoms, well apart as seen from the centroid, that few others resemble."""
+    """Return two atoms, far apart as seen from the centroid, that few others resemble."""
     radii = np.linalg.norm(centred, axis=1)
     alike = np.array(
         [
@@ -191,7 +191,7 @@ def _fit(
     tree: cKDTree,
     tolerance: float,
 ) -> Operation | None:
-    """Return the operation that a guess comes near to, or None."""
+    """Return the operation nearest to a guess, or None."""
     matrix = guess
     for reach in (_GUESS * tolerance, tolerance):
         distances, partners = tree.query(one @ matrix.T, distance_upper_bound=reach)

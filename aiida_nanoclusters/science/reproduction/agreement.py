@@ -1,4 +1,4 @@
-"""Whether structures and their labels, found anew, agree with recorded ones."""
+"""Whether recomputed structures and their labels agree with recorded ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
 
-from aiida_nanoclusters.science.comparison import (
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recognition.symmetry import Operation, superpositions
+from aiida_nanoclusters.science.reproduction.tolerances import (
     AGREES,
     DIFFERS,
     NOT_COMPARED,
@@ -18,25 +20,23 @@ from aiida_nanoclusters.science.comparison import (
     compare_lowest,
     compare_numbers,
 )
-from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.symmetry import Operation, superpositions
 
-#: What no tolerance can be given for: rounding grows exponentially along a trajectory.
-CHAOTIC = "dynamics: rounding on other hardware grows until the trajectories part"
+#: Trajectories have no tolerance: rounding errors grow exponentially along them.
+CHAOTIC = "dynamics: rounding errors grow until trajectories on other hardware diverge"
 
 
 def match(one: Atoms, other: Atoms, tolerance: float) -> Operation | None:
-    """Return how to lay one structure on another: None where they differ.
+    """Return the operation that superimposes one structure on another, None if they differ.
 
-    A cluster may be shifted, rotated, mirrored, and its atoms permuted (alike ones among each
-    other). A periodic structure may be shifted, and its atoms stand in the same order.
+    Clusters may differ by a translation, rotation, reflection and a permutation of atoms of the
+    same element; periodic structures by a translation only, with the same order of atoms.
 
     Parameters
     ----------
     one, other
         Of any number of atoms.
     tolerance
-        How far an atom may be from its partner (Å); for a cell also how far its vectors' ends.
+        Largest distance between corresponding atoms, and between the ends of cell vectors (Å).
     """
     if sorted(one.numbers) != sorted(other.numbers) or (one.pbc != other.pbc).any():
         return None
@@ -50,13 +50,13 @@ def match(one: Atoms, other: Atoms, tolerance: float) -> Operation | None:
         return _match_lines(one, other, tolerance)
     if not _same_distances(a, b, tolerance):
         return None
-    # The best of all: nearly symmetric clusters fit in several ways, their forces in one.
+    # The best operation: nearly symmetric clusters fit in several ways, their forces in one.
     found = superpositions(a, one.numbers, b, other.numbers, tolerance)
     return min(found, key=lambda o: o.misfit, default=None)
 
 
 def _in_order(one: Atoms, other: Atoms) -> Operation | None:
-    """Return the shift that brings atoms to those of the same index."""
+    """Return the translation that superimposes atoms of the same index."""
     if (one.numbers != other.numbers).any():
         return None
     shift = other.get_positions() - one.get_positions()
@@ -84,7 +84,7 @@ def _is_line(positions: Floats, tolerance: float) -> bool:
 
 
 def _match_lines(one: Atoms, other: Atoms, tolerance: float) -> Operation | None:
-    """Match atoms that lie in a line, which may be turned round."""
+    """Match atoms on a line, which may be reversed."""
     axes, places = [], []
     for atoms in (one, other):
         centred = atoms.get_positions() - atoms.get_positions().mean(axis=0)
@@ -105,7 +105,7 @@ def _match_lines(one: Atoms, other: Atoms, tolerance: float) -> Operation | None
 
 
 def _rotation(one: Floats, other: Floats) -> Floats:
-    """Return an orthogonal matrix that brings a unit vector to another."""
+    """Return an orthogonal matrix that maps a unit vector onto another."""
     middle = other - one
     if np.linalg.norm(middle) < 1e-12:
         return np.eye(3)
@@ -123,7 +123,7 @@ def compare_frames(
     recorded, new
         With or without labels.
     judge
-        ``lowest``: the lowest structure of each size; a lower one than recorded is no fault.
+        ``lowest``: the lowest structure of each size; one lower than recorded is not a difference.
         ``sampled``: from dynamics; only numbers of frames and atoms are compared.
     """
     if judge == "lowest":
@@ -153,7 +153,7 @@ def _compare_energies(recorded: Frames, new: Frames, tolerances: Tolerances) -> 
 
 
 def _located(finding: Finding, recorded: Frames, new: Frames) -> Finding:
-    """Say which frame differs most."""
+    """Add to a finding which frame differs most."""
     unlike = np.nan_to_num(np.abs(recorded.energies - new.energies) / recorded.sizes, nan=np.inf)
     both = np.isnan(recorded.energies) & np.isnan(new.energies)
     index = int(np.argmax(np.where(both, 0.0, unlike)))
@@ -219,7 +219,7 @@ def _compare_lowest_frames(recorded: Frames, new: Frames, tolerances: Tolerances
     largest = 0.0
     for size in sorted({*before} & {*now}):
         if abs(energies[0][size] - energies[1][size]) / size > equal:
-            continue  # another energy has another structure: told by its finding
+            continue  # another energy: the finding of the energy reports it
         found = match(_bare(recorded, before[size]), _bare(new, now[size]), allowed)
         if found is None:
             note = f"N = {size}: equal energy, another structure"
@@ -231,7 +231,7 @@ def _compare_lowest_frames(recorded: Frames, new: Frames, tolerances: Tolerances
 
 
 def lowest_of_sizes(frames: Frames) -> dict[int, int]:
-    """Return the index of the lowest frame of each number of atoms; one without energy if alone."""
+    """Return by number of atoms the index of the lowest frame; without energies, of the first."""
     lowest: dict[int, int] = {}
     for index in np.argsort(frames.energies, kind="stable"):
         lowest.setdefault(int(frames.sizes[index]), int(index))

@@ -1,4 +1,4 @@
-"""Whether results found anew agree with recorded ones: numbers, trees of them, frames.
+"""Whether recomputed numbers agree with recorded ones: arrays, nested mappings, answers.
 
 A *tolerance* is a mapping with ``value``, ``unit`` and ``reason``; ``tolerances`` holds them by
 quantity: ``energy`` (eV/atom), ``force``, ``stress``, ``position``, ``second_difference``,
@@ -20,11 +20,19 @@ Tolerances = Mapping[str, Mapping[str, Any]]
 IDENTICAL, AGREES, DIFFERS, NOT_COMPARED = "identical", "agrees", "differs", "not compared"
 #: Total energies: compared per atom, where the numbers of atoms are known.
 TOTAL = "energy_total"
+#: Quantities that always need a tolerance.
+QUANTITIES = (
+    *("energy", "force", "stress", "position", "second_difference"),
+    *("number", "absolute", "error_factor"),
+)
+#: Keys of results that later versions add, which follow from what was always recorded: the plan in
+#: the state of a crossover search.
+ADDED = frozenset({"plan"})
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came out of one comparison.
+    """Result of one comparison.
 
     Attributes
     ----------
@@ -33,9 +41,9 @@ class Finding:
     quantity
         What was compared.
     difference, tolerance, unit
-        The largest difference, and the one that is allowed; None where there is no such number.
+        Largest difference and its tolerance; None where they do not exist.
     note
-        Where it differs, or why it was not compared.
+        Where the results differ, or why they were not compared.
     """
 
     verdict: str
@@ -46,12 +54,12 @@ class Finding:
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the finding as plain values."""
         return asdict(self)
 
 
 def overall(verdicts: Sequence[str]) -> str:
-    """Return the verdict on several: the worst, but for what could not be compared.
+    """Return the worst of several verdicts; what was not compared does not count.
 
     >>> overall(["identical", "agrees", "not compared"])
     'agrees'
@@ -63,7 +71,7 @@ def overall(verdicts: Sequence[str]) -> str:
 
 
 def worst(findings: Sequence[Finding]) -> Finding:
-    """Return the finding that decides: of equal verdicts the one nearest to its tolerance."""
+    """Return the deciding finding: of equal verdicts the one closest to its tolerance."""
 
     def share(finding: Finding) -> float:
         if finding.difference is None or not finding.tolerance:
@@ -94,7 +102,7 @@ def compare_numbers(
     sizes
         Numbers of atoms, for total energies; broadcast against them.
     name
-        What to call it in the note.
+        Name of the array in the note.
     """
     one, other = np.asarray(recorded, float), np.asarray(new, float)
     if one.shape != other.shape:
@@ -120,6 +128,24 @@ def compare_numbers(
     return Finding(verdict, quantity, largest, float(tolerance["value"]), tolerance["unit"], note)
 
 
+def without_added(recorded: Any, new: Any) -> Any:
+    """Return a new result without the keys that earlier versions did not record.
+
+    Only keys of :data:`ADDED`, and only where the recorded result lacks them: any other key that
+    one of the two has alone is a difference.
+
+    >>> without_added({"results": [1]}, {"results": [1], "plan": {}})
+    {'results': [1]}
+    """
+    if isinstance(recorded, Mapping) and isinstance(new, Mapping):
+        return {
+            name: without_added(recorded.get(name), value)
+            for name, value in new.items()
+            if name in recorded or name not in ADDED
+        }
+    return new
+
+
 def compare_trees(
     recorded: Any,
     new: Any,
@@ -127,12 +153,12 @@ def compare_trees(
     quantities: Mapping[str, str],
     ignored: Sequence[str] = (),
 ) -> list[Finding]:
-    """Compare nested mappings and lists: numbers within tolerances, all else exactly.
+    """Compare nested mappings and lists: numbers within tolerances, other values exactly.
 
     Parameters
     ----------
     recorded, new
-        As they come from JSON.
+        Mappings, lists and values as in JSON.
     quantities
         Quantity of a number by its name; ``number`` for all others.
     ignored
@@ -216,7 +242,7 @@ def compare_arrays(
 def compare_lowest(
     recorded: Mapping[int, float], new: Mapping[int, float], tolerances: Tolerances
 ) -> list[Finding]:
-    """Compare the lowest energy found of each size: lower than recorded is no fault, and is said.
+    """Compare the lowest energy found of each size: lower than recorded agrees, with a note.
 
     Parameters
     ----------
@@ -249,7 +275,7 @@ def compare_crossover(recorded: Mapping[str, Any], new: Mapping[str, Any]) -> li
     ----------
     recorded, new
         ``verdict``, ``size``, ``low`` and ``high`` (numbers of atoms; None where there is none,
-        which for ``high`` means beyond the largest size).
+        which for ``high`` means above the largest size).
     """
     if recorded["verdict"] != new["verdict"]:
         note = f"{recorded['verdict']!r} recorded, {new['verdict']!r} now"
@@ -285,7 +311,7 @@ def _interval(answer: Mapping[str, Any]) -> tuple[float, float]:
 def compare_errors(
     recorded: Mapping[str, float | None], new: Mapping[str, float | None], tolerances: Tolerances
 ) -> list[Finding]:
-    """Compare errors of potentials by their ratio: smaller than recorded is no fault.
+    """Compare errors of potentials by their ratio: smaller than recorded agrees.
 
     Parameters
     ----------

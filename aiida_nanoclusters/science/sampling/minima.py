@@ -1,9 +1,9 @@
-"""Minima that a search has found: whole or refused, told apart, each with its origin."""
+"""Minima that a search has found: checked, distinct, each with its origin."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,16 +14,17 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from aiida_nanoclusters.science.annealing import SAME_DISTANCES, SAME_ENERGY
-from aiida_nanoclusters.science.checks import sound_frames
-from aiida_nanoclusters.science.environments import structure_fingerprint
+from aiida_nanoclusters.science.compositions import symbols_of
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.isolation import out_of_box
-from aiida_nanoclusters.science.stages import count_fragments
+from aiida_nanoclusters.science.labels.sanity import sound_frames
+from aiida_nanoclusters.science.recognition.neighbours import structure_fingerprint
+from aiida_nanoclusters.science.sampling.ranking import SAME_DISTANCES, SAME_ENERGY
+from aiida_nanoclusters.science.sampling.stages import count_fragments
+from aiida_nanoclusters.science.structures.isolation import out_of_box
 
 
 def refusal(atoms: Atoms, closest: float, farthest: float) -> str | None:
-    """Return why a cluster is of no use, or None.
+    """Return why a cluster cannot be a minimum, or None.
 
     Parameters
     ----------
@@ -55,9 +56,12 @@ class Minimum:
     energy, positions, forces
         eV, Å (N, 3), eV/Å (N, 3) or None, as plain lists.
     parent, seed, step, move
-        The walker that was there first, the seed and number of its proposal, and how it was made.
+        The walker that found it first, the seed and number of its proposal, and the move.
     hits
         How often it was found.
+    formula
+        Composition of a cluster of several elements, whose atoms are in the alphabetical order of
+        the elements; empty where the search has one element.
     """
 
     energy: float
@@ -68,10 +72,13 @@ class Minimum:
     step: int
     move: str
     hits: int = 1
+    formula: str = ""
 
     @classmethod
-    def read(cls, atoms: Atoms, closest: float, farthest: float, *origin: Any) -> Minimum | str:
-        """Read a relaxed cluster, in or out of a periodic box, or tell why it is refused.
+    def read(
+        cls, atoms: Atoms, closest: float, farthest: float, *origin: Any, formula: str = ""
+    ) -> Minimum | str:
+        """Read a relaxed cluster, periodic box or not, or return why it is discarded.
 
         Parameters
         ----------
@@ -81,6 +88,8 @@ class Minimum:
             As of :func:`refusal`.
         origin
             `parent`, `seed`, `step` and `move`.
+        formula
+            As the attribute.
         """
         if not np.isfinite(atoms.positions).all():
             return "not finite"
@@ -95,23 +104,30 @@ class Minimum:
             return problem
         centred = free.positions - free.positions.mean(axis=0)
         forces = read.forces.tolist() if read.labelled[0] else None
-        return cls(float(read.energies[0]), centred.tolist(), forces, *origin)
+        found = cls(float(read.energies[0]), centred.tolist(), forces, *origin)
+        found.formula = formula
+        return found
 
     @cached_property
     def fingerprint(self) -> NDArray[np.float64]:
-        """Sorted interatomic distances, Å."""
-        positions = np.array(self.positions)
-        return structure_fingerprint(Atoms(["X"] * len(positions), positions=positions))
+        """Sorted interatomic distances (Å), one pair of elements after the other."""
+        symbols = symbols_of(self.formula) if self.formula else ["X"] * len(self.positions)
+        return structure_fingerprint(Atoms(symbols, positions=self.positions))
+
+    @property
+    def composition(self) -> str | int:
+        """Formula, or number of atoms where the search has one element."""
+        return self.formula or len(self.positions)
 
     def is_like(self, other: Minimum) -> bool:
-        """Tell whether another minimum of this size is the same, however it is turned."""
+        """Return whether another minimum of this composition is the same isomer and homotop."""
         if abs(self.energy - other.energy) > SAME_ENERGY * len(self.positions):
             return False
         return float(np.abs(self.fingerprint - other.fingerprint).max()) <= SAME_DISTANCES
 
-    def atoms(self, symbol: str) -> Atoms:
-        """Return the cluster with its labels and origin."""
-        atoms = Atoms([symbol] * len(self.positions), positions=self.positions)
+    def atoms(self, symbols: Sequence[str]) -> Atoms:
+        """Return the cluster of these chemical symbols with its labels and origin."""
+        atoms = Atoms(list(symbols), positions=self.positions)
         origin = {"parent": self.parent, "seed": self.seed, "step": self.step, "move": self.move}
         atoms.info.update(config_type="minimum", hits=self.hits, **origin)
         labels: dict[str, Any] = {"energy": self.energy}
@@ -125,31 +141,35 @@ class Minimum:
         return {
             **{key: getattr(self, key) for key in ("energy", "parent", "seed", "step", "move")},
             "hits": self.hits,
+            **({"formula": self.formula} if self.formula else {}),
             "positions": [list(row) for row in self.positions],
             "forces": None if self.forces is None else [list(row) for row in self.forces],
         }
 
 
 class Minima:
-    """Unlike minima of any sizes, those of a size by energy; at most `keep` of each, or all."""
+    """Distinct minima, those of a composition by energy; at most `keep` of each, or all.
+
+    A composition is a formula, or a number of atoms where the search has one element.
+    """
 
     def __init__(self, keep: int | None = None) -> None:
         self._keep = keep
-        self._found: dict[int, list[Minimum]] = {}
+        self._found: dict[str | int, list[Minimum]] = {}
 
     @property
-    def sizes(self) -> list[int]:
-        """Sizes of which there are any, ascending."""
-        return sorted(self._found)
+    def compositions(self) -> list[str | int]:
+        """Compositions with at least one minimum, by size and name."""
+        return sorted(self._found, key=lambda key: (len(self._found[key][0].positions), str(key)))
 
-    def of(self, size: int) -> list[Minimum]:
-        """Return the minima of a size, the lowest first."""
-        return list(self._found.get(size, ()))
+    def of(self, composition: str | int) -> list[Minimum]:
+        """Return the minima of a composition, the lowest first."""
+        return list(self._found.get(composition, ()))
 
     def add(self, minimum: Minimum) -> None:
-        """Take a minimum; one that is known counts as another hit of it."""
-        size = len(minimum.positions)
-        known, window = self._found.setdefault(size, []), SAME_ENERGY * size
+        """Add a minimum; a known one counts as another hit."""
+        known = self._found.setdefault(minimum.composition, [])
+        window = SAME_ENERGY * len(minimum.positions)
         first = bisect_left(known, minimum.energy - window, key=_energy)
         for place in range(first, len(known)):
             if known[place].energy > minimum.energy + window:
@@ -163,8 +183,8 @@ class Minima:
 
     @property
     def state(self) -> list[dict[str, Any]]:
-        """Everything, JSON-able."""
-        return [minimum.as_dict() for size in self.sizes for minimum in self._found[size]]
+        """All minima, JSON-able."""
+        return [minimum.as_dict() for key in self.compositions for minimum in self._found[key]]
 
     @classmethod
     def from_state(cls, state: Iterable[Mapping[str, Any]], keep: int | None = None) -> Minima:
@@ -172,7 +192,7 @@ class Minima:
         minima = cls(keep)
         for entry in state:
             minimum = Minimum(**entry)
-            minima._found.setdefault(len(minimum.positions), []).append(minimum)
+            minima._found.setdefault(minimum.composition, []).append(minimum)
         return minima
 
 

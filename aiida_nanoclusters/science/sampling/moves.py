@@ -1,4 +1,4 @@
-"""Moves that take a cluster out of its minimum: of all atoms, or of those bound least."""
+"""Moves of basin hopping: of all atoms, or of the most weakly bound ones."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from aiida_nanoclusters.science.environments import coordination_numbers
+from aiida_nanoclusters.science.recognition.neighbours import coordination_numbers
 
 Floats = NDArray[np.float64]
 
-#: Directions from which a relocated atom looks for the site with most neighbours.
+#: Random sites among which a relocated atom takes the one with most neighbours.
 _LOOKS = 30
 #: Atoms nearer than this many bond lengths are neighbours of a site.
 _NEIGHBOUR = 1.3
-#: An angular move takes at most this share of the atoms.
+#: An angular move moves at most this fraction of the atoms.
 _LOOSE = 0.15
 
 
@@ -31,17 +31,17 @@ def shake(atoms: Atoms, distance: float, step: float, rng: np.random.Generator) 
     step
         In bond lengths.
     rng
-        Where chance comes from.
+        Source of random numbers.
     """
     moves = rng.uniform(-1.0, 1.0, size=(len(atoms), 3)) * step * distance
     return np.asarray(atoms.positions + moves)
 
 
 def angular(atoms: Atoms, distance: float, rng: np.random.Generator) -> Floats:
-    """Return positions (N, 3) with some badly bound atoms dropped anywhere onto the surface.
+    """Return positions (N, 3) with some weakly bound atoms put anywhere on the surface.
 
     After D. J. Wales and J. P. K. Doye, J. Phys. Chem. A 101, 5111 (1997); the coordination
-    number, which every engine knows, stands for the binding energy of an atom. Parameters as of
+    number, which needs no engine, replaces the binding energy of an atom. Parameters as of
     :func:`shake`.
     """
     count = int(rng.integers(1, max(1, int(_LOOSE * len(atoms))) + 1))
@@ -54,7 +54,7 @@ def angular(atoms: Atoms, distance: float, rng: np.random.Generator) -> Floats:
 
 
 def relocate(atoms: Atoms, distance: float, rng: np.random.Generator) -> Floats:
-    """Return positions (N, 3) with one badly bound atom moved to a site with many neighbours.
+    """Return positions (N, 3) with one weakly bound atom moved to a site with many neighbours.
 
     Parameters as of :func:`shake`.
     """
@@ -67,10 +67,31 @@ def relocate(atoms: Atoms, distance: float, rng: np.random.Generator) -> Floats:
     return positions
 
 
+def exchange(atoms: Atoms, rng: np.random.Generator) -> Floats:
+    """Return positions (N, 3) with two atoms of different elements in each other's place.
+
+    Parameters as of :func:`shake`.
+
+    Raises
+    ------
+    ValueError
+        If all atoms are of one element.
+    """
+    numbers = atoms.numbers
+    first = int(rng.integers(len(atoms)))
+    others = np.flatnonzero(numbers != numbers[first])
+    if not len(others):
+        raise ValueError(f"{atoms.symbols} has one element: there is nothing to exchange")
+    second = int(rng.choice(others))
+    positions = np.array(atoms.positions)
+    positions[[first, second]] = positions[[second, first]]
+    return positions
+
+
 def part(positions: Floats, closest: float) -> Floats:
     """Return positions (N, 3) pushed apart until no two are nearer than `closest` (Å).
 
-    A relaxation that starts with atoms on top of each other bursts, or does not start at all.
+    A relaxation that starts with overlapping atoms evaporates the cluster, or fails.
     """
     moved = np.array(positions)
     for _ in range(1000):
@@ -79,7 +100,7 @@ def part(positions: Floats, closest: float) -> Floats:
             break
         vectors = moved[pairs[:, 0]] - moved[pairs[:, 1]]
         lengths = np.linalg.norm(vectors, axis=1)
-        # Atoms at one point part along x.
+        # Atoms at the same point are separated along x.
         vectors[lengths < 1e-9] = (1.0, 0.0, 0.0)
         units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         push = 0.51 * (closest - lengths)[:, None] * units
@@ -89,7 +110,7 @@ def part(positions: Floats, closest: float) -> Floats:
 
 
 def _loose_atoms(atoms: Atoms, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw atoms; a neighbour less makes an atom e times likelier."""
+    """Draw atoms; each missing neighbour raises the probability by a factor of e."""
     coordination = coordination_numbers(atoms).astype(float)
     weights = np.exp(coordination.min() - coordination)
     return np.asarray(
@@ -104,7 +125,7 @@ def _directions(count: int, rng: np.random.Generator) -> Floats:
 
 
 def _landings(positions: Floats, distance: float, directions: Floats) -> Floats:
-    """Where atoms that come along directions (K, 3) towards the centre touch a cluster, (K, 3)."""
+    """Points (K, 3) at which atoms moving along directions (K, 3) to the centre touch a cluster."""
     centre = positions.mean(axis=0)
     along = directions @ (positions - centre).T
     beside = ((positions - centre) ** 2).sum(axis=1)[None] - along**2

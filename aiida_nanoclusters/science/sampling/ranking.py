@@ -1,4 +1,4 @@
-"""From annealed structures to the lowest ones of each size, told apart and described."""
+"""The lowest distinct isomers of each size among annealed structures, and their properties."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.science.checks import sound_frames
-from aiida_nanoclusters.science.environments import (
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.sanity import sound_frames
+from aiida_nanoclusters.science.recognition.neighbours import (
     coordination_histogram,
     motif,
     point_group,
     same_structure,
 )
-from aiida_nanoclusters.science.frames import Frames
 
 #: Structures this close in energy are compared atom by atom, eV/atom.
 SAME_ENERGY = 2e-3
-#: Å; structures whose sorted interatomic distances differ by less are one.
+#: Å; structures whose sorted interatomic distances differ by less are the same isomer.
 SAME_DISTANCES = 0.1
-#: The point group of larger clusters is not sought.
+#: The point group of larger clusters is not determined.
 LARGEST_POINT_GROUP = 1500
 
 
 def describe(atoms: Atoms) -> dict[str, Any]:
-    """Return what people ask of a cluster.
+    """Return the properties of a cluster.
 
     Returns
     -------
     dict
         ``point_group`` (Schoenflies; None beyond 1500 atoms), ``coordination`` (atoms by their
-        number of neighbours), ``n_twelvefold`` (atoms with 12), ``motif`` and ``motif_reason``.
+        number of neighbours), ``n_12_coordinated`` (atoms with 12), ``motif`` and ``motif_reason``.
     """
     histogram = coordination_histogram(atoms)
     found = motif(atoms)
     return {
         "point_group": point_group(atoms) if len(atoms) <= LARGEST_POINT_GROUP else None,
         "coordination": {str(k): int(v) for k, v in sorted(histogram.items())},
-        "n_twelvefold": int(histogram.get(12, 0)),
+        "n_12_coordinated": int(histogram.get(12, 0)),
         "motif": found.name,
         "motif_reason": found.reason,
     }
@@ -48,17 +48,17 @@ def describe(atoms: Atoms) -> dict[str, Any]:
 def lowest_structures(
     frames: Frames, keep: int, tolerance: float = SAME_DISTANCES
 ) -> list[list[int]]:
-    """Return, for each size in ascending order, the indices of its lowest unlike structures.
+    """Return, for each size in ascending order, the indices of its lowest distinct isomers.
 
     Parameters
     ----------
     frames
-        Relaxed structures; those without an energy, or with atoms on top of each other, as a poor
-        potential may leave them, are passed over.
+        Relaxed structures; those without an energy, or with overlapping atoms, as an inaccurate
+        potential may produce them, are left out.
     keep
         How many of each size.
     tolerance
-        Å; structures whose sorted interatomic distances differ by less are one structure.
+        Å; structures whose sorted interatomic distances differ by less are the same isomer.
     """
     usable = np.flatnonzero(np.isfinite(frames.energies) & sound_frames(frames))
     sizes = frames.sizes
@@ -79,9 +79,9 @@ def lowest_structures(
 def success_rates(
     frames: Frames, lowest: list[list[int]], annealed: NDArray[np.bool_]
 ) -> dict[int, tuple[int, int]]:
-    """Return for each size how many annealing runs ended in the lowest structure, and how many ran.
+    """Return for each size the annealing runs that ended in the lowest structure, and all runs.
 
-    One hit among many says that the search is not converged and that lower structures may exist.
+    A single hit among many runs means that the search is not converged: lower isomers may exist.
 
     Parameters
     ----------

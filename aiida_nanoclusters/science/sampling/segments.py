@@ -1,4 +1,4 @@
-"""Stages cut into the runs of a program of first principles, and where such runs may go on."""
+"""Stages divided into the runs of a first-principles program, and where a run may restart."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.stages import (
+from aiida_nanoclusters.science.sampling.seeds import derive_seed
+from aiida_nanoclusters.science.sampling.stages import (
     Stage,
     count_steps,
-    derive_seed,
     sample_info,
     sample_interval,
 )
 
-#: A ramp is climbed in so many even treads, where a program holds one temperature at a time,
-#: and each of so many steps at least.
-TREADS = 20
+#: Number of steps of constant temperature that replace a ramp where a program holds one temperature
+#: at a time, and the fewest time steps of each.
+RAMP_STEPS = 20
 _SHORTEST = 5
 
 
 @dataclass(frozen=True)
 class Segment:
-    """What one run of a program does to one structure.
+    """One run segment: what one run of a program does to one structure.
 
     Attributes
     ----------
@@ -53,20 +53,20 @@ class Segment:
 
 @dataclass(frozen=True)
 class Point:
-    """Where a structure stands: steps done of a segment; all before it are complete."""
+    """Progress of a structure: steps done of a segment; all segments before it are complete."""
 
     segment: int = 0
     step: int = 0
 
 
-def cut_stages(stages: Sequence[Stage], *, treads: int = 1) -> list[Segment]:
-    """Return the segments of all stages; a ramp is cut into `treads`, each at its mean."""
+def cut_stages(stages: Sequence[Stage], *, ramp_steps: int = 1) -> list[Segment]:
+    """Return the segments of all stages; a ramp is cut into `ramp_steps`, each at its mean."""
     segments: list[Segment] = []
     for place, stage in enumerate(stages):
         if not stage.is_dynamic:
             own = [((0.0, 0.0), 0, stage.max_steps)]
         else:
-            own = _treads(stage, treads)
+            own = _ramp_steps(stage, ramp_steps)
         for temperature, first, steps in own:
             segments.append(
                 Segment(
@@ -82,11 +82,11 @@ def cut_stages(stages: Sequence[Stage], *, treads: int = 1) -> list[Segment]:
     return segments
 
 
-def _treads(stage: Stage, treads: int) -> list[tuple[tuple[float, float], int, int]]:
+def _ramp_steps(stage: Stage, ramp_steps: int) -> list[tuple[tuple[float, float], int, int]]:
     total, (start, end) = count_steps(stage).total, stage.temperature
-    if start == end or treads == 1:
+    if start == end or ramp_steps == 1:
         return [((start, end), 0, total)]
-    count = max(1, min(treads, total // _SHORTEST))
+    count = max(1, min(ramp_steps, total // _SHORTEST))
     edges = np.round(np.linspace(0, total, count + 1)).astype(int)
     means = start + (end - start) * (np.arange(count) + 0.5) / count
     return [
@@ -96,7 +96,7 @@ def _treads(stage: Stage, treads: int) -> list[tuple[tuple[float, float], int, i
 
 
 def stages_problem(stages: Sequence[Stage], sizes: Sequence[int]) -> str | None:
-    """Return what a program of first principles is not asked to do here, and the fix, or None.
+    """Return what first-principles programs cannot do here, and the fix, or None.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def stages_problem(stages: Sequence[Stage], sizes: Sequence[int]) -> str | None:
 
 
 def seeds_problem(seeds: Sequence[object], count: int) -> str | None:
-    """Return what is wrong with the seeds of so many structures, or None."""
+    """Return what is wrong with the seeds of `count` structures, or None."""
     if len(seeds) != count:
         return f"{len(seeds)} seeds for {count} structures: give one seed per structure"
     if any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in seeds):
@@ -141,13 +141,13 @@ def largest_force(forces: NDArray[np.float64]) -> float:
 
 
 def is_converged(stage: Stage, max_force: float) -> bool | None:
-    """Tell whether the last stage, where it is a minimisation, came to its end."""
+    """Return whether the last stage has converged; None for molecular dynamics."""
     return None if stage.is_dynamic else max_force <= stage.force_tolerance
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled frame of a structure on its way.
+    """One labelled frame of a structure during its stages.
 
     Attributes
     ----------
@@ -172,7 +172,7 @@ class Sample:
 
 
 def is_sampled(stages: Sequence[Stage], segment: Segment, step: int) -> bool:
-    """Tell whether a step of a segment, counted from its beginning, is a frame to be kept."""
+    """Return whether a step of a segment, counted from its beginning, is kept as a frame."""
     every = sample_interval(stages[segment.stage])
     return every > 0 and (segment.first + step) % every == 0
 
@@ -184,9 +184,9 @@ def sampled_frames(
     stages: Sequence[Stage],
     level: str,
 ) -> Frames | None:
-    """Return labelled frames of the samples, told where they come from; None where there are none.
+    """Return labelled frames of the samples with their origin; None without samples.
 
-    ``info`` of each holds what :func:`.sample_info` tells.
+    ``info`` of each holds the origin as :func:`.sample_info` returns it.
     """
     hashes = frames.content_hashes()
     images = []
@@ -204,13 +204,13 @@ def sampled_frames(
 
 
 def end_points(frames: Frames, samples: Iterable[Sample], level: str) -> Frames | None:
-    """Return the labelled ends of structures with the origins of their beginnings."""
+    """Return the labelled final structures with the origins of the initial ones."""
     found = [(placed(frames[s.structure], s.positions), s) for s in samples]
     return _labelled(found, level)
 
 
 def placed(atoms: Atoms, positions: NDArray[np.float64]) -> Atoms:
-    """Return a copy, without labels, whose atoms are elsewhere."""
+    """Return a copy without labels with its atoms at other positions."""
     moved = atoms.copy()
     moved.calc = None
     moved.positions[:] = positions

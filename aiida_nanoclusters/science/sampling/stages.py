@@ -24,7 +24,7 @@ CELLS = ("fixed", "iso", "aniso", "tri")
 FLOAT32_FORCE_TOLERANCE = 1e-3
 #: A line search may stop at the rounding limit: accepted within this factor of the tolerance.
 STALL_FACTOR = 5.0
-#: Force evaluations of a minimisation, where its cost must be told beforehand.
+#: Force evaluations of a minimisation, where its cost must be estimated beforehand.
 TYPICAL_EVALUATIONS = 200
 
 _DYNAMIC_KEYS = (
@@ -179,7 +179,7 @@ def count_steps(stage: Stage, factor: float = 1.0) -> Steps:
     """Translate ps into steps of ``factor * stage.timestep``.
 
     Thermo rows are written wherever frames are, and restart files at a multiple of that: the
-    rows then tell which restart file is complete.
+    rows then show which restart file is complete.
     """
     timestep = stage.timestep * factor
     total = max(1, round(stage.duration / timestep))
@@ -220,26 +220,20 @@ def sample_info(
     temperature: float | None,
     factor: float = 1.0,
 ) -> dict[str, Any]:
-    """Return what a sampled frame tells of itself, whichever program made it.
+    """Return the origin of a sampled frame, the same for all programs.
 
     ``structure``, ``stage``, ``temperature`` (K) and ``time`` (ps); frames of a minimisation, which
-    has neither motion nor time, have no temperature and tell their ``step``.
+    has neither motion nor time, have a ``step`` instead of a temperature.
     """
-    told = {"structure": structure, "stage": stage, "time": time_of(stages, stage, step, factor)}
+    origin = {"structure": structure, "stage": stage, "time": time_of(stages, stage, step, factor)}
     if not stages[stage].is_dynamic:
-        return {**told, "temperature": None, "step": step}
-    return {**told, "temperature": None if temperature is None else round(float(temperature), 3)}
+        return {**origin, "temperature": None, "step": step}
+    return {**origin, "temperature": None if temperature is None else round(float(temperature), 3)}
 
 
 def count_evaluations(stages: Sequence[Stage]) -> int:
     """Return the force evaluations that stages take: time steps, and a guess at minimisations."""
     return sum(count_steps(s).total if s.is_dynamic else TYPICAL_EVALUATIONS for s in stages)
-
-
-def derive_seed(*parts: int) -> int:
-    """Return a seed that LAMMPS takes (1 to 900,000,000) from non-negative integers."""
-    state = np.random.SeedSequence([int(p) for p in parts]).generate_state(1, np.uint64)
-    return int(state[0] % np.uint64(900_000_000)) + 1
 
 
 def count_fragments(positions: NDArray[np.float64], distance: float) -> int:

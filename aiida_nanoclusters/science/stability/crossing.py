@@ -6,10 +6,10 @@ The quantity is the difference per atom of the lowest family on either side,
 
 negative where the icosahedral mode wins (H. Liu et al., "From cluster to nanocrystal", eq. 4).
 Because dE/N changes by only some meV/atom over a decade in N, an error of 1 meV/atom moves the
-answer by tens of percent: the interval is the result, the number alone is not.
+answer by tens of percent: the size means nothing without its interval.
 
-The interval joins three sources by drawing whole curves dE(N) and finding where each crosses:
-what the fits leave open, the committee's disagreement (both :meth:`FamilyFits.sample`), and a
+The interval combines three sources by drawing whole curves dE(N) and finding where each crosses:
+the uncertainty of the fits, the committee's disagreement (both :meth:`FamilyFits.sample`), and a
 systematic error of the motif difference, which shifts a curve as a whole. Curves that do not
 cross below ``n_max`` count as crossing beyond it, so the interval may be open.
 """
@@ -22,11 +22,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aiida_nanoclusters.science.energy_fit import FamilyFits, FloatArray, design, is_strained
+from aiida_nanoclusters.science.stability.expansion import (
+    FamilyFits,
+    FloatArray,
+    design,
+)
+from aiida_nanoclusters.science.structures.motif_kinds import is_multiply_twinned
 from aiida_nanoclusters.science.units import MEV_PER_EV, NM_PER_ANGSTROM
 
 Verdict = Literal["crossing", "no crossing below n_max", "always crystal", "undecided"]
-#: Sizes at which a curve is looked at between n_min and n_max, evenly spaced in log N.
+#: Sizes between n_min and n_max at which a curve is evaluated, evenly spaced in log N.
 GRID = 200
 
 
@@ -38,8 +43,8 @@ class Crossing:
     ----------
     verdict
         'crossing': the best curve crosses between n_min and n_max. 'no crossing below n_max' and
-        'always crystal' are said only where at least the share ``confidence`` of all drawn curves
-        agree; 'undecided' is what is left.
+        'always crystal': at least the fraction ``confidence`` of all drawn curves agrees.
+        'undecided': none of these.
     size
         N from which crystals are lower up to n_max; None without a crossing of the best curve.
     low, high
@@ -52,7 +57,7 @@ class Crossing:
     probability_beyond
         Share of the drawn curves that do not cross below n_max.
     n_min, n_max
-        Range of sizes that was looked at.
+        Range of sizes in which a crossing was sought.
     cluster, crystal
         Motifs on either side.
     systematic_mev
@@ -99,7 +104,7 @@ class Crossing:
         return fields | {"diameter_nm": self.diameter_nm, "sentence": self.describe()}
 
     def describe(self) -> str:
-        """Say the answer in one or two sentences."""
+        """Return the answer in one or two sentences."""
         cluster, crystal = " or ".join(self.cluster), " or ".join(self.crystal)
         percent = f"{100 * self.confidence:.0f} %"
         if self.verdict == "no crossing below n_max":
@@ -153,7 +158,11 @@ class DifferenceCurve:
 
 
 def sphere_diameter_nm(n_atoms: float, atomic_volume: float) -> float:
-    """Diameter (nm) of a sphere of ``n_atoms`` times ``atomic_volume`` (Å^3)."""
+    """Diameter (nm) of a sphere of ``n_atoms`` times ``atomic_volume`` (Å^3).
+
+    >>> round(sphere_diameter_nm(1003, 11.81), 2)
+    2.83
+    """
     return float(np.cbrt(6 * n_atoms * atomic_volume / np.pi)) * NM_PER_ANGSTROM
 
 
@@ -162,14 +171,19 @@ def two_sides(
     cluster: Sequence[str] | None = None,
     crystal: Sequence[str] | None = None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Cluster and crystal motifs; where not given, by name (:func:`is_strained`).
+    """Cluster and crystal motifs; where not given, multiply twinned and single-crystal ones.
 
     Raises
     ------
     ValueError
-        A side is empty, a motif is unknown or on both sides.
+        A side is empty or not given for motifs of unknown kind; a motif is on both sides.
     """
-    left = tuple(m for m in motifs if is_strained(m)) if cluster is None else tuple(cluster)
+    if cluster is None and crystal is not None:
+        left = tuple(m for m in motifs if m not in crystal and is_multiply_twinned(m))
+    elif cluster is None:
+        left = tuple(m for m in motifs if is_multiply_twinned(m))
+    else:
+        left = tuple(cluster)
     right = tuple(m for m in motifs if m not in left) if crystal is None else tuple(crystal)
     if unknown := sorted({*left, *right} - set(motifs)):
         raise ValueError(f"unknown motifs {', '.join(unknown)}: there are {', '.join(motifs)}")
@@ -195,24 +209,22 @@ def find_crossing(
     n_samples: int = 4000,
     seed: int = 0,
 ) -> Crossing:
-    """Find the size from which crystals stay lower up to n_max, and how sure that is.
+    """Find the size from which crystals stay lower up to n_max, with its confidence interval.
 
     Parameters
     ----------
     fits
         Fitted families of one metal.
     n_min, n_max
-        Range of sizes to look at.
+        Range of sizes in which a crossing is sought.
     cluster, crystal
-        Motifs on either side, by default the multiply twinned and the others; of several the
-        lowest at each size counts.
+        Motifs of either side, of which the lowest counts; default: multiply twinned, and others.
     confidence
-        Of the interval: quantiles (1 -+ confidence) / 2 of the drawn crossings.
+        Probability of the interval: quantiles (1 -+ confidence) / 2 of the drawn crossings.
     systematic_mev
-        Standard deviation (meV/atom) of what the potential may have wrong in the difference of
-        motifs against its reference, e.g. from relaxed clusters that the reference has labelled.
+        Standard deviation (meV/atom) of the potential's error in the difference of motifs.
     committee
-        False leaves the members' disagreement out: what more relaxations could still narrow.
+        False leaves the members' disagreement out, which more relaxations cannot narrow.
     atomic_volume
         Å^3 per atom, for the diameter.
     n_samples, seed
@@ -223,42 +235,54 @@ def find_crossing(
     ValueError
         Unknown motifs, an empty side, an empty range or a confidence outside (0, 1).
     """
-    if not 0 < n_min < n_max or not 0 < confidence < 1 or systematic_mev < 0:
-        raise ValueError(
-            "needs 0 < n_min < n_max, a confidence between 0 and 1 and systematic_mev >= 0, not "
-            f"{n_min}, {n_max}, {confidence}, {systematic_mev}"
-        )
+    _check_limits(n_min, n_max, confidence, systematic_mev)
     sides = two_sides(fits.fits, cluster, crystal)
     n = np.geomspace(n_min, n_max, GRID)
-    best = _difference({m: f.coefficients[None] for m, f in fits.fits.items()}, n, *sides)
-    size = float(_upward_crossing(n, best)[0])
-    curves = _draw(fits, n, sides, systematic_mev, committee, n_samples, seed)
-    drawn = _upward_crossing(n, curves)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")
-    beyond, below = float(np.mean(np.isinf(drawn))), float(np.mean(drawn == 0.0))
-    verdict: Verdict = "undecided"
-    if beyond >= confidence:
-        verdict = "no crossing below n_max"
-    elif below >= confidence:
-        verdict = "always crystal"
-    elif 0.0 < size < np.inf:
-        verdict = "crossing"
-    members = _upward_crossing(n, _difference(fits.member_coefficients, n, *sides))
+    best, members = (_upward_crossing(n, curves) for curves in _fitted(fits, n, sides))
+    drawn = _upward_crossing(n, _draw(fits, n, sides, systematic_mev, committee, n_samples, seed))
+    verdict = _verdict(float(best[0]), drawn, confidence)
     return Crossing(
-        verdict=verdict,
-        size=size if verdict == "crossing" else None,
-        low=None if low == 0.0 else float(min(low, n_max)),
-        high=None if np.isinf(high) else float(max(high, n_min)),
+        verdict,
+        float(best[0]) if verdict == "crossing" else None,
+        *_confidence_interval(drawn, confidence, n_min, n_max),
         confidence=confidence,
         members=tuple(None if np.isinf(m) else float(max(m, n_min)) for m in members),
-        probability_beyond=beyond,
+        probability_beyond=float(np.mean(np.isinf(drawn))),
         n_min=n_min,
         n_max=n_max,
         cluster=sides[0],
         crystal=sides[1],
         systematic_mev=systematic_mev,
         atomic_volume=atomic_volume,
+    )
+
+
+def _check_limits(n_min: int, n_max: int, confidence: float, systematic_mev: float) -> None:
+    if not 0 < n_min < n_max or not 0 < confidence < 1 or systematic_mev < 0:
+        raise ValueError(
+            "needs 0 < n_min < n_max, a confidence between 0 and 1 and systematic_mev >= 0, not "
+            f"{n_min}, {n_max}, {confidence}, {systematic_mev}"
+        )
+
+
+def _verdict(size: float, drawn: FloatArray, confidence: float) -> Verdict:
+    """Verdict from the best curve's crossing and those of all drawn curves (inf none, 0 always)."""
+    if float(np.mean(np.isinf(drawn))) >= confidence:
+        return "no crossing below n_max"
+    if float(np.mean(drawn == 0.0)) >= confidence:
+        return "always crystal"
+    return "crossing" if 0.0 < size < np.inf else "undecided"
+
+
+def _confidence_interval(
+    drawn: FloatArray, confidence: float, n_min: int, n_max: int
+) -> tuple[float | None, float | None]:
+    """Quantiles of the drawn crossings (atoms); None for an end beyond the range of sizes."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")
+    return (
+        None if low == 0.0 else float(min(low, n_max)),
+        None if np.isinf(high) else float(max(high, n_min)),
     )
 
 
@@ -279,9 +303,16 @@ def difference_curve(
     curves = _draw(fits, n, sides, systematic_mev, True, n_samples, seed)
     tail = (1 - confidence) / 2
     low, median, high = np.quantile(curves, [tail, 0.5, 1 - tail], axis=0)
-    best = _difference({m: f.coefficients[None] for m, f in fits.fits.items()}, n, *sides)[0]
-    members = _difference(fits.member_coefficients, n, *sides)
-    return DifferenceCurve(n=n, best=best, median=median, low=low, high=high, members=members)
+    best, members = _fitted(fits, n, sides)
+    return DifferenceCurve(n=n, best=best[0], median=median, low=low, high=high, members=members)
+
+
+def _fitted(
+    fits: FamilyFits, n: FloatArray, sides: tuple[tuple[str, ...], tuple[str, ...]]
+) -> tuple[FloatArray, FloatArray]:
+    """Difference curves (eV/atom) of the fits, (1, G), and of each committee member, (M, G)."""
+    best = _difference({m: f.coefficients[None] for m, f in fits.fits.items()}, n, *sides)
+    return best, _difference(fits.member_coefficients, n, *sides)
 
 
 def _draw(

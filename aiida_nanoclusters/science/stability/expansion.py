@@ -22,7 +22,7 @@ series ``s`` itself is uncertain, hence Student t with the fit's degrees of free
 References
 ----------
 S. Ino, J. Phys. Soc. Jpn. 27, 941 (1969). L. D. Marks, Rep. Prog. Phys. 57, 603 (1994).
-F. Baletto, R. Ferrando, A. Fortunelli, F. Montalenti, C. Mottet, J. Chem. Phys. 116, 3856 (2002).
+F. Baletto et al., J. Chem. Phys. 116, 3856 (2002).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,20 +31,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aiida_nanoclusters.science.structures.motif_kinds import is_multiply_twinned
+
 FloatArray = NDArray[np.float64]
 
 #: Powers of N^(1/3), in the order of every coefficient vector: volume, faces, edges, vertices.
 TERMS: tuple[int, ...] = (3, 2, 1, 0)
 #: The expansion's own error grows like an edge: sigma(N) = s N^(1/3), in powers of N^(1/3).
 ERROR_POWER = 1
-_STRAINED_WORDS = ("icosahed", "decahed", "mackay", "marks", "twin")
-_STRAINED_NAMES = ("ico", "ih", "deca", "dh")
-
-
-def is_strained(motif: str) -> bool:
-    """Whether a motif's name says that it is multiply twinned, with a strain energy in ``a``."""
-    name = motif.lower()
-    return name in _STRAINED_NAMES or any(word in name for word in _STRAINED_WORDS)
 
 
 def select_terms(n_sizes: int, *, fixed_bulk: bool = False) -> tuple[int, ...]:
@@ -125,9 +119,9 @@ class FamilyFits:
     Attributes
     ----------
     fits
-        Motif -> fit of the committee's mean energies (or of the only potential's).
+        Motif -> fit of the mean energies of the committee.
     member_coefficients
-        Motif -> (M, 4) eV, the same fit for each committee member alone; M = 1 without one.
+        Motif -> (M, 4) eV, the same fit for each committee member; M = 1 without a committee.
     blocks
         Which families were fitted together.
     """
@@ -142,13 +136,13 @@ class FamilyFits:
         return len(next(iter(self.member_coefficients.values())))
 
     def sample(self, count: int, seed: int, *, committee: bool = True) -> dict[str, FloatArray]:
-        """Draw coefficients from everything the fits leave open.
+        """Draw coefficients from the uncertainty of the fits.
 
         Each jointly fitted block is a multivariate Student t around its fit (posterior of a
         linear model with unknown scale under a flat prior). With a committee, a draw also moves
         *all* families together along the members' own differences, as one further potential from
         the distribution the members come from would (t with M - 1 degrees of freedom and the
-        factor sqrt(1 + 1/M) of a prediction). What all members have wrong alike it cannot show.
+        factor sqrt(1 + 1/M) of a prediction). An error that all members share is not included.
 
         Returns
         -------
@@ -176,7 +170,11 @@ class FamilyFits:
 
 
 def design(n: ArrayLike) -> FloatArray:
-    """N, N^(2/3), N^(1/3), 1: shape of ``n`` plus (4,)."""
+    """N, N^(2/3), N^(1/3), 1: shape of ``n`` plus (4,).
+
+    >>> design(27).round(6).tolist()
+    [27.0, 9.0, 3.0, 1.0]
+    """
     edge = np.asarray(np.cbrt(np.asarray(n, dtype=float)))
     return np.stack([edge**power for power in TERMS], axis=-1)
 
@@ -199,13 +197,12 @@ def fit_family(
     n_min
         Smaller clusters are left out: the expansion in 1/N^(1/3) does not hold for them.
     terms
-        Powers of N^(1/3), 3 always among them; by default what the sizes carry
-        (:func:`select_terms`).
+        Powers of N^(1/3), 3 among them; by default those of :func:`select_terms`.
     bulk_energy
         Fixes ``a`` (eV/atom). Only for single crystals, see above.
     sigma
-        Standard deviation of each energy (eV; scalar or (S,)), where it is known. The fit's errors
-        are then scaled up, never down, when the residuals are larger than it says.
+        Standard deviation of each energy (eV; scalar or (S,)), where known. Larger residuals scale
+        the fit's errors up, smaller ones leave them.
 
     Raises
     ------
@@ -243,20 +240,11 @@ def fit_families(
     Raises
     ------
     ValueError
-        As :func:`fit_family`; also a strained motif in ``shared_bulk`` or ``bulk_energy``, a motif
-        that is in both, or committees of different sizes.
+        As :func:`fit_family`; also a multiply twinned or unknown motif in ``shared_bulk`` or
+        ``bulk_energy``, a motif that is in both, or committees of different sizes.
     """
     bulk = dict(bulk_energy or {})
-    strained = sorted(m for m in {*bulk, *shared_bulk} if is_strained(m))
-    if strained:
-        raise ValueError(
-            f"{', '.join(strained)}: the volume term of multiply twinned particles contains their "
-            "strain energy; leave them out of shared_bulk and bulk_energy"
-        )
-    if unknown := sorted({*bulk, *shared_bulk} - set(families)):
-        raise ValueError(f"no energies were given for {', '.join(unknown)}")
-    if both := sorted(set(bulk) & set(shared_bulk)):
-        raise ValueError(f"{', '.join(both)}: name it in bulk_energy or in shared_bulk, not both")
+    _check_volume_terms(families, bulk, shared_bulk)
     data = {
         motif: _checked(motif, sizes, energies, n_min, (sigma or {}).get(motif))
         for motif, (sizes, energies) in families.items()
@@ -282,6 +270,22 @@ def fit_families(
     )
 
 
+def _check_volume_terms(
+    families: Collection[str], bulk: Collection[str], shared_bulk: Collection[str]
+) -> None:
+    """Only single crystals may have a fixed or a shared volume term, and not both."""
+    if unknown := sorted({*bulk, *shared_bulk} - set(families)):
+        raise ValueError(f"no energies were given for {', '.join(unknown)}")
+    strained = sorted(m for m in {*bulk, *shared_bulk} if is_multiply_twinned(m))
+    if strained:
+        raise ValueError(
+            f"{', '.join(strained)}: the volume term of multiply twinned particles contains their "
+            "strain energy; leave them out of shared_bulk and bulk_energy"
+        )
+    if both := sorted(set(bulk) & set(shared_bulk)):
+        raise ValueError(f"{', '.join(both)}: name it in bulk_energy or in shared_bulk, not both")
+
+
 _Data = tuple[NDArray[np.int64], FloatArray, FloatArray]
 
 
@@ -300,8 +304,7 @@ def _checked(
     error = np.cbrt(n) ** ERROR_POWER if sigma is None else np.broadcast_to(sigma, n.shape)
     if not (np.asarray(error, dtype=float) > 0).all():
         raise ValueError(f"{motif}: sigma must be positive")
-    order = np.argsort(n)
-    order = order[n[order] >= n_min]
+    order = np.argsort(n)[np.sort(n) >= n_min]
     return n[order], values.reshape(len(n), -1)[order], np.asarray(error, dtype=float)[order]
 
 
@@ -376,7 +379,7 @@ def _expansion(terms: Sequence[tuple[int, ...]], fixed: bool) -> FloatArray:
 def _terms_of(
     motif: str, n_sizes: int, terms: Sequence[int] | None, fixed: bool
 ) -> tuple[int, ...]:
-    """Terms of one family, its name in every complaint; a fixed volume term is always one."""
+    """Terms of one family, its name in every message; a fixed volume term is always one."""
     if terms is None:
         try:
             return select_terms(n_sizes, fixed_bulk=fixed)

@@ -12,7 +12,7 @@ from math import nan
 import numpy as np
 import numpy.typing as npt
 
-from aiida_nanoclusters.science.clusters import mackay_sizes
+from aiida_nanoclusters.science.structures.motifs import mackay_sizes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -61,6 +61,12 @@ def second_difference(sizes: npt.ArrayLike, energies: npt.ArrayLike) -> tuple[In
     second_differences : numpy.ndarray, shape (K,) or (M, K)
         Second differences (eV), positive where N is more stable than its neighbours.
 
+    Examples
+    --------
+    >>> sizes, values = second_difference([12, 13, 14], [-37.9, -44.3, -47.8])
+    >>> sizes.tolist(), values.round(1).tolist()
+    ([13], [2.9])
+
     Raises
     ------
     ValueError
@@ -106,8 +112,8 @@ def magic_sizes(
     A size is magic if its second difference is positive, a strict local maximum (larger than at
     N - 1 and N + 1 where those are given), and above ``median + strength * 1.4826 * MAD`` of all
     sizes (MAD, the median absolute deviation, times 1.4826 is the standard deviation of a normal
-    distribution, and a few high peaks do not raise it). Sizes without a given neighbour are judged
-    by the threshold alone, so give contiguous ranges.
+    distribution, and a few high peaks do not raise it). Sizes without a given neighbour are held
+    against the threshold alone, so give contiguous ranges.
 
     Parameters
     ----------
@@ -115,7 +121,7 @@ def magic_sizes(
         Numbers of atoms, each once, in any order.
     second_differences : array_like, shape (S,) or (M, S)
         As :func:`second_difference` returns them; with a committee the mean of its M members
-        decides, and each member is asked again by itself for the probability.
+        decides, and each member alone gives the probability.
     strength : float
         How far above the median, in robust standard deviations.
 
@@ -169,6 +175,9 @@ def jellium_closures(electrons_max: int) -> tuple[int, ...]:
     larger one lower, 1s 1p 1d 2s 1f 2p 1g 2d 3s 1h ...: K. Clemenger, Phys. Rev. B 32, 1359 (1985);
     W. A. de Heer, Rev. Mod. Phys. 65, 611 (1993). This gives 2, 8, 18, 20, 34, 40, 58, 68, 70, 92,
     106, 112, 138, 156, ...; beyond about 138 the order of levels in real clusters is less certain.
+
+    >>> jellium_closures(40)
+    (2, 8, 18, 20, 34, 40)
     """
     closures: list[int] = []
     electrons = shell = 0

@@ -1,14 +1,16 @@
-"""Which clusters to relax so that the size of the crossover is known well, cheaply.
+"""Which clusters to relax to determine the size of the crossover at the lowest cost.
 
 :class:`CrossoverSearch` starts with a few small sizes of every family, fits, finds the crossing,
-and then asks each time for the sizes that narrow it most for their cost, until the interval is as
-narrow as wanted. It is plain and resumable, its proposals depend on nothing but its state::
+and then proposes the sizes that narrow it most for their cost, until the interval is as narrow as
+required. It can be resumed from its state, on which alone its proposals depend::
 
     search = CrossoverSearch({"icosahedron": [147, 309, ...], "truncated octahedron": [201, ...]})
     while not search.is_finished:
         search.update({(motif, size): relax(motif, size) for motif, size in search.next()})
     print(search.result().describe())
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
-from aiida_nanoclusters.science.crossing import Crossing, find_crossing, two_sides
-from aiida_nanoclusters.science.energy_fit import (
+from aiida_nanoclusters.science.stability.crossing import Crossing, find_crossing, two_sides
+from aiida_nanoclusters.science.stability.expansion import (
     ERROR_POWER,
     TERMS,
     EnergyFit,
@@ -28,18 +30,19 @@ from aiida_nanoclusters.science.energy_fit import (
     fit_families,
     select_terms,
 )
+from aiida_nanoclusters.science.stability.settings import SearchSettings
 
 Cluster = tuple[str, int]
 
-#: First sizes: as near as there are to n_min times these.
+#: First sizes: the available ones nearest to n_min times these.
 START = (1, 2, 4, 8)
 #: A size may be at most this many times the family's largest relaxed one: early fits are rough.
 GROWTH = 4.0
-#: "No crossing below n_max" is believed from fits that reach at least n_max divided by this.
+#: "No crossing below n_max" is accepted from fits that reach at least n_max divided by this.
 EXTRAPOLATION = 3.0
 #: Degrees of freedom that each fit needs before its error bar is trusted to end the search.
 MIN_DOF = 2
-#: Once the fits' share of the interval is below this, more sizes cannot narrow it.
+#: Once the fits contribute less than this fraction of the interval, more sizes cannot narrow it.
 NEGLIGIBLE = 1 / 3
 
 
@@ -58,29 +61,30 @@ class CrossoverSearch:
     Parameters
     ----------
     families
-        Motif -> sizes of the closed-shell clusters that can be built.
+        Motif -> sizes (atoms) of the closed-shell clusters that can be built.
     n_min, n_max
-        Range of sizes of the answer and of the clusters; ``n_max`` None: the largest available.
-    width
-        Wanted half-width of the interval, relative to the size.
-    budget
-        Most atoms in all relaxed clusters together; None: no limit.
-    batch
-        Sizes proposed at a time after the start.
-    cluster, crystal
-        Motifs on either side, by default told apart by name.
-    bulk_energy
-        Crystalline motif -> energy of the bulk (eV/atom; a number, or one per committee member).
-    shared_bulk
-        Single-crystal motifs fitted with one common volume term.
-    confidence, systematic_mev, atomic_volume, n_samples, seed
-        As :func:`~aiida_nanoclusters.science.crossing.find_crossing`.
+        Range of sizes (atoms) of the answer and of the clusters, default from 100 to the largest
+        available.
+    settings
+        All others of :class:`~aiida_nanoclusters.science.stability.settings.SearchSettings`.
 
     Raises
     ------
     ValueError
-        A side without motifs, a family without sizes in the range, or a setting that makes no
-        sense.
+        A side without motifs, a family without sizes in the range, or a setting out of its limits;
+        the message names the fix.
+
+    Examples
+    --------
+    >>> from aiida_nanoclusters.science.stability.expansion import design
+    >>> families = {"icosahedron": [147, 309, 561, 923, 1415, 2057, 2869, 3871],
+    ...             "truncated octahedron": [201, 586, 1289, 2406, 4033]}
+    >>> model = {"icosahedron": [-3.491, 2.41, 0, 0], "truncated octahedron": [-3.5, 2.5, 0, 0]}
+    >>> search = CrossoverSearch(families)
+    >>> while not search.is_finished:
+    ...     search.update({(m, n): design(n) @ model[m] for m, n in search.next()})
+    >>> round(search.result().size), len(search.relaxed)  # exactly (0.09 / 0.009)^3
+    (1000, 10)
     """
 
     def __init__(
@@ -88,45 +92,24 @@ class CrossoverSearch:
         families: Mapping[str, Iterable[int]],
         n_min: int = 100,
         n_max: int | None = None,
-        width: float = 0.03,
-        budget: int | None = None,
-        *,
-        batch: int = 2,
-        cluster: Sequence[str] | None = None,
-        crystal: Sequence[str] | None = None,
-        bulk_energy: Mapping[str, float | Sequence[float]] | None = None,
-        shared_bulk: Sequence[str] = (),
-        confidence: float = 0.9,
-        systematic_mev: float = 0.0,
-        atomic_volume: float | None = None,
-        n_samples: int = 2000,
-        seed: int = 0,
+        **settings: Any,
     ) -> None:
         sizes = {motif: sorted({int(n) for n in ns}) for motif, ns in families.items()}
-        top = max((max(ns, default=0) for ns in sizes.values()), default=0)
-        self._n_min, self._n_max = int(n_min), int(top if n_max is None else n_max)
-        if not 0 < self._n_min < self._n_max or width <= 0 or batch < 1:
-            raise ValueError(
-                f"needs 0 < n_min < n_max, width > 0 and batch >= 1, not {n_min}, {self._n_max}, "
-                f"{width}, {batch}"
-            )
+        largest = max((max(ns, default=0) for ns in sizes.values()), default=0)
+        limits = (int(n_min), largest if n_max is None else int(n_max))
+        given = SearchSettings.from_values(n_min=limits[0], n_max=limits[1], **settings)
         self._sizes = {
-            motif: [n for n in ns if self._n_min <= n <= self._n_max] for motif, ns in sizes.items()
+            motif: [n for n in ns if limits[0] <= n <= limits[1]] for motif, ns in sizes.items()
         }
         if empty := [motif for motif, ns in self._sizes.items() if not ns]:
             raise ValueError(
-                f"{', '.join(empty)}: no size between {self._n_min} and {self._n_max}; leave the "
+                f"{', '.join(empty)}: no size between {limits[0]} and {limits[1]}; leave the "
                 "family out or widen the range"
             )
-        self._cluster, self._crystal = two_sides(list(sizes), cluster, crystal)
-        self._width, self._budget, self._batch = float(width), budget, int(batch)
-        self._bulk = {
-            motif: np.ravel(np.asarray(value, dtype=float)).tolist()
-            for motif, value in (bulk_energy or {}).items()
-        }
-        self._shared = list(shared_bulk)
-        self._confidence, self._systematic = float(confidence), float(systematic_mev)
-        self._volume, self._n_samples, self._seed = atomic_volume, int(n_samples), int(seed)
+        self._cluster, self._crystal = two_sides(list(sizes), given.cluster, given.crystal)
+        self._settings = given.model_copy(
+            update={"cluster": self._cluster, "crystal": self._crystal}
+        )
         self._results: dict[Cluster, list[float] | None] = {}  # None: failed
         self._planned: tuple[list[Cluster], str] | None = None
 
@@ -137,7 +120,7 @@ class CrossoverSearch:
     def update(self, results: Mapping[Cluster, ArrayLike]) -> None:
         """Take relaxed total energies (eV): a number, or (M,) from a committee.
 
-        An energy that is not finite marks the cluster as failed: it is not asked for again. A
+        An energy that is not finite marks the cluster as failed: it is not proposed again. A
         cluster that comes twice counts once, with its latest energy.
 
         Raises
@@ -157,7 +140,7 @@ class CrossoverSearch:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing is left to relax."""
+        """Whether the search has ended."""
         return not self._plan()[0]
 
     @property
@@ -181,7 +164,7 @@ class CrossoverSearch:
         return sum(size for _, size in self._results)
 
     def fits(self) -> FamilyFits:
-        """Fits of the families that have enough sizes by now.
+        """Fits of the families that have enough relaxed sizes.
 
         Raises
         ------
@@ -193,7 +176,7 @@ class CrossoverSearch:
         for motif in self._sizes:
             sizes = self._done(motif)
             try:
-                select_terms(len(sizes), fixed_bulk=motif in self._bulk)
+                select_terms(len(sizes), fixed_bulk=motif in self._settings.bulk_energy)
             except ValueError as error:
                 missing[motif] = str(error)
                 continue
@@ -203,13 +186,13 @@ class CrossoverSearch:
                 raise ValueError("; ".join(f"{motif}: {missing[motif]}" for motif in side))
         return fit_families(
             data,
-            n_min=self._n_min,
-            bulk_energy={m: v for m, v in self._bulk.items() if m in data},
-            shared_bulk=[m for m in self._shared if m in data],
+            n_min=self._settings.n_min,
+            bulk_energy={m: v for m, v in self._settings.bulk_energy.items() if m in data},
+            shared_bulk=[m for m in self._settings.shared_bulk if m in data],
         )
 
     def result(self) -> Crossing:
-        """Crossing from what is known now, finished or not.
+        """Crossing from the clusters relaxed so far.
 
         Raises
         ------
@@ -220,41 +203,31 @@ class CrossoverSearch:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Everything, JSON-able."""
+        """Settings, results and what to relax next, JSON-able."""
         return {
             "settings": {
                 "families": {motif: list(sizes) for motif, sizes in self._sizes.items()},
-                "n_min": self._n_min,
-                "n_max": self._n_max,
-                "width": self._width,
-                "budget": self._budget,
-                "batch": self._batch,
-                "cluster": list(self._cluster),
-                "crystal": list(self._crystal),
-                "bulk_energy": dict(self._bulk),
-                "shared_bulk": list(self._shared),
-                "confidence": self._confidence,
-                "systematic_mev": self._systematic,
-                "atomic_volume": self._volume,
-                "n_samples": self._n_samples,
-                "seed": self._seed,
+                **self._settings.model_dump(mode="json"),
             },
             "results": [[m, n, self._results[m, n]] for m, n in sorted(self._results)],
+            "plan": {"clusters": [list(cluster) for cluster in self.next()], "reason": self.reason},
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> "CrossoverSearch":
-        """Continue from :attr:`state`."""
+    def from_state(cls, state: Mapping[str, Any]) -> CrossoverSearch:
+        """Continue from :attr:`state`; an earlier version's, without plan, is planned anew."""
         search = cls(**state["settings"])
         search._results = {(motif, size): values for motif, size, values in state["results"]}
+        if (plan := state.get("plan")) is not None:
+            search._planned = [(motif, size) for motif, size in plan["clusters"]], plan["reason"]
         return search
 
     def _done(self, motif: str) -> list[int]:
         return [n for n in self._sizes[motif] if self._results.get((motif, n)) is not None]
 
     def _open(self, motif: str, pending: Sequence[Cluster] = ()) -> list[int]:
-        """Sizes that can still be asked for within the budget."""
-        left = np.inf if self._budget is None else self._budget - self.spent
+        """Sizes that can still be proposed within the budget."""
+        left = np.inf if self._settings.budget is None else self._settings.budget - self.spent
         left -= sum(n for _, n in pending)
         return [
             n
@@ -265,16 +238,16 @@ class CrossoverSearch:
     def _crossing(self, fits: FamilyFits, *, fit_only: bool = False) -> Crossing:
         return find_crossing(
             fits,
-            self._n_min,
-            self._n_max,
+            self._settings.n_min,
+            self._settings.n_max,
             cluster=[m for m in self._cluster if m in fits.fits],
             crystal=[m for m in self._crystal if m in fits.fits],
-            confidence=self._confidence,
-            systematic_mev=0.0 if fit_only else self._systematic,
+            confidence=self._settings.confidence,
+            systematic_mev=0.0 if fit_only else self._settings.systematic_mev,
             committee=not fit_only,
-            atomic_volume=self._volume,
-            n_samples=self._n_samples,
-            seed=self._seed,
+            atomic_volume=self._settings.atomic_volume,
+            n_samples=self._settings.n_samples,
+            seed=self._settings.seed,
         )
 
     def _plan(self) -> tuple[list[Cluster], str]:
@@ -291,21 +264,23 @@ class CrossoverSearch:
         except ValueError as error:
             return [], f"no size left to relax: {error}"
         answer, own = self._crossing(fits), self._crossing(fits, fit_only=True)
-        edge = self._n_max if own.probability_beyond > 0.5 else self._n_min
+        edge = self._settings.n_max if own.probability_beyond > 0.5 else self._settings.n_min
         target = float(edge if own.size is None else own.size)
         relevant = self._relevant(fits, target)
         needed = self._needed(fits, relevant, target, crosses=own.size is not None)
         if not needed:
             closed = np.isfinite(answer.half_width)
-            enough = NEGLIGIBLE * answer.half_width if closed else self._width
-            if answer.half_width <= self._width:
-                return [], f"interval is within {100 * self._width:.3g} %"
+            enough = NEGLIGIBLE * answer.half_width if closed else self._settings.width
+            if answer.half_width <= self._settings.width:
+                return [], f"interval is within {100 * self._settings.width:.3g} %"
             if own.half_width <= enough:
                 return [], "the potential's own uncertainty limits the interval, not the sizes"
             if own.verdict in ("no crossing below n_max", "always crystal"):
                 return [], own.verdict
-        batch = needed[: self._batch]
-        while len(batch) < self._batch and (best := self._best(fits, relevant, target, batch)):
+        batch = needed[: self._settings.batch]
+        while len(batch) < self._settings.batch and (
+            best := self._best(fits, relevant, target, batch)
+        ):
             batch.append(best)
         if batch:
             return batch, f"narrow the interval around N = {target:.0f}"
@@ -321,7 +296,7 @@ class CrossoverSearch:
                 candidates = {*self._open(motif, batch), *done} - used
                 if len(done) + len(own) >= len(START) or not candidates:
                     break
-                goal = np.log(self._n_min * factor)
+                goal = np.log(self._settings.n_min * factor)
                 near = min(candidates, key=lambda n: (abs(np.log(n) - goal), n))
                 used.add(near)
                 if near not in done:
@@ -344,9 +319,9 @@ class CrossoverSearch:
     def _needed(
         self, fits: FamilyFits, relevant: Sequence[str], target: float, *, crosses: bool
     ) -> list[Cluster]:
-        """Sizes without which the interval is not to be believed, however narrow it looks."""
+        """Sizes without which the interval is not reliable, however narrow it is."""
         needed: list[Cluster] = []
-        far = self._n_max / EXTRAPOLATION
+        far = self._settings.n_max / EXTRAPOLATION
         for motif in relevant:
             done, candidates = self._done(motif), self._open(motif, needed)
             above = [n for n in candidates if n > done[-1]]
@@ -356,7 +331,7 @@ class CrossoverSearch:
                 pick = min((n for n in above if n >= target), default=above[-1])
             elif done[0] > target and below:
                 pick = max((n for n in below if n <= target), default=below[0])
-            elif not crosses and target == self._n_max and above and done[-1] < far:
+            elif not crosses and target == self._settings.n_max and above and done[-1] < far:
                 goal = np.log(min(GROWTH * done[-1], far))
                 pick = min(above, key=lambda n: abs(np.log(n) - goal))
             elif fits.fits[motif].dof < MIN_DOF and candidates:
@@ -395,4 +370,4 @@ class CrossoverSearch:
         return float(factor**2 * (spread @ spread))
 
     def _t(self, dof: float) -> float:
-        return float(student_t.ppf((1 + self._confidence) / 2, max(dof, 1)))
+        return float(student_t.ppf((1 + self._settings.confidence) / 2, max(dof, 1)))

@@ -6,7 +6,7 @@ it so. Wulff polyhedra follow G. Wulff, Z. Kristallogr. 34, 449 (1901).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import permutations, product
 from math import sqrt
 from typing import Any
@@ -88,40 +88,6 @@ def bulk_cell(
     return build.bulk(symbol, structure, cubic=cubic and structure != "hcp", **cell).repeat(repeat)
 
 
-def strained_cell(atoms: Atoms, strain: Sequence[float]) -> Atoms:
-    """Deform a cell and its atoms homogeneously.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        Periodic structure; left as it is.
-    strain : sequence of float, shape (6,)
-        Small-strain tensor in Voigt order xx, yy, zz, yz, xz, xy, shears as engineering strains
-        (twice the tensor component). The cell becomes ``cell @ (1 + strain)``.
-
-    Returns
-    -------
-    ase.Atoms
-        A strained copy without calculator.
-
-    Raises
-    ------
-    ValueError
-        If `strain` does not have six components or turns the cell inside out.
-    """
-    if len(strain) != 6:
-        raise ValueError(f"strain has six components (xx, yy, zz, yz, xz, xy), got {len(strain)}")
-    xx, yy, zz, yz, xz, xy = strain
-    deformation = np.eye(3) + np.array(
-        [[xx, xy / 2, xz / 2], [xy / 2, yy, yz / 2], [xz / 2, yz / 2, zz]]
-    )
-    if np.linalg.eigvalsh(deformation).min() <= 0:
-        raise ValueError(f"strain {tuple(strain)} compresses the cell to nothing; make it smaller")
-    strained = atoms.copy()
-    strained.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
-    return strained
-
-
 def surface_slab(
     symbol: str,
     facet: str,
@@ -194,6 +160,11 @@ def surface_energy(slab_energy: float, n: int, bulk_energy_per_atom: float, area
     float
         ``(slab_energy - n * bulk_energy_per_atom) / (2 * area)`` (eV/Å^2).
 
+    Examples
+    --------
+    >>> surface_energy(-34.0, 10, -3.5, 5.0)
+    0.1
+
     Raises
     ------
     ValueError
@@ -220,6 +191,9 @@ def close_packed_cell(
     repeat: tuple[int, int] = (1, 1),
 ) -> Atoms:
     """Stack close-packed layers: ``'ABC'`` is fcc, ``'AB'`` ideal hcp, ``'ABCB'`` dhcp.
+
+    ``'ABCACB'`` is fcc with a coherent twin plane every three layers, ``'ABCAB'`` fcc with an
+    intrinsic stacking fault every five.
 
     Parameters
     ----------
@@ -253,45 +227,6 @@ def close_packed_cell(
     scaled = [[layer / 3, layer / 3, k / len(layers)] for k, layer in enumerate(layers)]
     atoms = Atoms([symbol] * len(layers), scaled_positions=scaled, cell=cell, pbc=True)
     return atoms.repeat((*repeat, 1))
-
-
-def _stack(steps: Sequence[int]) -> str:
-    """Letters of a stacking from its steps, +1 for A to B to C to A and -1 for back."""
-    return "".join("ABC"[position % 3] for position in np.cumsum([0, *steps[:-1]]))
-
-
-def twin_cell(
-    symbol: str,
-    layers: int,
-    distance: float | None = None,
-    repeat: tuple[int, int] = (1, 1),
-) -> Atoms:
-    """Build a periodic fcc crystal with two coherent (111) twin planes, `layers` apart.
-
-    The cell has ``2 * layers`` close-packed layers: `layers` steps ABC..., as many back. The two
-    layers where the order turns have hcp neighbourhoods, all others fcc ones. Arguments as in
-    :func:`close_packed_cell`; raises ValueError for fewer than two layers.
-    """
-    if layers < 2:
-        raise ValueError(f"layers between the twin planes must be 2 or more, got {layers}")
-    return close_packed_cell(symbol, _stack([1] * layers + [-1] * layers), distance, repeat)
-
-
-def stacking_fault_cell(
-    symbol: str,
-    layers: int,
-    distance: float | None = None,
-    repeat: tuple[int, int] = (1, 1),
-) -> Atoms:
-    """Build a periodic fcc crystal with one intrinsic stacking fault in each `layers` layers.
-
-    The two layers beside the fault have hcp neighbourhoods, all others fcc ones. Arguments as in
-    :func:`close_packed_cell`; raises ValueError unless `layers` is 5, 8, 11, ... (the stacking
-    must close upon itself).
-    """
-    if layers < 5 or layers % 3 != 2:
-        raise ValueError(f"layers must be 5, 8, 11, ... so that the stacking closes, got {layers}")
-    return close_packed_cell(symbol, _stack([1] * (layers - 1) + [-1]), distance, repeat)
 
 
 def _fcc_polyhedra(surface_energies: Facets, n_max: int) -> list[tuple[Floats, Ints]]:
@@ -355,7 +290,7 @@ def wulff_cluster(
     surface_energies : mapping
         Miller indices (h, k, l) to energy per area; only the ratios matter.
     size : int
-        Wanted number of atoms; ``len()`` of the result tells what there is. Ties go to the smaller
+        Wanted number of atoms; ``len()`` of the result is the actual one. Ties go to the smaller
         cluster, then to the one around an atom.
     lattice_constant : float, optional
         Lattice constant a (Å); that of the element where left out.

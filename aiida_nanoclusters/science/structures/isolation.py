@@ -23,13 +23,14 @@ def out_of_box(atoms: Atoms, gap: float = 8.0) -> Atoms:
     -------
     Atoms
         In one piece also where it lay across the border of its box. A frame without any
-        periodicity has no cell. The stress is kept only where nothing was taken away: elsewhere it
-        is spread over the vacuum.
+        periodicity has no cell. The stress is kept only where the periodicity is unchanged: a
+        cell with vacuum has no meaningful stress.
     """
     free = atoms.copy()
     scaled, pbc = free.get_scaled_positions(wrap=True), free.pbc.copy()
-    heights = 1.0 / np.linalg.norm(free.cell.reciprocal(), axis=1)
-    for axis in np.flatnonzero(free.pbc):
+    cell = free.cell.complete()  # directions without periodicity may have no cell vector
+    heights = 1.0 / np.linalg.norm(cell.reciprocal(), axis=1)
+    for axis in np.flatnonzero(free.pbc & free.cell.array.any(axis=1)):
         values = np.sort(scaled[:, axis])
         gaps = np.diff(np.append(values, values[0] + 1.0))
         widest = int(np.argmax(gaps))
@@ -39,7 +40,7 @@ def out_of_box(atoms: Atoms, gap: float = 8.0) -> Atoms:
             pbc[axis] = False
     labels = {} if atoms.calc is None else dict(atoms.calc.results)
     if (pbc != atoms.pbc).any():
-        free.positions = scaled @ free.cell.array
+        free.positions = scaled @ cell.array
         labels.pop("stress", None)
     free.set_pbc(pbc)
     if not pbc.any():

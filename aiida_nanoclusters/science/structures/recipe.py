@@ -1,32 +1,36 @@
-"""Which configurations a training set is made of, from a recipe that reads like a table.
+"""Which configurations a training set is made of, from a recipe.
 
-A recipe is a list of entries. Each names what is built (``kind`` and its parameters) and how it
-is then varied, in this order: relaxed or not, strained and rattled (``distort``), or sampled by
-molecular dynamics at several temperatures in K and, where the cell may change, pressures in GPa
-(``sample: {temperatures: [300, 600], pressures: [0, 5]}``). Lengths of dimers are in bond lengths
-and strains are fractions, so that one recipe serves every metal; rattles and vacuum are in Å.
-Where a committee is taught, ``probe: true`` marks structures that are sampled and judged, but never
-labelled.
+A recipe is a list of entries. Each names what is built (``kind`` and its arguments) and how it
+is then varied, in this order: relaxed or not (``relax: true``), strained and rattled (``distort``),
+or sampled by molecular dynamics at several temperatures in K and, where the cell may change,
+pressures in GPa (``sample: {temperatures: [300, 600], pressures: [0, 5]}``). The lengths of dimers
+are multiples of the nearest-neighbour distance of the crystal and strains are fractions, so that
+one recipe serves every metal; rattles and vacuum are in Å. In active learning,
+``convergence_test: true`` marks structures that are sampled and evaluated, but never labelled.
+
+All settings of an entry are in :mod:`~aiida_nanoclusters.science.structures.settings`.
 
 Entries
 -------
 ``{kind: atom}``
     The isolated atom, the energy reference.
 ``{kind: dimer, nearest: 0.7, farthest: 2.2, count: 30}``
-    A curve of bond lengths.
+    A curve of distances.
 ``{kind: cluster, sizes: [12, 13], structures: 10}``
     Compact structures of each size: icosahedral, cut from the crystal, packed at random.
 ``{kind: motif, motif: icosahedron, sizes: [55, 147]}``
-    Members of a closed-shell family; see :func:`~.clusters.motif_family`.
+    Closed shells of a motif; see :func:`~.motifs.motif_family`.
+``{kind: defective, defects: [one twin plane, hcp island], sizes: [147], structures: 4}``
+    Clusters with defects; see :data:`~.defects.DEFECTIVE`.
 ``{kind: bulk, lattices: [fcc, hcp, bcc], repeat: 2}``
-    Crystals in their cubic (hcp: primitive) cells, repeated.
+    Crystals in their cubic (hcp, dhcp: primitive) cells, repeated.
 ``{kind: slab, facets: [111, 100, 110], layers: 6, repeat: 2, vacuum: 12.0}``
     Surfaces; vacuum in Å.
 ``{kind: stacking, sequences: [AB, ABCABCBACB], repeat: 1, vacuum: 0}``
-    Close-packed layers in any order: hcp, twins, stacking faults; a slab where there is vacuum.
+    Close-packed layers in any order: hcp, twins, stacking faults; slabs with vacuum.
 ``{kind: minima, sizes: [10, 13], structures: 4}``
-    The lowest unlike minima of each size that a basin hopping finds with the potential or engine
-    that samples; the relaxations on the way are frames too, where its `relax_stages` have
+    The lowest distinct minima of each size that a basin hopping finds with the potential or engine
+    that samples; the frames of its relaxations are taken too where its `relax_stages` have
     `sample_steps`.
 """
 
@@ -39,25 +43,27 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from aiida_nanoclusters.science.bulk import (
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.structures.crystals import (
     bulk_cell,
     close_packed_cell,
     dimer,
     surface_slab,
 )
-from aiida_nanoclusters.science.clusters import motif_family
-from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.starts import starting_clusters
+from aiida_nanoclusters.science.structures.defects import defective_cluster
+from aiida_nanoclusters.science.structures.motifs import motif_family
+from aiida_nanoclusters.science.structures.settings import (
+    MINIMA,
+    Distortion,
+    entry_model,
+    is_convergence_test,
+)
+from aiida_nanoclusters.science.structures.starts import starting_clusters
 
 Entry = Mapping[str, Any]
 
-#: Pressures are told apart to a kPa.
+#: Pressures are distinguished to 1 kPa.
 _KPA_IN_GPA = 1e6
-
-#: Keys that any entry may hold, beside its kind and the arguments of that.
-VARIED = {"relax", "distort", "sample", "probe"}
-#: The kind of entry whose structures must be searched.
-MINIMA = "minima"
 
 
 def _atom(symbol: str, distance: float, seed: int) -> list[Atoms]:
@@ -85,10 +91,28 @@ def _motif(
         known = [m.size for m in motif_family(motif, 1, 2 * max(sizes) + 100)]
         near = sorted(sorted(known, key=lambda n: abs(n - missing[0]))[:6])
         raise ValueError(
-            f"no {motif} of {', '.join(map(str, missing))} atoms: give sizes of this family, near "
-            f"by are {', '.join(map(str, near))}"
+            f"no {motif} of {', '.join(map(str, missing))} atoms: give sizes of its closed shells, "
+            f"the nearest are {', '.join(map(str, near))}"
         )
     return [family[n].build(symbol, distance) for n in sizes]
+
+
+def _defective(
+    symbol: str,
+    distance: float,
+    seed: int,
+    *,
+    defects: Sequence[str],
+    sizes: Sequence[int],
+    structures: int = 1,
+) -> list[Atoms]:
+    seeds = np.random.SeedSequence(seed).generate_state(structures)
+    return [
+        defective_cluster(symbol, kind, size, int(own), distance)
+        for kind in defects
+        for size in sizes
+        for own in seeds
+    ]
 
 
 def _bulk(
@@ -155,32 +179,38 @@ _BUILDERS: dict[str, Callable[..., list[Atoms]]] = {
     "dimer": _dimer,
     "cluster": _cluster,
     "motif": _motif,
+    "defective": _defective,
     "bulk": _bulk,
     "slab": _slab,
     "stacking": _stacking,
 }
-KINDS = (*_BUILDERS, MINIMA)
 
 
-def largest_probe(recipe: Sequence[Entry]) -> int | None:
-    """Return the number of atoms of the largest probes, which are clusters, or None."""
-    return max((n for e in recipe if e.get("probe") for n in e.get("sizes", [])), default=None)
+def convergence_test_entries(recipe: Sequence[Entry]) -> list[int]:
+    """Return the indices of entries whose frames only test convergence and are never labelled."""
+    return [k for k, entry in enumerate(recipe) if is_convergence_test(entry)]
+
+
+def largest_convergence_test(recipe: Sequence[Entry]) -> int | None:
+    """Return the number of atoms of the largest convergence-test structure, or None."""
+    own = [recipe[k] for k in convergence_test_entries(recipe)]
+    return max((n for entry in own for n in entry.get("sizes", [])), default=None)
 
 
 def minima_sizes(recipe: Sequence[Entry]) -> list[int]:
-    """Return the numbers of atoms of which the recipe wants minima, ascending."""
+    """Return the sizes (atoms) of the entries of kind ``minima``, ascending."""
     return sorted({int(n) for e in recipe if e["kind"] == MINIMA for n in e["sizes"]})
 
 
 def lowest_minima(entry: Entry, index: int, minima: Frames) -> Frames | None:
-    """Return what an entry of kind ``minima`` takes of the minima found, marked as its own.
+    """Return the minima that an entry of kind ``minima`` takes, with its origin; None if none.
 
     Parameters
     ----------
     entry, index
         The entry and its place in the recipe.
     minima
-        Unlike minima, energies ascending within each size.
+        Distinct minima, energies ascending within each size.
     """
     chosen: list[Atoms] = []
     for size in entry["sizes"]:
@@ -197,20 +227,20 @@ def lowest_minima(entry: Entry, index: int, minima: Frames) -> Frames | None:
 
 
 def sample_key(temperature: float, pressure: float | None = None) -> str:
-    """Return the name of a condition of sampling: K and, where the cell may change, GPa."""
+    """Return the name of a condition of sampling: in K and, where the cell may change, GPa."""
     key = f"sample_{round(temperature):05d}"
     return key if pressure is None else f"{key}_{round(pressure * _KPA_IN_GPA):08d}"
 
 
 def conditions_of(key: str) -> dict[str, float]:
-    """Return ``temperature`` in K and, where there is one, ``pressure`` in GPa, of a name."""
+    """Return ``temperature`` (K) and, where there is one, ``pressure`` (GPa) of a name."""
     _, temperature, *pressure = key.split("_")
     found: dict[str, float] = {"temperature": int(temperature)}
     return found | ({"pressure": int(pressure[0]) / _KPA_IN_GPA} if pressure else {})
 
 
 def conditions_text(key: str) -> str:
-    """Return a condition as it is read, such as ``300 K 5 GPa``."""
+    """Return a condition as text, such as ``300 K 5 GPa``."""
     found = conditions_of(key)
     pressure = f" {found['pressure']:g} GPa" if "pressure" in found else ""
     return f"{found['temperature']} K{pressure}"
@@ -224,18 +254,19 @@ def build_entry(entry: Entry, index: int, symbol: str, distance: float, seed: in
     entry
         As described in the module's docstring.
     index
-        Its place in the recipe; kept in each frame's `info` and in its parent's name.
+        Place of the entry in the recipe; kept in `info` and in `parent` of each frame.
     symbol
         Chemical symbol.
     distance
-        Bond length in Å.
+        Nearest-neighbour distance in Å.
     seed
-        Of the whole recipe.
+        Random seed of the whole recipe.
 
     Raises
     ------
     ValueError
-        If an argument of the entry is unknown or missing, or a size does not exist.
+        If an argument of the entry is unknown, missing or out of its limits, or a motif has no
+        closed shell of a size.
     """
     kind = entry["kind"]
     try:
@@ -257,52 +288,43 @@ def structures_of(entry: Entry, symbol: str, distance: float, seed: int) -> list
     Raises
     ------
     ValueError
-        If an argument is unknown, missing or makes no sense.
+        As for :func:`build_entry`.
     """
-    arguments = {name: value for name, value in entry.items() if name not in {"kind", *VARIED}}
-    try:
-        images = _BUILDERS[entry["kind"]](symbol, distance, seed, **arguments)
-    except (IndexError, TypeError) as error:
-        raise ValueError(str(error)) from error
-    if not images or not all(len(atoms) for atoms in images):
-        raise ValueError(f"there is nothing in it: {arguments}")
+    known = entry_model(entry).from_values(**entry)
+    images: list[Atoms] = _BUILDERS[known.kind](symbol, distance, seed, **known.arguments)
     return images
 
 
 def distort(frames: Frames, how: Mapping[str, Any], seed: int) -> Frames:
-    """Return every frame as it is, and every combination of a strain with a rattle.
+    """Return every frame unchanged, and every combination of a strain with a rattle.
 
     Parameters
     ----------
     frames
-        Structures to vary; left untouched.
+        Structures to vary; not changed.
     how
-        ``strains``: isotropic, as fractions. ``uniaxial``: elongations along [111] and [001] at
-        constant volume (to first order), the strains within the tetrahedra of an icosahedron.
-        ``random_strains``: standard deviations of a random symmetric strain. ``rattles``:
-        standard deviations of the displacements in Å. ``copies``: how many of each random one
-        (default 1).
+        As :class:`~aiida_nanoclusters.science.structures.settings.Distortion` has it.
     seed
-        Equal seeds give equal displacements.
+        Random seed of strains and displacements.
     """
     rng = np.random.default_rng(seed)
-    copies = int(how.get("copies", 1))
+    known = Distortion.from_values(**how)
     varied: list[Atoms] = []
     for atoms in frames.without_labels():
-        tensors = [(1.0 + e) * np.eye(3) for e in (0.0, *how.get("strains", []))]
-        for elongation in how.get("uniaxial", []):
+        tensors = [(1.0 + e) * np.eye(3) for e in (0.0, *known.strains)]
+        for elongation in known.uniaxial:
             for axis in (np.ones(3) / np.sqrt(3), np.array([0.0, 0.0, 1.0])):
                 along = np.outer(axis, axis)
                 tensors.append(np.eye(3) + elongation * (1.5 * along - 0.5 * np.eye(3)))
-        for amplitude in how.get("random_strains", []):
-            for _ in range(copies):
+        for amplitude in known.random_strains:
+            for _ in range(known.copies):
                 strain = rng.normal(scale=amplitude, size=(3, 3))
                 tensors.append(np.eye(3) + 0.5 * (strain + strain.T))
         for tensor in tensors:
             strained = _deformed(atoms, tensor)
             varied.append(strained)
-            for amplitude in how.get("rattles", []):
-                for _ in range(copies):
+            for amplitude in known.rattles:
+                for _ in range(known.copies):
                     moved = strained.copy()
                     moved.positions += rng.normal(scale=amplitude, size=(len(atoms), 3))
                     varied.append(moved)
@@ -310,18 +332,18 @@ def distort(frames: Frames, how: Mapping[str, Any], seed: int) -> Frames:
 
 
 def entry_of(frames: Frames) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the place in the recipe each frame came from, shape (F,); -1 where it is not told.
+    """Return the index of the recipe's entry of each frame, shape (F,); -1 where it is unknown.
 
-    The name of its parent tells, which trajectories hand on.
+    It is read from the name of the parent, which the frames of a trajectory keep.
     """
     names = [re.match(r"(\d+)-", str(parent)) for parent in frames.parents]
     return np.array([-1 if name is None else int(name[1]) for name in names], dtype=np.int64)
 
 
 def thin(frames: Frames, total: int | None, seed: int) -> Frames:
-    """Return at most `total` frames drawn evenly over the classes of kind and size.
+    """Return at most `total` frames, drawn evenly from the classes of equal kind and size.
 
-    Small classes are kept whole, so that a dimer curve is not lost among thousands of frames
+    Small classes are kept complete: the few frames of a dimer curve are not lost among thousands
     of molecular dynamics.
     """
     if total is None or len(frames) <= total:

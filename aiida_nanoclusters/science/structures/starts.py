@@ -1,4 +1,4 @@
-"""Starting structures of a cluster of given size, before anything is known of its minimum."""
+"""Starting structures of a cluster of given size."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.spatial.distance import pdist
 
-from aiida_nanoclusters.science.clusters import incomplete_icosahedron
+from aiida_nanoclusters.science.structures.motifs import incomplete_icosahedron
 
-#: A random start is packed until no pair is closer than this share of the bond length.
+#: Shortest distance of a random start, as a fraction of the bond length.
 _CLOSEST = 0.85
 
 
 def random_cluster(symbol: str, size: int, distance: float, seed: int) -> Atoms:
-    """Pack `size` atoms at random into a compact drop, no two on top of each other.
+    """Build a compact random cluster without overlapping atoms.
 
-    Soft spheres thrown into a sphere of the density of a close packing are pushed apart until
-    all distances exceed 0.85 bond lengths.
+    Soft spheres at random positions in a sphere, at the density of random close packing, are
+    relaxed until all distances exceed 0.85 bond lengths.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def random_cluster(symbol: str, size: int, distance: float, seed: int) -> Atoms:
     distance
         Bond length in Å.
     seed
-        Equal seeds give equal drops.
+        Random seed.
     """
     rng = np.random.default_rng(seed)
     radius = 0.5 * distance * (size / 0.64) ** (1 / 3)
@@ -43,7 +43,7 @@ def random_cluster(symbol: str, size: int, distance: float, seed: int) -> Atoms:
         vectors = points[:, None] - points[None]
         lengths = np.linalg.norm(vectors, axis=2) + np.eye(size) * 1e9
         gap = np.clip(distance - lengths, 0.0, None)
-        # A weak pull to the centre keeps the drop together.
+        # A weak pull to the centre keeps the cluster together.
         energy = 0.5 * float((gap**2).sum()) + 1e-3 * float((points**2).sum())
         pull = -2.0 * ((gap / lengths)[..., None] * vectors).sum(axis=1) + 2e-3 * points
         return energy, pull.ravel()
@@ -82,16 +82,16 @@ def crystal_cut(symbol: str, size: int, distance: float, seed: int) -> Atoms:
 def starting_clusters(
     symbol: str, size: int, distance: float, seed: int, count: int
 ) -> list[Atoms]:
-    """Return `count` unlike structures: one icosahedral, then crystal cuts and random drops.
+    """Return `count` distinct structures: one icosahedral, then cut from the crystal, and random.
 
     Parameters
     ----------
     symbol, size, distance
         As of :func:`random_cluster`.
     seed
-        Of the first; the others take seeds drawn from it.
+        Random seed, from which those of the structures are derived.
     count
-        How many.
+        Number of structures.
     """
     seeds = np.random.SeedSequence([seed, size]).generate_state(count)
     starts = []

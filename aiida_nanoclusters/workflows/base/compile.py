@@ -1,20 +1,20 @@
-"""CompileBaseWorkChain: one model compiled, through what may befall its job."""
+"""CompileBaseWorkChain: one model compiled, with restarts after failures."""
 
 from __future__ import annotations
 
 from aiida.engine import ProcessHandlerReport, ProcessSpec, process_handler
 from aiida.orm import CalcJobNode
 
-from aiida_nanoclusters.calculations.compile import CompileCalculation
 from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY
-from aiida_nanoclusters.workflows.job_restart import JobRestartWorkChain, give_up
+from aiida_nanoclusters.calculations.learning.compile import CompileCalculation
+from aiida_nanoclusters.workflows.base.job_restart import JobRestartWorkChain, give_up
 
-#: Jobs that may be lost one after another.
+#: Number of jobs in a row that may be lost.
 MAX_LOSSES = 2
 
 
 class CompileBaseWorkChain(JobRestartWorkChain):
-    """Compile a model; submit again what was lost."""
+    """Compile a model; a lost job is repeated."""
 
     _process_class = CompileCalculation
 
@@ -41,18 +41,18 @@ class CompileBaseWorkChain(JobRestartWorkChain):
 
     @process_handler(priority=0)
     def handle_the_rest(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Nothing a restart could cure: stop, and hand the message on."""
+        """Abort with the message of the job: a repetition would fail as well."""
         if node.is_finished_ok:
             return None
         return give_up(self.exit_codes.ERROR_COMPILATION_FAILED.format(message=node.exit_message))
 
-    def go_on(
-        self, node: CalcJobNode, reason: str, *, blameless: bool = False
+    def restart(
+        self, node: CalcJobNode, reason: str, *, external: bool = False
     ) -> ProcessHandlerReport:
-        """Submit it again: a compilation takes minutes and has nothing to go on from."""
-        self.ctx.losses += not blameless
+        """Repeat the job: a compilation takes minutes and writes no restart file."""
+        self.ctx.losses += not external
         if self.ctx.losses > MAX_LOSSES:
             message = node.exit_message
             return give_up(self.exit_codes.ERROR_COMPILATION_FAILED.format(message=message))
-        self.report(f"{reason}: submitting it again")
+        self.report(f"{reason}: the job is repeated")
         return ProcessHandlerReport(do_break=True)

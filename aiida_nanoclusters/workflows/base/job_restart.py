@@ -1,4 +1,4 @@
-"""JobRestartWorkChain: faults that come from outside and befall jobs of every kind alike."""
+"""JobRestartWorkChain: external failures, which jobs of every kind may have."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from aiida_nanoclusters.calculations.faults import (
 
 
 class JobRestartWorkChain(BaseRestartWorkChain):
-    """Base of work chains that see one batch through, over as many jobs as it takes.
+    """Base of work chains that complete one batch by as many jobs as it takes.
 
-    A subclass says in :meth:`go_on` what the job after one that was ended early has to do, and in
-    :meth:`attach_merged` what there is to hand on where the work chain gives up.
+    A subclass prepares in :meth:`restart` the job after one that was ended early, and attaches in
+    :meth:`attach_merged` the results so far where the work chain aborts.
     """
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
-        """Declare outline and exit codes; a job may have to be followed up many times."""
+        """Declare outline and exit codes; a batch may need many jobs."""
         super().define(spec)
         spec.inputs["max_iterations"].default = lambda: Int(20)
         spec.outline(
@@ -47,57 +47,57 @@ class JobRestartWorkChain(BaseRestartWorkChain):
         )
 
     def inspect_process(self) -> ExitCode | None:
-        """Judge the last job; hand on what there is also where the work chain gives up."""
+        """Handle the last job; attach the results so far also where the work chain aborts."""
         exit_code = super().inspect_process()
         if exit_code is not None and exit_code.status:
             self.attach_merged()
         return exit_code
 
     def attach_merged(self) -> Any:
-        """Attach what the jobs have done so far; nothing by default."""
+        """Attach the results of the jobs so far; none by default."""
 
-    def go_on(self, node: CalcJobNode, reason: str, *, blameless: bool) -> ProcessHandlerReport:
-        """Prepare the next job, or give up.
+    def restart(self, node: CalcJobNode, reason: str, *, external: bool) -> ProcessHandlerReport:
+        """Prepare the next job, or abort.
 
         Parameters
         ----------
         node
             The job that was ended early.
         reason
-            Why, for the report.
-        blameless
-            Whether this must not count as a sign that something is wrong with what it did.
+            Reason, for the report.
+        external
+            Whether an external cause ended it, which does not count as a failure of the job.
         """
         raise NotImplementedError
 
     @process_handler(priority=900)
     def handle_not_submitted(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Abort: a scheduler that refuses an account does so again."""
+        """Abort: the scheduler refuses the account, now and in any repetition."""
         if node.exit_status != INVALID_ACCOUNT:
             return None
         return give_up(self.exit_codes.ERROR_NOT_SUBMITTED.format(message=refusal(node)))
 
     @process_handler(priority=890)
     def handle_disk_full(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Wait for a person: every further job would end on the full disk as well."""
+        """Pause until the user has made room: every further job would fail on the full disk."""
         if node.exit_status != DISK_FULL:
             return None
         wait_for_space(self, node)
-        return self.go_on(node, "disk full", blameless=True)
+        return self.restart(node, "disk full", external=True)
 
     @process_handler(priority=880)
     def handle_preempted(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Continue: the job made room for another, which says nothing about itself."""
+        """Continue: the job was preempted by another, which is no failure of its own."""
         if node.exit_status != PREEMPTED:
             return None
-        return self.go_on(node, "preempted", blameless=True)
+        return self.restart(node, "preempted", external=True)
 
     @process_handler(priority=870)
     def handle_node_failure(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Continue: the machine failed; one that fails again and again may be driven to it."""
+        """Continue: the machine failed; repeated failures count, as the job may be their cause."""
         if node.exit_status != NODE_FAILURE:
             return None
-        return self.go_on(node, "node failure", blameless=False)
+        return self.restart(node, "node failure", external=False)
 
 
 def give_up(exit_code: ExitCode) -> ProcessHandlerReport:
@@ -106,13 +106,13 @@ def give_up(exit_code: ExitCode) -> ProcessHandlerReport:
 
 
 def wait_for_space(chain: WorkChain, node: CalcJobNode) -> None:
-    """Pause a work chain until a person has made room, and says so."""
-    chain.report(f"{node.exit_message} Then go on: verdi process play {chain.node.pk}")
+    """Pause a work chain until the user has made room and continues it."""
+    chain.report(f"{node.exit_message} Then continue: verdi process play {chain.node.pk}")
     chain.pause(f"{node.exit_message} Then: verdi process play {chain.node.pk}")
 
 
 def refusal(node: CalcJobNode) -> str:
-    """Return how to mend what a scheduler refused."""
+    """Return why the scheduler refused a job, and the fix."""
     account, queue = node.get_option("account"), node.get_option("queue_name")
     return (
         f"{node.computer.label} does not let the account `{account}` use the partition `{queue}`: "

@@ -2,50 +2,41 @@
 
 from __future__ import annotations
 
-from aiida.engine import ExitCode, ProcessSpec, while_
+from aiida.engine import ExitCode, ProcessSpec
 from aiida.orm import Dict, Int, List
 
-from aiida_nanoclusters.calculations.cp2k import Cp2kCalculation, frames_problem
-from aiida_nanoclusters.calculations.label import join_jobs
-from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.workflows.batches import take
-from aiida_nanoclusters.workflows.engines.cp2k_ladder import Cp2kLadderWorkChain
+from aiida_nanoclusters.calculations.labels.cp2k import frames_problem, settings_of
+from aiida_nanoclusters.calculations.labels.label import join_jobs
+from aiida_nanoclusters.workflows.engines.contract import LabelEngine
+from aiida_nanoclusters.workflows.engines.cp2k_jobs import Cp2kJobsWorkChain
+from aiida_nanoclusters.workflows.parts.batches import take
 
 
-class Cp2kEngineWorkChain(Cp2kLadderWorkChain):
-    """Label one batch of frames by CP2K; keeps the contract told in `engines/potential.py`.
+class Cp2kEngineWorkChain(Cp2kJobsWorkChain, LabelEngine):
+    """Label one batch of frames by CP2K.
 
-    A frame that is refused - its self-consistent field does not converge, CP2K stops at it, a net
-    force shows a grid too coarse - climbs the settings' ladder; frames that a killed or timed-out
-    job did not come to go into the next job; the rest keep their labels.
+    A frame that is refused (the self-consistent field does not converge, CP2K stops at it, a net
+    force shows that the grid is too coarse) is repeated with the next settings level. Frames that a
+    killed or timed-out job did not reach go into the next job; all others keep their labels.
     """
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.input("frames", valid_type=FramesData, help="What to label.")
-        spec.expose_inputs(Cp2kCalculation, namespace="job", exclude=("frames", "rung"))
         spec.inputs.validator = validate_inputs
-        spec.output("frames", valid_type=FramesData, required=False)
-        spec.output("report", valid_type=Dict)
-        spec.outline(
-            cls.setup,
-            while_(cls.has_frames)(cls.submit_job, cls.inspect_job),
-            cls.results,
-        )
-        spec.exit_code(400, "ERROR_NOTHING_LABELLED", message="No frame could be labelled.")
 
     def submit_job(self) -> None:
-        """Submit the frames of the lowest rung."""
-        rung, indices = self.ladder.next()
-        self.submit_next(indices, frames=take(self.inputs.frames, indices), rung=Int(rung))
+        """Submit the frames at the lowest settings level."""
+        level, indices = self.sequence.next()
+        frames = take(self.inputs.frames, indices)
+        self.submit_next(indices, frames=frames, settings_level=Int(level))
 
     def results(self) -> ExitCode | None:
-        """Hand on labels and report."""
+        """Attach labels and report."""
         parts = self.outputs_of(range(len(self.ctx.jobs)), ("report", "labelled"))
         frames, jobs = self.inputs.frames, List(self.ctx.jobs)
-        joined = join_jobs(frames, jobs, Dict(self.ctx.ladder), **parts)
+        joined = join_jobs(frames, jobs, Dict(self.ctx.progress), **parts)
         self.out_many(joined)
         return None if "frames" in joined else self.exit_codes.ERROR_NOTHING_LABELLED
 
@@ -53,5 +44,5 @@ class Cp2kEngineWorkChain(Cp2kLadderWorkChain):
 def validate_inputs(value, _) -> str | None:
     """Refuse frames that CP2K cannot compute, before anything is submitted."""
     if "frames" not in value or "settings" not in value.get("job", {}):
-        return None  # the ports say so themselves
-    return frames_problem(value["frames"], value["job"]["settings"].get_dict())
+        return None  # their ports report this
+    return frames_problem(value["frames"], settings_of(value["job"]))

@@ -1,95 +1,103 @@
-"""What the engines of CP2K share: job after job until every frame is settled."""
+"""Common base of the engines of CP2K: job after job until every frame is labelled or failed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from aiida.engine import CalcJob, WorkChain
+from aiida.engine import CalcJob, ProcessSpec, while_
 from aiida.orm import Dict
 
-from aiida_nanoclusters.calculations.cp2k import Cp2kCalculation
 from aiida_nanoclusters.calculations.faults import DISK_FULL, INVALID_ACCOUNT, PREEMPTED
-from aiida_nanoclusters.science.labelling import UNFINISHED, LabelLadder
-from aiida_nanoclusters.workflows.job_restart import refusal, wait_for_space
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.label_store import method_key
-from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.calculations.labels.cp2k import LEVEL_PORTS, Cp2kCalculation, settings_of
+from aiida_nanoclusters.science.labels.retries import UNFINISHED
+from aiida_nanoclusters.science.labels.settings import Cp2kSettings
+from aiida_nanoclusters.workflows.base.job_restart import refusal, wait_for_space
+from aiida_nanoclusters.workflows.engines.contract import FallbackEngine
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.label_store import method_key
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
-#: Jobs in a row that may do nothing, before it is CP2K and not a frame that is broken.
-MAX_BARREN = 3
-#: Settings that say how hard to try, not what a label is.
-_EFFORT = ("ladder",)
+#: Number of jobs in a row without a finished frame after which the engine ends: CP2K itself fails.
+MAX_FAILED_JOBS = 3
+#: Settings, present and former names, that change how a label is sought, but not its value.
+_EFFORT = ("fallbacks", "ladder")
 
 
-class Cp2kLadderWorkChain(WorkChain):
-    """Base of engines whose jobs carry many frames, each of which may climb the settings' ladder.
+class Cp2kJobsWorkChain(FallbackEngine):
+    """Base of engines whose jobs of CP2K carry many frames.
 
-    A subclass names its CalcJob and the rows of that job's report, and submits in `submit_job` what
-    :attr:`ladder` has next, by :meth:`submit_next`. Its outline has
-    ``while_(cls.has_frames)(cls.submit_job, cls.inspect_job)`` after ``cls.setup``; its port `job`
-    exposes the CalcJob.
+    A subclass names its CalcJob, the rows in the report of that job and the ports that
+    `submit_job` fills; `submit_job` submits the next frames of :attr:`sequence` by
+    :meth:`submit_next`.
     """
 
     _job: ClassVar[type[CalcJob]] = Cp2kCalculation
     _rows: ClassVar[str] = "frames"
+    _own_ports: ClassVar[tuple[str, ...]] = ("frames",)
 
-    #: See `engines/potential.py`.
-    needs_lone_atoms, cost_exponent, least_batches = True, 2.0, 1
+    least_batches = 1
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare the port `job` and the outline."""
+        super().define(spec)
+        spec.expose_inputs(cls._job, namespace="job", exclude=(*cls._own_ports, *LEVEL_PORTS))
+        spec.outline(
+            cls.setup,
+            while_(cls.has_frames)(cls.submit_job, cls.inspect_job),
+            cls.results,
+        )
 
     @staticmethod
     def builder_inputs(code, protocol=None, overrides=None, options=None) -> dict[str, Any]:
-        """Return all inputs but the frames; the numbers are those of `protocols/cp2k.yaml`.
+        """Return all inputs except the frames, with the settings of `protocols/cp2k.yaml`.
 
         Parameters
         ----------
         code
             CP2K.
         protocol, overrides
-            Name of a protocol, and what to change in it.
+            Name of a protocol, and the settings to change in it.
         options
             `metadata.options` of the jobs.
         """
         settings = load_protocol("cp2k", protocol, overrides)
+        settings = Cp2kSettings.with_present_names(settings)
         return {"job": {**job(code, options), "settings": Dict(settings)}}
 
     @staticmethod
     def method(inputs) -> str:
-        """Return a key of everything a label depends on besides its frame."""
+        """Return a key of everything on which a label depends besides its frame."""
         settings = inputs["job"]["settings"].get_dict()
         kept = {key: value for key, value in settings.items() if key not in _EFFORT}
         return method_key("cp2k", kept)
 
     @staticmethod
     def level_of_theory(inputs) -> str:
-        """Return the level of the labels."""
+        """Return the level of theory of the labels."""
         return str(inputs["job"]["settings"]["level_of_theory"])
 
-    @property
-    def ladder(self) -> LabelLadder:
-        """Where every frame stands."""
-        return LabelLadder.from_state(self.ctx.ladder)
-
     def setup(self) -> None:
-        """Begin with all frames on the lowest rung."""
-        rungs = len(self.inputs.job.settings["ladder"])
-        ladder = LabelLadder(len(self.inputs.frames), rungs, max_barren=MAX_BARREN)
-        self.ctx.ladder, self.ctx.jobs = ladder.state, []
+        """Put all frames at the first settings level."""
+        levels = len(settings_of(self.inputs.job).fallbacks)
+        self.begin(levels, max_failed_jobs=MAX_FAILED_JOBS)
+        self.ctx.jobs = []
 
-    def has_frames(self) -> bool:
-        """Whether frames wait for a job."""
-        return not self.ladder.is_finished
+    def submit_job(self) -> None:
+        """Submit a job for the frames at the lowest settings level."""
+        raise NotImplementedError
 
     def submit_next(self, indices: list[int], **own: Any) -> None:
-        """Submit a job for the frames of these indices; `own` are its inputs beside `job`."""
+        """Submit a job for the frames of these indices; `own` are its inputs besides `job`."""
         inputs = self.exposed_inputs(self._job, namespace="job") | own
         self.ctx.jobs = [*self.ctx.jobs, indices]
         self.to_context(**{_key(len(self.ctx.jobs) - 1): self.submit(self._job, **inputs)})
 
     def inspect_job(self) -> None:
-        """Settle what the last job did; the rest climbs, or goes on."""
+        """Record the outcome of the last job; frames without a label wait for the next one."""
         indices, node = self.ctx.jobs[-1], self.job_node(len(self.ctx.jobs) - 1)
-        ladder = self.ladder
+        sequence = self.sequence
         reason = node.exit_message or f"its job is {node.process_state.value}"
         if "report" in node.outputs:
             outcomes = node.outputs.report[self._rows]
@@ -97,21 +105,21 @@ class Cp2kLadderWorkChain(WorkChain):
             outcomes = [{"state": UNFINISHED, "reason": reason} for _ in indices]
         if not node.is_finished_ok:
             self.report(f"{self._job.__name__}<{node.pk}>: {reason}")
-        ladder.update(indices, outcomes, blameless=node.exit_status in (DISK_FULL, PREEMPTED))
+        sequence.update(indices, outcomes, external=node.exit_status in (DISK_FULL, PREEMPTED))
         if node.exit_status == DISK_FULL:
             wait_for_space(self, node)
         elif node.exit_status == INVALID_ACCOUNT:
-            ladder.give_up(refusal(node))
+            sequence.fail_all(refusal(node))
         elif node.exit_status == self._job.exit_codes.ERROR_CP2K.status:
-            ladder.give_up(reason)  # no rung, and no repetition, mends an input
-        self.ctx.ladder = ladder.state
+            sequence.fail_all(reason)  # an error in the input occurs at every settings level
+        self.ctx.progress = sequence.state
 
     def job_node(self, number: int):
         """Return the process of a job by its number, from 0."""
         return self.ctx[_key(number)]
 
     def outputs_of(self, jobs: Iterable[int], names: Iterable[str]) -> dict[str, Any]:
-        """Return outputs of jobs as ``<name>_<number>``, those there are."""
+        """Return the existing outputs of jobs as ``<name>_<number>``."""
         return {
             f"{name}_{k:05d}": self.job_node(k).outputs[name]
             for k in jobs

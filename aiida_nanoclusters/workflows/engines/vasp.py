@@ -10,30 +10,36 @@ from aiida.engine import ExitCode, ProcessSpec, while_
 from aiida.orm import AbstractCode, Bool, CalcJobNode, Dict, FolderData, Int, ProcessNode, Str
 from aiida.plugins import DataFactory, WorkflowFactory
 
-from aiida_nanoclusters.calculations.vasp import (
+from aiida_nanoclusters.calculations.job_options import options_problem
+from aiida_nanoclusters.calculations.labels.vasp import (
     gather_vasp_labels,
-    judge_folder,
+    label_of,
     prepare_vasp,
 )
-from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.formats.vasp_input import (
-    frame_problem,
-    level_of_theory,
-    settings_problem,
+from aiida_nanoclusters.formats.input_text import (
+    InputTextError,
+    chemical_symbols,
+    one_line,
+    plain_name,
+    vasp_incar,
 )
-from aiida_nanoclusters.science.labelling import LABELLED, REFUSED, UNFINISHED, LabelLadder
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.label_store import method_key
-from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.formats.vasp.input import frame_problem, level_of_theory
+from aiida_nanoclusters.science.labels.retries import LABELLED, REFUSED, UNFINISHED
+from aiida_nanoclusters.science.labels.settings import VaspSettings, capitals
+from aiida_nanoclusters.workflows.engines.contract import FallbackEngine, LabelEngine
+from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.label_store import method_key
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
-#: Settings and INCAR tags that say how hard to try and how to share the work, not what a label is.
-_EFFORT = ("ladder", "valence_electrons")
+#: Settings, present and former names, that change how a label is sought, but not its value.
+_EFFORT = ("fallbacks", "ladder", "valence_electrons")
+#: INCAR tags that change how a label is sought or how its job is parallelised, but not its value.
 _EFFORT_TAGS = {
     *("ALGO", "NELM", "NELMIN", "NCORE", "NPAR", "KPAR", "NSIM", "LPLANE"),
     *("LWAVE", "LCHARG", "NSW", "IBRION", "EDIFFG", "SYSTEM", "NWRITE"),
 }
-#: aiida-vasp's own cures are off: each try is a rung of the protocol's ladder, told in the report.
+#: Error handlers of aiida-vasp, switched off: every attempt is a settings level in the report.
 _HANDLERS = {
     name: {"enabled": False}
     for name in (
@@ -45,59 +51,116 @@ _HANDLERS = {
 }
 
 
-class VaspEngineWorkChain(BatchedWorkChain):
-    """Label a batch of frames by VASP; the contract is told in `engines/potential.py`.
+class VaspJobsWorkChain(FallbackEngine, BatchedWorkChain):
+    """Base of engines whose jobs of VASP carry one frame each; POTCARs stay on the computer.
 
-    Every job's vasprun.xml and OUTCAR are judged (`formats/vasp_label.py`). A frame that VASP
-    computed wrongly is tried with the INCAR tags of the next rung of the ladder; one whose job
-    died is tried once more as it was. POTCARs stay on the machine where VASP runs.
+    A subclass plans the jobs of a round in :meth:`plan`, submits them in :meth:`submit_batch` and
+    judges them in :meth:`outcome_of`.
     """
-
-    #: See `engines/potential.py`. Each frame is a job: batches would save nothing.
-    needs_lone_atoms, cost_exponent, least_batches = True, 2.0, 0
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
-        """Declare ports and outline."""
+        """Declare the ports of VASP and the outline."""
         super().define(spec)
-        spec.input("frames", valid_type=FramesData, help="What to label.")
-        spec.input("code", valid_type=AbstractCode, help="VASP (`vasp_std`).")
+        spec.input("code", valid_type=AbstractCode, help="VASP, the executable `vasp_std`.")
         spec.input(
             "gamma_code",
             valid_type=AbstractCode,
             required=False,
-            help="`vasp_gam`, half the price, for frames with the Gamma point alone.",
+            help="The executable `vasp_gam`, twice as fast, for frames with the Gamma point alone. "
+            "Default: `code`.",
         )
         spec.input(
             "settings",
             valid_type=Dict,
             validator=validate_settings,
-            help="Numbers of a protocol, see `protocols/vasp.yaml`.",
+            help="Settings as in a protocol of `protocols/vasp.yaml`.",
         )
         spec.input(
             "options",
             valid_type=dict,
             default=dict,
             is_metadata=True,
-            help="`metadata.options` of all jobs.",
+            validator=validate_options,
+            help="`metadata.options` of all jobs. Default: one process without MPI.",
         )
-        spec.inputs.validator = validate_inputs
-        spec.output("frames", valid_type=FramesData, required=False)
-        spec.output("report", valid_type=Dict)
         spec.outline(
             cls.start,
             while_(cls.has_frames)(
-                cls.climb,
+                cls.plan,
                 while_(cls.has_batches)(cls.submit_batches),
-                cls.judge,
+                cls.inspect,
             ),
             cls.results,
         )
-        spec.exit_code(400, "ERROR_NOTHING_LABELLED", message="No frame could be labelled.")
+
+    @staticmethod
+    def builder_inputs(code, protocol=None, overrides=None, options=None) -> dict[str, Any]:
+        """Return all inputs except the frames, with the settings of `protocols/vasp.yaml`."""
+        settings = load_protocol("vasp", protocol, overrides)
+        settings = VaspSettings.with_present_names(settings)
+        return {"code": code, "settings": Dict(settings), "options": dict(options or {})}
+
+    @staticmethod
+    def method(inputs) -> str:
+        """Return a key of everything on which a label depends besides its frame."""
+        settings = inputs["settings"].get_dict()
+        kept = {key: value for key, value in settings.items() if key not in _EFFORT}
+        tags = capitals(settings["incar"])
+        kept["incar"] = {tag: tags[tag] for tag in sorted(set(tags) - _EFFORT_TAGS)}
+        return method_key("vasp", kept)
+
+    @staticmethod
+    def level_of_theory(inputs) -> str:
+        """Return the level of theory of the labels."""
+        return level_of_theory(VaspSettings.model_validate(inputs["settings"].get_dict()))
+
+    @property
+    def settings(self) -> VaspSettings:
+        """Settings of all jobs."""
+        return VaspSettings.model_validate(self.inputs.settings.get_dict())
+
+    def start(self) -> None:
+        """Put all frames at the first settings level; a job that ended early is repeated once."""
+        self.begin(len(self.settings.fallbacks), max_failures=1)
+        self.ctx.batches, self.ctx.n_inspected = [], 0
+
+    def plan(self) -> None:
+        """Plan the jobs of the frames at the lowest settings level."""
+        raise NotImplementedError
+
+    def inspect(self) -> None:
+        """Record the outcomes of the jobs of this round."""
+        sequence = self.sequence
+        for k in range(self.ctx.n_inspected, len(self.ctx.children)):
+            index, outcome = self.outcome_of(k)
+            if outcome["state"] in (REFUSED, UNFINISHED):
+                self.report(f"frame {index}, batch {k + 1}: {outcome['reason']}")
+            sequence.update([index], [outcome])
+        self.ctx.n_inspected, self.ctx.progress = len(self.ctx.children), sequence.state
+
+    def outcome_of(self, number: int) -> tuple[int, dict[str, Any]]:
+        """Return frame and outcome of a job by its number; see :meth:`FallbackSequence.update`."""
+        raise NotImplementedError
+
+
+class VaspEngineWorkChain(VaspJobsWorkChain, LabelEngine):
+    """Label a batch of frames by VASP.
+
+    vasprun.xml and OUTCAR of every job are checked (`formats/vasp/label.py`). A frame whose result
+    is refused is repeated with the INCAR tags of the next settings level; one whose job ended early
+    is repeated once as it was.
+    """
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare ports and outline."""
+        super().define(spec)
+        spec.inputs.validator = validate_inputs
 
     @classmethod
     def get_builder_from_protocol(cls, code, frames, protocol=None, overrides=None, options=None):
-        """Return a builder; the numbers are those of `protocols/vasp.yaml`.
+        """Return a builder with the settings of `protocols/vasp.yaml`.
 
         Parameters
         ----------
@@ -106,7 +169,7 @@ class VaspEngineWorkChain(BatchedWorkChain):
         frames
             FramesData to label.
         protocol, overrides
-            Name of a protocol, and what to change in it.
+            Name of a protocol, and the settings to change in it.
         options
             `metadata.options` of all jobs.
         """
@@ -116,74 +179,41 @@ class VaspEngineWorkChain(BatchedWorkChain):
             setattr(builder, name, value)
         return builder
 
-    @staticmethod
-    def builder_inputs(code, protocol=None, overrides=None, options=None) -> dict[str, Any]:
-        """Return all inputs but the frames, as :meth:`get_builder_from_protocol` sets them."""
-        settings = Dict(load_protocol("vasp", protocol, overrides))
-        return {"code": code, "settings": settings, "options": dict(options or {})}
-
-    @staticmethod
-    def method(inputs) -> str:
-        """Return a key of everything a label depends on besides its frame."""
-        settings = inputs["settings"].get_dict()
-        kept = {key: value for key, value in settings.items() if key not in _EFFORT}
-        tags = {str(tag).upper(): value for tag, value in settings["incar"].items()}
-        kept["incar"] = {tag: tags[tag] for tag in sorted(set(tags) - _EFFORT_TAGS)}
-        return method_key("vasp", kept)
-
-    @staticmethod
-    def level_of_theory(inputs) -> str:
-        """Return the level of the labels."""
-        return level_of_theory(inputs["settings"].get_dict())
-
-    # -- one round for each rung -------------------------------------------------------------
-
-    def start(self) -> None:
-        """Put all frames on the first rung."""
-        rungs = len(self.inputs.settings["ladder"])
-        self.ctx.ladder = LabelLadder(len(self.inputs.frames), rungs, max_deaths=1).state
-        self.ctx.batches, self.ctx.n_judged = [], 0
-
-    def has_frames(self) -> bool:
-        """Whether a frame still waits for its label."""
-        return not LabelLadder.from_state(self.ctx.ladder).is_finished
-
-    def climb(self) -> None:
-        """Plan a job for each frame of the lowest rung."""
-        rung, indices = LabelLadder.from_state(self.ctx.ladder).next()
-        self.ctx.batches += [[index, rung] for index in indices]
-        if rung:
-            self.report(f"{len(indices)} frames go on with rung {rung} of the ladder")
+    def plan(self) -> None:
+        """Plan a job for each frame at the lowest settings level."""
+        level, indices = self.sequence.next()
+        self.ctx.batches += [[index, level] for index in indices]
+        if level:
+            self.report(f"{len(indices)} frames are repeated with settings level {level}")
 
     def submit_batch(self, batch: list[int]) -> ProcessNode:
-        """Submit VASP for one frame on one rung."""
-        index, rung = batch
-        made = prepare_vasp(self.inputs.frames, self.inputs.settings, Int(index), Int(rung))
-        label = f"frame_{index:05d}_rung_{rung}"
-        return self.submit(
-            WorkflowFactory("vasp.vasp"), **one_job(self.inputs, made, self.inputs.options, label)
-        )
+        """Submit VASP for one frame at one settings level."""
+        index, level = batch
+        made = prepare_vasp(self.inputs.frames, self.inputs.settings, Int(index), Int(level))
+        inputs = one_job(self.inputs, made, self.inputs.options, f"frame_{index:05d}_level_{level}")
+        return self.submit(WorkflowFactory("vasp.vasp"), **inputs)
 
-    def judge(self) -> None:
-        """Judge the jobs of this round; each frame is labelled, or climbs, or has failed."""
-        ladder = LabelLadder.from_state(self.ctx.ladder)
-        frames, settings = self.inputs.frames.frames, self.inputs.settings.get_dict()
-        for k in range(self.ctx.n_judged, len(self.ctx.children)):
-            index, rung = self.ctx.batches[k]
-            outcome = _outcome(self.child(k), frames, index, settings, rung)
-            if outcome["state"] != LABELLED:
-                self.report(f"frame {index}, rung {rung}: {outcome['reason']}")
-            ladder.update([index], [outcome])
-        self.ctx.n_judged, self.ctx.ladder = len(self.ctx.children), ladder.state
+    def outcome_of(self, number: int) -> tuple[int, dict[str, Any]]:
+        """Return frame and outcome of a job; errors that aiida-vasp found count as well."""
+        (index, level), child = self.ctx.batches[number], self.child(number)
+        message = child_message(child)
+        retrieved = retrieved_files(child)
+        if retrieved is None:
+            return index, {"state": UNFINISHED, "reason": f"VASP did not run: {message}"}
+        label = label_of(retrieved, self.inputs.frames.frames, index, self.settings, level)
+        if not label.complete:
+            return index, {"state": UNFINISHED, "reason": label.reason}
+        reason = label.reason or (None if child.is_finished_ok else f"aiida-vasp: {message}")
+        return index, {"state": REFUSED if reason else LABELLED, "reason": reason}
 
     def results(self) -> ExitCode | None:
-        """Hand on labels and report."""
-        entries = LabelLadder.from_state(self.ctx.ladder).report()
-        rungs = {entry["index"]: entry["rung"] for entry in entries if entry["state"] == LABELLED}
+        """Attach labels and report."""
+        entries = self.sequence.report()
+        levels = {e["index"]: e["settings_level"] for e in entries if e["state"] == LABELLED}
         runs = {}
-        for (index, rung), child in zip(self.ctx.batches, self.finished_batches(), strict=True):
-            if rungs.get(index) == rung:
-                runs[f"run_{index:05d}"] = left_behind(child)
+        for (index, level), child in zip(self.ctx.batches, self.finished_batches(), strict=True):
+            if levels.get(index) == level:
+                runs[f"run_{index:05d}"] = retrieved_files(child)
         gathered = gather_vasp_labels(
             self.inputs.frames, self.inputs.settings, Dict({"frames": entries}), **runs
         )
@@ -192,20 +222,23 @@ class VaspEngineWorkChain(BatchedWorkChain):
 
 
 def one_job(inputs, made, options: Mapping[str, Any], label: str) -> dict[str, Any]:
-    """Return the inputs of aiida-vasp's work chain for a single try.
+    """Return the inputs of the work chain of aiida-vasp for one job.
 
     Parameters
     ----------
     inputs
-        Of an engine: its codes and settings.
+        Inputs of the engine, with codes and settings.
     made
-        Structure, k-points and INCAR.
+        Structure, k-points and INCAR. AiiDA's cache may have copied them from nodes that were
+        imported: they are checked again.
     options
         `metadata.options` of the job.
     label
-        Of the link by which it is called.
+        Label of the link by which it is called.
     """
     code, settings = inputs.code, inputs.settings
+    vasp_incar(made["parameters"]["incar"])
+    chemical_symbols(symbol for kind in made["structure"].kinds for symbol in kind.symbols)
     if "gamma_code" in inputs and made["kpoints"].get_kpoints_mesh()[0] == [1, 1, 1]:
         code = inputs.gamma_code
     prepared = job(code, options)
@@ -222,41 +255,49 @@ def one_job(inputs, made, options: Mapping[str, Any], label: str) -> dict[str, A
     }
 
 
-def left_behind(child: ProcessNode) -> FolderData | None:
-    """Return the files of the last job of aiida-vasp's work chain, also where that failed."""
+def retrieved_files(child: ProcessNode) -> FolderData | None:
+    """Return the retrieved files of the last job of aiida-vasp's work chain, also a failed one."""
     jobs = [node for node in child.called if isinstance(node, CalcJobNode)]
     jobs.sort(key=lambda node: node.pk or 0)
     return jobs[-1].outputs.retrieved if jobs and "retrieved" in jobs[-1].outputs else None
 
 
-def _outcome(child: ProcessNode, frames, index: int, settings: dict, rung: int) -> dict:
-    """Return what :class:`LabelLadder` is to know; aiida-vasp's verdict counts as well as ours."""
-    said = child.exit_message or f"{child.process_label}<{child.pk}> {child.process_state.value}"
-    retrieved = left_behind(child)
-    if retrieved is None:
-        return {"state": UNFINISHED, "reason": f"VASP did not run: {said}"}
-    label = judge_folder(retrieved, frames, index, settings, rung)
-    if not label.complete:
-        return {"state": UNFINISHED, "reason": label.reason}
-    reason = label.reason or (None if child.is_finished_ok else f"aiida-vasp: {said}")
-    return {"state": REFUSED if reason else LABELLED, "reason": reason}
-
-
-# -- validation --------------------------------------------------------------------------------
+def child_message(child: ProcessNode) -> str:
+    """Return the exit message of aiida-vasp's work chain, or its state."""
+    return child.exit_message or f"{child.process_label}<{child.pk}> {child.process_state.value}"
 
 
 def validate_settings(value: Dict, _) -> str | None:
-    """Refuse settings that no VASP input can be made of."""
-    return settings_problem(value.get_dict())
+    """Refuse settings that do not fit :class:`.VaspSettings`, or that hold more than values."""
+    problem = VaspSettings.problem(value.get_dict())
+    if problem:
+        return problem
+    settings = VaspSettings.model_validate(value.get_dict())
+    try:
+        for tags in (settings.incar, *settings.fallbacks):
+            vasp_incar(tags)
+        one_line(settings.potential_family, "`potential_family`")
+        chemical_symbols(settings.potential_mapping)
+        for symbol, potcar in settings.potential_mapping.items():
+            plain_name(potcar, f"the POTCAR of {symbol}")
+    except InputTextError as error:
+        return str(error)
+    return None
+
+
+def validate_options(value: Mapping[str, Any], _) -> str | None:
+    """Refuse file names and words that would be commands in the script of a job."""
+    return options_problem(value)
 
 
 def validate_inputs(inputs, _) -> str | None:
-    """Refuse, before anything is submitted, what VASP could not run."""
+    """Refuse frames that VASP cannot compute, before anything is submitted."""
     if "settings" not in inputs or "frames" not in inputs:
         return None
-    settings = inputs["settings"].get_dict()
-    if settings_problem(settings):
-        return None  # its own port says so
+    values = inputs["settings"].get_dict()
+    if VaspSettings.problem(values):
+        return None  # its port reports this
+    settings = VaspSettings.model_validate(values)
     for index, atoms in enumerate(inputs["frames"].frames):
         problem = frame_problem(atoms, settings)
         if problem:
@@ -264,14 +305,14 @@ def validate_inputs(inputs, _) -> str | None:
     return potential_problem(inputs["frames"].elements, settings)
 
 
-def potential_problem(elements: list[str], settings: dict) -> str | None:
-    """Return how to get the POTCARs where they are missing, or None."""
+def potential_problem(elements: list[str], settings: VaspSettings) -> str | None:
+    """Return which POTCAR is missing and how to get it, or None."""
     try:
         potcar = DataFactory("vasp.potcar")
         WorkflowFactory("vasp.vasp")
     except MissingEntryPointError:
         return "aiida-vasp is not installed: pip install aiida-nanoclusters[vasp]"
-    family, mapping = settings["potential_family"], settings["potential_mapping"]
+    family, mapping = settings.potential_family, settings.potential_mapping
     upload = (
         "upload it from your own licensed POTCARs: aiida-vasp potcar uploadfamily "
         f'--path=<folder of POTCARs> --name={family} --description="<what it is>"'

@@ -1,29 +1,29 @@
-"""DatasetWorkChain: a training set made by a recipe and labelled, or taken from the user."""
+"""DatasetWorkChain: a data set, sampled by a recipe and labelled, or given by the user."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec, if_
 from aiida.orm import Dict, Float, List, Str
 
-from aiida_nanoclusters.calculations.dataset import split_dataset
+from aiida_nanoclusters.calculations.learning.dataset import split_dataset
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.checks import check_frames
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.label import LabelWorkChain
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.sampling import (
-    SETTINGS,
+from aiida_nanoclusters.science.labels.sanity import check_frames
+from aiida_nanoclusters.science.learning.dataset_settings import DatasetSettings, SamplingSettings
+from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
+from aiida_nanoclusters.workflows.learning.recipe import (
     SamplingWorkChain,
     following_problem,
     hopping_settings,
-    settings_problem,
 )
-
-_SETTINGS = SETTINGS | {"fractions", "max_force"}
+from aiida_nanoclusters.workflows.parts import common_ports
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
 
 def validate_labelled(value: FramesData | None, _) -> str | None:
-    """A user's own frames must all be labelled, with the reference of energies known."""
+    """Refuse frames without labels, or without the energies of the isolated atoms."""
     if value is None:
         return None
     try:
@@ -36,40 +36,35 @@ def validate_labelled(value: FramesData | None, _) -> str | None:
 class DatasetWorkChain(SamplingWorkChain):
     """Build, relax, vary, sample, label and split.
 
-    Structures come from `recipe` (see `aiida_nanoclusters.science.recipe`), are relaxed and
-    sampled by `sampler`, a potential, or by the engine of `stages`, and labelled by that of
-    `label`, which knows the frames it has sampled. With `labelled` instead, a set the user
-    already has is checked and split.
+    Structures are built from `recipe` (see `science/structures/recipe.py`), relaxed and sampled by
+    `sampler`, a potential, or by the engine of `stages`, and labelled by the engine of `label`;
+    frames that this engine has sampled have its labels already. With `labelled` instead, labelled
+    frames of the user are checked and split.
     """
+
+    SETTINGS: ClassVar[type[SamplingSettings]] = DatasetSettings
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
+        engine = "Reference engine, which labels the frames."
+        optional = {"required": False, "populate_defaults": False, "help": engine}
+        spec.expose_inputs(
+            LabelWorkChain, namespace="label", exclude=("frames",), namespace_options=optional
+        )
         spec.input(
             "labelled",
             valid_type=FramesData,
             required=False,
             validator=validate_labelled,
-            help="A labelled set of the user's own; nothing is then built or labelled.",
-        )
-        spec.input(
-            "settings",
-            valid_type=Dict,
-            validator=validate_settings,
-            help="`relax_stages`, `sample_stages`, `total`, `fractions`, `max_force`.",
-        )
-        spec.expose_inputs(
-            LabelWorkChain,
-            namespace="label",
-            exclude=("frames",),
-            namespace_options={"required": False, "populate_defaults": False},
+            help="Labelled frames of the user, in place of `recipe`: nothing is built or labelled.",
         )
         spec.inputs.validator = validate_inputs
         for name in ("training", "validation", "test"):
-            spec.output(name, valid_type=FramesData)
-        spec.output("frames", valid_type=FramesData, required=False, help="All labelled frames.")
-        spec.output("report", valid_type=Dict, required=False, help="Of the labels.")
+            spec.output(name, valid_type=FramesData, help=f"Labelled frames of the {name} set.")
+        common_ports.frames_output(spec, "frames", "All labelled frames.", required=False)
+        spec.output("report", valid_type=Dict, required=False, help="Report on the labels.")
         spec.outline(
             if_(cls.needs_frames)(
                 *cls.sampling(),
@@ -78,7 +73,7 @@ class DatasetWorkChain(SamplingWorkChain):
             ),
             cls.split,
         )
-        spec.exit_code(401, "ERROR_LABELS_FAILED", message="The reference labelled no frame.")
+        spec.exit_code(401, "ERROR_LABELS_FAILED", message="No frame was labelled.")
         spec.exit_code(402, "ERROR_CANNOT_SPLIT", message="{reason}")
 
     @classmethod
@@ -103,16 +98,16 @@ class DatasetWorkChain(SamplingWorkChain):
         reference
             PotentialData that samples, and labels where `label` is not given.
         labelled
-            FramesData the user already has, instead.
+            Labelled FramesData, in place of a recipe.
         protocol, overrides
-            Name of a protocol, and what to change in it.
+            Name of a protocol, and changes to its values.
         options
             `metadata.options` of the LAMMPS jobs.
         label
-            Inputs of a LabelWorkChain, from its `engine_inputs`: a program of first principles.
+            Inputs of a LabelWorkChain, from its `engine_inputs`: a first-principles program.
         stages
-            The same, for what relaxes and samples; `reference` then only labels, where `label`
-            is not given.
+            The same for the engine that relaxes and samples; `reference` then only labels, where
+            `label` is not given.
         """
         values = load_protocol("dataset", protocol, overrides, element=element)
         builder = cls.get_builder()
@@ -133,16 +128,16 @@ class DatasetWorkChain(SamplingWorkChain):
         return builder
 
     def needs_frames(self) -> bool:
-        """Whether frames must be made, or the user brought them."""
+        """Whether frames must be sampled, as the user has given none."""
         return "labelled" not in self.inputs
 
     def label(self) -> None:
-        """Label them with the reference."""
+        """Label them with the reference engine."""
         inputs = self.exposed_inputs(LabelWorkChain, namespace="label")
         self.to_context(labels=self.submit(LabelWorkChain, frames=self.ctx.gathered, **inputs))
 
     def inspect_labels(self) -> ExitCode | None:
-        """Go on with what could be labelled; the report tells of the rest."""
+        """Continue with the labelled frames; the report names the others."""
         outputs = self.ctx.labels.outputs
         if "report" in outputs:
             self.out("report", outputs.report)
@@ -172,21 +167,12 @@ class DatasetWorkChain(SamplingWorkChain):
         return None
 
 
-def validate_settings(value: Dict, _) -> str | None:
-    """All settings must be there, and no others."""
-    if problem := settings_problem(value.get_dict(), _SETTINGS):
-        return problem
-    if len(value["fractions"]) != 3:
-        return "settings: `fractions` are three numbers, of training, validation and test"
-    return None
-
-
 def validate_inputs(inputs, _) -> str | None:
-    """Either a labelled set, or a recipe with all that is needed to follow it."""
+    """Require labelled frames, or a recipe with all that is needed to follow it."""
     if "labelled" in inputs:
         return None
     needed = ("recipe", "label") if "stages" in inputs else ("recipe", "sampler", "label")
     missing = [name for name in needed if name not in inputs]
     if missing:
-        return f"give `labelled` frames, or a recipe to make them: {', '.join(missing)} missing"
+        return f"give `labelled` frames, or a recipe to sample them: {', '.join(missing)} missing"
     return following_problem(inputs)

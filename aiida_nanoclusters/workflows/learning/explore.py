@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiida.engine import ExitCode, ProcessSpec
 from aiida.orm import Dict, Int, List, ProcessNode, Str
 
-from aiida_nanoclusters.calculations.active_learning import split_probes
+from aiida_nanoclusters.calculations.learning.active_learning import split_convergence_test
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.sampling import (
-    SETTINGS,
+from aiida_nanoclusters.workflows.base.evaluate import EvaluateBaseWorkChain
+from aiida_nanoclusters.workflows.learning.recipe import (
     SamplingWorkChain,
     following_problem,
     hopping_settings,
-    settings_problem,
 )
+from aiida_nanoclusters.workflows.parts import common_ports
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
-#: What is evaluated apart: what may be labelled, and what is only judged.
-PARTS = {"candidates": "predicted", "probes": "probed"}
+#: Frames that may be labelled, and those that are only evaluated: output of their predictions.
+PARTS = {"candidates": "predicted", "convergence_test": "convergence_test_predicted"}
 
 
 class ExploreWorkChain(SamplingWorkChain):
-    """Follow a recipe with one member of a committee; ask every member about every frame.
+    """Follow a recipe with one member of a committee; evaluate every frame with all members.
 
-    A member that knows little soon loses its atoms: frames up to there are kept, for they are what
-    it has to learn.
+    Runs of a poorly trained member soon become unstable: their frames up to there are kept, for
+    they are what it has to learn.
     """
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.input(
-            "settings",
-            valid_type=Dict,
-            validator=validate_settings,
-            help="`relax_stages`, `sample_stages`, `total`, `basin_hopping`.",
-        )
         spec.expose_inputs(EvaluateBaseWorkChain, exclude=("evaluate.frames",))
         spec.inputs.validator = validate_inputs
-        spec.output(
-            "candidates", valid_type=FramesData, required=False, help="Frames worth a thought."
+        common_ports.frames_output(
+            spec, "candidates", "Candidate frames, unlabelled.", required=False
         )
-        spec.output(
-            "probes", valid_type=FramesData, required=False, help="Frames never to be labelled."
+        common_ports.frames_output(
+            spec,
+            "convergence_test",
+            "Frames of the convergence-test structures, which are never labelled.",
+            required=False,
         )
         for part, port in PARTS.items():
             spec.output_namespace(
@@ -55,7 +49,7 @@ class ExploreWorkChain(SamplingWorkChain):
                 valid_type=FramesData,
                 dynamic=True,
                 required=False,
-                help=f"The {part} as each member labels them.",
+                help=f"The frames of `{part}` with the labels of each member.",
             )
         spec.outline(*cls.sampling(), cls.evaluate, cls.results)
         spec.exit_code(402, "ERROR_NOT_EVALUATED", message="No frame was evaluated: {reason}")
@@ -74,7 +68,7 @@ class ExploreWorkChain(SamplingWorkChain):
             PotentialData by key; two or more that LAMMPS can run. May be empty, where a parent
             fills them in.
         protocol, overrides
-            Name of a protocol, and what to change in its part `explore`.
+            Name of a protocol, and changes to its part `explore`.
         options
             `metadata.options` of the jobs.
         driver
@@ -85,7 +79,7 @@ class ExploreWorkChain(SamplingWorkChain):
         builder = cls.get_builder()
         builder.element, builder.recipe = Str(element), List(values["recipe"])
         builder.settings = Dict(hopping_settings(values, element))
-        # What blows up shows what is to be learnt.
+        # Unstable runs are kept: their frames show what is to be learnt.
         builder.sampler.max_halvings = Int(0)
         sampler = {**job(code, options, "anneal"), "settings": Dict({"keep_failed": True})}
         for port, value in sampler.items():
@@ -98,8 +92,8 @@ class ExploreWorkChain(SamplingWorkChain):
         return builder
 
     def evaluate(self) -> None:
-        """Ask all members about all frames."""
-        parts = split_probes(self.inputs.recipe, self.ctx.gathered)
+        """Evaluate all frames with all members."""
+        parts = split_convergence_test(self.inputs.recipe, self.ctx.gathered)
         for part in sorted(parts):
             self.out(part, parts[part])
             inputs = self.exposed_inputs(EvaluateBaseWorkChain)
@@ -107,20 +101,23 @@ class ExploreWorkChain(SamplingWorkChain):
             self.to_context(**{part: self.submit(EvaluateBaseWorkChain, **inputs)})
 
     def results(self) -> ExitCode | None:
-        """Hand on what the members say."""
+        """Output the predictions of the members."""
         reasons = []
         for part, port in PARTS.items():
             child = self.ctx.get(part)
             if child is None:
                 continue
-            if not child.is_finished_ok:  # frames that a member cannot evaluate are poor
+            if not child.is_finished_ok:  # frames that a member cannot evaluate are failed
                 reasons.append(_failure(part, child))
                 self.report(reasons[-1])
             if "labelled" in child.outputs:
                 for key, frames in sorted(dict(child.outputs.labelled).items()):
                     self.out(f"{port}.{key}", frames)
         if "predicted" not in self.outputs:
-            reason = "; ".join(reasons) or "there are probes only, which are never labelled"
+            reason = (
+                "; ".join(reasons)
+                or "there are only convergence-test frames, which are never labelled"
+            )
             return self.exit_codes.ERROR_NOT_EVALUATED.format(reason=reason)
         return None
 
@@ -129,13 +126,8 @@ def _failure(part: str, child: ProcessNode) -> str:
     return f"{part}: {child.process_label}<{child.pk}>: {child.exit_message}"
 
 
-def validate_settings(value: Dict, _: Any) -> str | None:
-    """All settings must be there, and no others."""
-    return settings_problem(value.get_dict(), SETTINGS)
-
-
 def validate_inputs(inputs, _) -> str | None:
-    """There must be a recipe, and what samples."""
+    """There must be a recipe, and an engine that samples."""
     missing = [name for name in ("recipe", "sampler") if name not in inputs]
     if missing:
         return f"nothing can be explored without `{missing[0]}`"

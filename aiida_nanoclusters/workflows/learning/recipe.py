@@ -1,14 +1,14 @@
-"""SamplingWorkChain: frames made by a recipe; base of what labels them and of what explores."""
+"""SamplingWorkChain: frames sampled by a recipe, for a data set or for exploration."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
-from aiida.orm import Dict, Float, Int, List, ProcessNode, Str
+from aiida.orm import Dict, Float, Int, List, ProcessNode
 
-from aiida_nanoclusters.calculations.dataset import (
+from aiida_nanoclusters.calculations.learning.dataset import (
     build_recipe,
     gather_frames,
     take_minima,
@@ -16,42 +16,32 @@ from aiida_nanoclusters.calculations.dataset import (
 )
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element
-from aiida_nanoclusters.science.recipe import conditions_of, minima_sizes
-from aiida_nanoclusters.science.recipe_checks import recipe_problem
-from aiida_nanoclusters.science.stages import derive_seed
-from aiida_nanoclusters.workflows.basin_hopping import BasinHoppingWorkChain
-from aiida_nanoclusters.workflows.basin_hopping import validate_settings as validate_hopping
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain, told_by
-from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.stages import StagesWorkChain
-from aiida_nanoclusters.workflows.validators import names_problem, validate_element
+from aiida_nanoclusters.science.learning.dataset_settings import SamplingSettings
+from aiida_nanoclusters.science.sampling.seeds import derive_seed
+from aiida_nanoclusters.science.structures.recipe import conditions_of, minima_sizes
+from aiida_nanoclusters.science.structures.recipe_checks import recipe_problem
+from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.parts import common_ports
+from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.sampling.basin_hopping import BasinHoppingWorkChain
+from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
 
-#: What every sampling must be told, and what only recipes with entries of kind `minima` need.
-SETTINGS = {"relax_stages", "sample_stages", "total"}
+#: Key of the settings, and name of the protocols, of the search for `minima`.
 HOPPING = "basin_hopping"
 
 
 def validate_recipe(value: List | None, _: Any) -> str | None:
-    """The recipe must be one."""
+    """Refuse recipes with unknown or incomplete entries."""
     return None if value is None else recipe_problem(value.get_list())
 
 
-def settings_problem(settings: Mapping[str, Any], known: set[str]) -> str | None:
-    """Return what is wrong with the settings of a sampling: all of `known` must be there."""
-    if problem := names_problem(set(settings) - {HOPPING}, known):
-        return problem
-    if HOPPING in settings and (problem := validate_hopping(Dict(settings[HOPPING]), None)):
-        return f"{HOPPING}: {problem}"
-    return None
-
-
 def following_problem(inputs: Mapping[str, Any]) -> str | None:
-    """Return what hinders following the recipe with these inputs, or None."""
+    """Return why these inputs do not suffice to follow the recipe, or None."""
     if not {"recipe", "settings"} <= set(inputs):
-        return None  # the ports say so themselves
+        return None  # the ports report it
     recipe = inputs["recipe"].get_list()
-    if minima_sizes(recipe) and HOPPING not in inputs["settings"].get_dict():
+    if minima_sizes(recipe) and not inputs["settings"].get_dict().get(HOPPING):
         return (
             f"settings: the recipe has entries of kind `minima`: give `{HOPPING}`, the settings "
             "of a basin hopping"
@@ -60,14 +50,14 @@ def following_problem(inputs: Mapping[str, Any]) -> str | None:
     pressed = [k for k, entry in enumerate(recipe) if (entry.get("sample") or {}).get("pressures")]
     if pressed and engine is not None and engine.value != "potential":
         return (
-            f"entry {pressed[0]} of the recipe has `pressures`: first principles keep the cell "
-            "here; leave them out, or sample by a potential"
+            f"entry {pressed[0]} of the recipe has `pressures`: first-principles engines sample at "
+            "constant cell; leave them out, or sample with a potential"
         )
     return None
 
 
 def hopping_settings(values: dict[str, Any], symbol: str) -> dict[str, Any]:
-    """Return the settings of a protocol, with those of the basin hopping it names, if it does."""
+    """Return the settings of a protocol, with those of the basin hopping that it names, if any."""
     name = values.pop(HOPPING, None)
     if name is None:
         return dict(values["settings"])
@@ -78,36 +68,48 @@ def hopping_settings(values: dict[str, Any], symbol: str) -> dict[str, Any]:
 class SamplingWorkChain(BatchedWorkChain):
     """Build, search minima, relax, vary and sample what a recipe says.
 
-    Structures come from `recipe` (see `aiida_nanoclusters.science.recipe`) and are led by
+    Structures are built from `recipe` (see `science/structures/recipe.py`), relaxed and sampled by
     `sampler`, a potential, or by the engine of `stages`. A subclass puts :meth:`sampling` in its
-    outline and finds unlabelled frames in ``ctx.gathered``.
+    outline and finds the unlabelled frames in ``ctx.gathered``.
+
+    Attributes
+    ----------
+    SETTINGS
+        Model of the settings.
     """
+
+    SETTINGS: ClassVar[type[SamplingSettings]] = SamplingSettings
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare the ports that all samplings share."""
         super().define(spec)
-        spec.input("element", valid_type=Str, validator=validate_element)
-        spec.input("recipe", valid_type=List, required=False, validator=validate_recipe)
-        spec.input("seed", valid_type=Int, default=lambda: Int(1))
-        spec.expose_inputs(
-            LammpsBaseWorkChain,
-            namespace="sampler",
-            exclude=("lammps.frames", "lammps.stages", "lammps.seeds"),
-            namespace_options={"required": False, "populate_defaults": False},
+        common_ports.element_port(spec)
+        spec.input(
+            "recipe",
+            valid_type=List,
+            required=False,
+            validator=validate_recipe,
+            help="Entries: structures and how they are varied, see docs/reference/recipes.md.",
         )
-        spec.expose_inputs(
-            StagesWorkChain,
-            namespace="stages",
-            exclude=("frames", "stages", "seeds"),
-            namespace_options={
-                "required": False,
-                "populate_defaults": False,
-                "help": "Relaxes and samples instead of `sampler`: any engine.",
-            },
-        )
+        common_ports.settings_port(spec, cls.SETTINGS, "Stages and number of frames")
+        common_ports.seed_port(spec)
+        own = ("frames", "stages", "seeds")
+        for process, namespace, exclude, what in (
+            (
+                LammpsBaseWorkChain,
+                "sampler",
+                tuple(f"lammps.{name}" for name in own),
+                "LAMMPS and the potential that relaxes and samples.",
+            ),
+            (StagesWorkChain, "stages", own, "Engine that relaxes and samples, not `sampler`."),
+        ):
+            optional = {"required": False, "populate_defaults": False, "help": what}
+            spec.expose_inputs(
+                process, namespace=namespace, exclude=exclude, namespace_options=optional
+            )
         spec.exit_code(400, "ERROR_RELAXATION_FAILED", message="No structure could be relaxed.")
-        spec.exit_code(403, "ERROR_NO_FRAMES", message="The sampling came to nothing: {reason}")
+        spec.exit_code(403, "ERROR_NO_FRAMES", message="Nothing was sampled: {reason}")
 
     @classmethod
     def sampling(cls) -> tuple[Any, ...]:
@@ -130,11 +132,11 @@ class SamplingWorkChain(BatchedWorkChain):
         )
 
     def needs_minima(self) -> bool:
-        """Whether the recipe wants minima searched."""
+        """Whether the recipe has entries of kind `minima`."""
         return bool(minima_sizes(self.inputs.recipe.get_list()))
 
     def find_minima(self) -> None:
-        """Search them by basin hopping, with what samples."""
+        """Search the minima by basin hopping, with the engine that samples."""
         if "stages" in self.inputs:
             engine = dict(self.exposed_inputs(StagesWorkChain, namespace="stages"))
         else:
@@ -150,10 +152,10 @@ class SamplingWorkChain(BatchedWorkChain):
         self.to_context(hopping=self.submit(BasinHoppingWorkChain, **inputs))
 
     def take_minima(self) -> None:
-        """Take the lowest minima, and what was sampled on the way to them."""
+        """Take the lowest minima."""
         child = self.ctx.hopping
         if not child.is_finished_ok:
-            self.report(f"minima: {told_by(child)}")
+            self.report(f"minima: {describe_child(child)}")
         if "minima" in child.outputs:
             self.ctx.structures = {
                 **self.ctx.structures,
@@ -161,16 +163,16 @@ class SamplingWorkChain(BatchedWorkChain):
             }
 
     def needs_relaxation(self) -> bool:
-        """Whether the recipe wants structures relaxed."""
+        """Whether the recipe has structures to relax."""
         return "to_relax" in self.ctx.structures
 
     def relax(self) -> None:
-        """Relax them with what samples."""
+        """Relax them with the engine that samples."""
         process = self._submit_sampler(self.ctx.structures["to_relax"], "relax_stages")
         self.to_context(relaxation=process)
 
     def vary(self) -> ExitCode | None:
-        """Strain and rattle, and prepare what is sampled."""
+        """Strain and rattle, and prepare the structures to sample."""
         structures = dict(self.ctx.structures)
         if structures.pop("to_relax", None) is not None:
             if "structures" not in self.ctx.relaxation.outputs:
@@ -183,11 +185,11 @@ class SamplingWorkChain(BatchedWorkChain):
         return None
 
     def submit_batch(self, batch: str) -> ProcessNode:
-        """Sample by molecular dynamics under one condition."""
+        """Sample at one temperature and pressure by molecular dynamics."""
         return self._submit_sampler(self.ctx.structures[batch], "sample_stages", batch)
 
     def gather(self) -> ExitCode | None:
-        """Join all frames and thin them out to the number asked for."""
+        """Join all frames and thin them out to `total`."""
         parts = {"static": self.ctx.structures["static"]} if "static" in self.ctx.structures else {}
         if "hopping" in self.ctx and "trajectory" in self.ctx.hopping.outputs:
             parts["relaxations"] = self.ctx.hopping.outputs.trajectory
@@ -201,7 +203,7 @@ class SamplingWorkChain(BatchedWorkChain):
         total = Int(self.inputs.settings["total"])
         try:
             self.ctx.gathered = gather_frames(total, self.inputs.seed, **parts)
-        except ValueError as error:  # not one of them is whole
+        except ValueError as error:  # all frames are broken
             return self.exit_codes.ERROR_NO_FRAMES.format(reason=str(error))
         return None
 

@@ -1,78 +1,58 @@
-"""TrainWorkChain: a committee of Allegro models, compiled, and how far it is from its labels."""
+"""TrainWorkChain: a committee of Allegro models, compiled and compared with labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec, while_
-from aiida.orm import AbstractCode, ArrayData, Dict, Int, List, ProcessNode, Str
+from aiida.orm import AbstractCode, ArrayData, Dict, Int, List, ProcessNode
 
-from aiida_nanoclusters.calculations.compile import (
-    validate_device,
-    validate_modifiers,
+from aiida_nanoclusters.calculations.learning.compile import set_compile_ports
+from aiida_nanoclusters.calculations.learning.labelled_sets import sets_problem
+from aiida_nanoclusters.calculations.learning.metrics import (
+    MOTIFS,
+    PREDICTED,
+    REFERENCE,
+    compare_committee,
 )
-from aiida_nanoclusters.calculations.errors import MOTIFS, PREDICTED, REFERENCE, compare_committee
-from aiida_nanoclusters.calculations.train import (
-    compatibility_problem,
-    labels_problem,
-    validate_settings,
-)
-from aiida_nanoclusters.calculations.warm_start import start_problem
+from aiida_nanoclusters.calculations.learning.warm_start import start_problem
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
-from aiida_nanoclusters.workflows.compilation import CompileBaseWorkChain
-from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.resources import options_at
-from aiida_nanoclusters.workflows.training import TrainBaseWorkChain
+from aiida_nanoclusters.science.learning.training_settings import TrainingSettings
+from aiida_nanoclusters.workflows.base.compile import CompileBaseWorkChain
+from aiida_nanoclusters.workflows.base.evaluate import EvaluateBaseWorkChain
+from aiida_nanoclusters.workflows.base.train import TrainBaseWorkChain
+from aiida_nanoclusters.workflows.parts import common_ports
+from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.parts.former_names import FormerPorts
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.resources import options_at
+from aiida_nanoclusters.workflows.parts.validators import validate_seeds
 
-#: Sets of frames the committee is compared on, where given.
-COMPARED = ("test", "unseen", MOTIFS)
+#: Sets of frames on which the committee is compared with its labels, where given.
+COMPARED = ("test", "extrapolation", MOTIFS)
 VERBS = ("train", "compile", "evaluate")
 DEFAULT_SEEDS = (1, 2, 3, 4)
 
 
-def validate_seeds(value: List, _: Any) -> str | None:
-    """Refuse an empty committee and members that would be equal."""
-    seeds = value.get_list()
-    if not seeds or any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in seeds):
-        return f"seeds {seeds[:5]} must be whole numbers from 0, one for each member"
-    if len(set(seeds)) != len(seeds):
-        return f"seeds {seeds[:5]} hold one twice: equal seeds give equal members"
-    return None
-
-
 def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
-    """Refuse frames without labels, labels that must not be compared, and models to begin from."""
+    """Refuse frames without labels, labels of two levels, and initial weights that do not fit."""
     if "training" not in value:
-        return None  # the port says so itself
-    return fit_problem(value, ("training", "validation", *COMPARED)) or starts_problem(value)
-
-
-def fit_problem(sets: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    """Return why one of these sets, where given, has no labels or none that fit `training`."""
-    for name in names:
-        if name in sets:
-            problem = labels_problem(sets[name], name)
-            if problem is None and name != "training":
-                problem = compatibility_problem(sets["training"], sets[name], name)
-            if problem:
-                return problem
-    return None
+        return None  # the port reports it
+    return sets_problem(value, ("training", "validation", *COMPARED)) or starts_problem(value)
 
 
 def starts_problem(value: Mapping[str, Any]) -> str | None:
-    """Return why the members must not begin from the potentials given, or None."""
+    """Return why members must not start from the weights of the potentials given, or None."""
     starts = value.get("start_from") or {}
     if not starts or not {"seeds", "settings"} <= set(value):
         return None
     members = member_keys(value["seeds"])
     for key in sorted(starts):
         if key not in members:
-            return f"`start_from.{key}` is no member: name it as one of {', '.join(members)}"
+            return f"`start_from.{key}` is not a member: use one of {', '.join(members)}"
         name = f"start_from.{key}"
         problem = start_problem(starts[key], value["training"], value["settings"], name)
         if problem:
@@ -81,71 +61,95 @@ def starts_problem(value: Mapping[str, Any]) -> str | None:
 
 
 def member_keys(seeds: List) -> list[str]:
-    """Return by which keys the members of a committee are known."""
+    """Return the keys of the members of a committee."""
     return [f"seed_{seed}" for seed in seeds.get_list()]
 
 
-class TrainWorkChain(BatchedWorkChain):
-    """Train one model per seed, compile all, and compare them with labels they never saw.
+class TrainWorkChain(FormerPorts, BatchedWorkChain):
+    """Train one model per seed, compile all, and compare them with labels they were not trained on.
 
-    A member that fails costs only itself: the others become the committee, and the report says
-    who is missing.
+    The members that fail are left out of the committee; the report names them.
     """
+
+    FORMER_PORTS: ClassVar[Mapping[str, str]] = {"unseen": "extrapolation"}
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.input("training", valid_type=FramesData, help="Labelled frames to learn.")
-        spec.input("validation", valid_type=FramesData, help="Labelled frames to choose by.")
-        spec.input("test", valid_type=FramesData, help="Labelled frames of the same kinds.")
+        for name, required, what in (
+            ("training", True, "Labelled frames to train on."),
+            ("validation", True, "Labelled frames by which the best epochs are chosen."),
+            ("test", True, "Labelled frames of the same kinds, to compare the committee with."),
+            (
+                "extrapolation",
+                False,
+                "Extrapolation set: labelled clusters of sizes that no training frame has.",
+            ),
+            (
+                MOTIFS,
+                False,
+                "Icosahedra and truncated octahedra, relaxed and labelled by the reference engine: "
+                "the error of their energy difference shifts a crossover.",
+            ),
+        ):
+            spec.input(name, valid_type=FramesData, required=required, help=what)
         spec.input(
-            "unseen", valid_type=FramesData, required=False, help="Clusters of sizes not learnt."
+            "seeds",
+            valid_type=List,
+            validator=validate_seeds,
+            help="Random seed of each member, from 0.",
         )
-        spec.input(
-            MOTIFS,
-            valid_type=FramesData,
-            required=False,
-            help="Relaxed icosahedra and truncated octahedra labelled by the reference: the "
-            "error of their difference is what moves a crossover.",
-        )
-        spec.input("seeds", valid_type=List, validator=validate_seeds, help="One for each member.")
-        spec.input("settings", valid_type=Dict, validator=validate_settings)
+        common_ports.settings_port(spec, TrainingSettings, "Model, training and alignment")
         spec.input_namespace(
             "start_from",
             valid_type=PotentialData,
             dynamic=True,
             required=False,
-            help="Packages by member (`seed_1`), such as `potentials` of an earlier training: "
-            "these members begin from their weights, the others from random ones.",
+            help="Packages by member (`seed_1`), such as `potentials` of an earlier training; "
+            "their weights are the initial ones. Default: random weights.",
         )
-        spec.input("nequip_code", valid_type=AbstractCode, help="A Python with nequip.")
-        spec.input("lammps_code", valid_type=AbstractCode, help="LAMMPS with `pair_style allegro`.")
-        spec.input(
-            "compile_code",
-            valid_type=AbstractCode,
-            required=False,
-            help="A Python with nequip on the machine of `lammps_code`, where `nequip_code` is on "
-            "another.",
-        )
-        spec.input("device", valid_type=Str, default=lambda: Str("cpu"), validator=validate_device)
-        spec.input(
-            "modifiers",
-            valid_type=List,
-            required=False,
-            validator=validate_modifiers,
-            help="nequip's accelerations, applied where a model is compiled.",
-        )
+        for name, what in (
+            ("nequip_code", "A Python with nequip."),
+            ("lammps_code", "LAMMPS with `pair_style allegro`."),
+            (
+                "compile_code",
+                "A Python with nequip on the computer of `lammps_code`, where `nequip_code` is on "
+                "another one. Default: `nequip_code`.",
+            ),
+        ):
+            required = name != "compile_code"
+            spec.input(name, valid_type=AbstractCode, required=required, help=what)
+        set_compile_ports(spec)
         spec.input_namespace("options", help="`metadata.options` of each kind of job.")
         for verb in VERBS:
             spec.input(f"options.{verb}", valid_type=dict, default=dict, is_metadata=True)
         spec.inputs.validator = validate_inputs
-        for name in ("potentials", "compiled"):
-            spec.output_namespace(name, valid_type=PotentialData, dynamic=True, required=False)
-        spec.output_namespace("learning_curves", valid_type=ArrayData, dynamic=True, required=False)
-        spec.output_namespace("reports", valid_type=Dict, dynamic=True, required=False)
-        spec.output("errors", valid_type=Dict, required=False)
-        spec.output("parity", valid_type=ArrayData, required=False)
+        for name, valid_type, what in (
+            ("potentials", PotentialData, "Packaged model"),
+            ("compiled", PotentialData, "Compiled model"),
+            ("learning_curves", ArrayData, "Learning curve"),
+            ("reports", Dict, "Report on the training"),
+        ):
+            spec.output_namespace(
+                name,
+                valid_type=valid_type,
+                dynamic=True,
+                required=False,
+                help=f"{what} of each member.",
+            )
+        spec.output(
+            "errors",
+            valid_type=Dict,
+            required=False,
+            help="Errors of the members and of their mean by set, meV/atom and meV/Å.",
+        )
+        spec.output(
+            "parity",
+            valid_type=ArrayData,
+            required=False,
+            help="Labels and predictions by set, eV/atom and eV/Å.",
+        )
         spec.outline(
             cls.plan_training,
             while_(cls.has_batches)(cls.submit_batches),
@@ -160,7 +164,7 @@ class TrainWorkChain(BatchedWorkChain):
         )
         spec.exit_code(400, "ERROR_NO_MEMBER", message="No training finished: {reason}")
         spec.exit_code(401, "ERROR_NOT_COMPILED", message="No model was compiled: {reason}")
-        spec.exit_code(402, "ERROR_NOT_EVALUATED", message="No errors are known: {reason}")
+        spec.exit_code(402, "ERROR_NOT_EVALUATED", message="No frame was evaluated: {reason}")
 
     @classmethod
     def get_builder_from_protocol(
@@ -185,14 +189,14 @@ class TrainWorkChain(BatchedWorkChain):
         training, validation, test
             FramesData, for instance the outputs of a DatasetWorkChain.
         protocol, overrides
-            Name of a protocol, and what to change in it.
+            Name of a protocol, and changes to its values.
         options
             `metadata.options` of all jobs; `builder.options` has them by verb.
         seeds
-            One for each member; the protocol's, or 1 to 4.
+            Random seed of each member. Default: those of the protocol, or 1 to 4.
         start_from
-            Member -> package it begins from, for instance `outputs.potentials` of a
-            TrainWorkChain; `protocol` is then a warm one, such as `tutorial_warm`.
+            Package of the initial weights by member, for instance `outputs.potentials` of a
+            TrainWorkChain; `protocol` is then one for such a start, such as `tutorial_warm`.
         """
         settings = load_protocol("train", protocol, overrides)
         own = settings.pop("seeds", DEFAULT_SEEDS)
@@ -210,7 +214,7 @@ class TrainWorkChain(BatchedWorkChain):
         return builder
 
     def submit_batch(self, batch: list[str]) -> ProcessNode:
-        """Submit what is planned: a verb, and what it is done to."""
+        """Submit a planned job: what it does, and the member or the set of frames."""
         verb, key = batch
         return getattr(self, f"_{verb}")(key)
 
@@ -261,7 +265,7 @@ class TrainWorkChain(BatchedWorkChain):
         return self.submit(CompileBaseWorkChain, compile=inputs, metadata=metadata)
 
     def gather_compiled(self) -> ExitCode | None:
-        """Keep what LAMMPS can run."""
+        """Keep the models that were compiled."""
         self.ctx.compiled = {}
         for key, child in self._finished("compilation"):
             self.ctx.compiled[key] = child.outputs.potential
@@ -289,7 +293,7 @@ class TrainWorkChain(BatchedWorkChain):
         """Compare the committee with the labels, on every set that was evaluated."""
         nodes = {}
         for (_, part), child in zip(self.ctx.batches, self.finished_batches(), strict=True):
-            if not child.is_finished_ok:  # frames that could be evaluated still count
+            if not child.is_finished_ok:  # frames that were evaluated still count
                 self._note(f"evaluation of {part}", child)
             done = dict(child.outputs.labelled) if "labelled" in child.outputs else {}
             for key, labelled in done.items():
@@ -301,7 +305,7 @@ class TrainWorkChain(BatchedWorkChain):
         return None
 
     def results(self) -> None:
-        """Say how it went, and who is missing."""
+        """Report the errors, and the members that are missing."""
         errors = self.outputs["errors"].get_dict()
         for part, found in errors["sets"].items():
             row = found["committee"]["overall"]
@@ -323,7 +327,7 @@ class TrainWorkChain(BatchedWorkChain):
         self.ctx.batches, self.ctx.children = [[verb, key] for key in sorted(keys)], []
 
     def _finished(self, what: str) -> list[tuple[str, ProcessNode]]:
-        """Return the children that finished well, by key; note the others."""
+        """Return the children that finished without error, by key; note the others."""
         good = []
         for (_, key), child in zip(self.ctx.batches, self.finished_batches(), strict=True):
             if child.is_finished_ok:

@@ -1,75 +1,33 @@
-"""MeltingWorkChain: at what temperature a cluster melts, and its surface before that."""
+"""MeltingWorkChain: at what temperature a cluster melts, and at what lower one its surface."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, while_
-from aiida.orm import ArrayData, Dict, Int, List, ProcessNode
+from aiida.orm import ArrayData, Dict, List, ProcessNode
 
 from aiida_nanoclusters.calculations.frames import select_frames
-from aiida_nanoclusters.calculations.melting import build_cluster, find_melting
+from aiida_nanoclusters.calculations.melting.melting import build_cluster, find_melting
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.clusters import motif_family
 from aiida_nanoclusters.science.elements import element
-from aiida_nanoclusters.science.melting import bulk_melting_point
-from aiida_nanoclusters.science.stages import count_steps, derive_seed, parse_stages
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain, told_by
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.validators import names_problem
+from aiida_nanoclusters.science.melting.melting import bulk_melting_point
+from aiida_nanoclusters.science.melting.settings import MeltingSettings
+from aiida_nanoclusters.science.sampling.seeds import derive_seed
+from aiida_nanoclusters.science.structures.motifs import motif_family
+from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.parts import common_ports
+from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.validators import unknown_elements_problem
 
-_SETTINGS = {
-    *("fractions", "runs", "relax", "equilibration", "production", "blocks", "lindemann"),
-}
-#: Smallest cluster whose pairs and surface mean anything.
+#: Smallest cluster for which surface and melting are defined, atoms.
 _SMALLEST = 4
 
 
-def stages_at(temperature: float, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the stages of a run at one temperature (K): relax, equilibrate, produce."""
-    holds = [
-        {"kind": "hold", "temperature": temperature, **settings[name]}
-        for name in ("equilibration", "production")
-    ]
-    return [dict(settings["relax"]), *holds]
-
-
-def validate_settings(value: Dict, _) -> str | None:
-    """All settings must be there and make sense."""
-    settings = value.get_dict()
-    if problem := names_problem(settings, _SETTINGS):
-        return problem
-    fractions, (low, high) = settings["fractions"], settings["lindemann"]
-    numbers = all(isinstance(f, int | float) and 0 < f <= 3 for f in fractions)
-    if not fractions or not numbers or fractions != sorted(set(fractions)):
-        return "settings: `fractions` of the bulk's melting point must ascend, each from 0 to 3"
-    for name in ("runs", "blocks"):
-        if not isinstance(settings[name], int) or settings[name] < 1:
-            return f"settings: `{name}` is {settings[name]!r}, give a whole number from 1"
-    if not 0 < low < high:
-        return "settings: `lindemann` must be two indices, the lower first, e.g. [0.10, 0.15]"
-    if any("temperature" in settings[name] for name in ("equilibration", "production")):
-        return "settings: `temperature` is the ladder's, take it out of the stages"
-    try:
-        *_, production = parse_stages(stages_at(300.0, settings))
-    except (TypeError, ValueError) as error:
-        return f"settings: {error}"
-    steps = count_steps(production)
-    samples = steps.total // steps.sample if steps.sample else 0
-    if samples < 2 * settings["blocks"]:
-        return (
-            f"settings: `production` keeps {samples} frames for {settings['blocks']} blocks: each "
-            "needs two, sample more often or longer"
-        )
-    return None
-
-
 def validate_frames(value: FramesData | None, _) -> str | None:
-    """One free cluster of elements whose melting point is known."""
+    """One isolated cluster of elements whose bulk melting point is known."""
     if value is None:
         return None
     frames = value.frames
@@ -85,7 +43,7 @@ def validate_frames(value: FramesData | None, _) -> str | None:
 
 
 def validate_cluster(value: Dict | None, _) -> str | None:
-    """A closed shell that exists, of an element whose melting point is known."""
+    """A closed shell of an element whose bulk melting point is known."""
     if value is None:
         return None
     wanted = value.get_dict()
@@ -110,21 +68,17 @@ def validate_inputs(inputs, _) -> str | None:
     """One cluster, given or built, of elements that the potential knows."""
     given = inputs.get("frames"), inputs.get("cluster")
     if (given[0] is None) == (given[1] is None):
-        return "give either `frames`, a cluster there is, or `cluster`, one to be built"
+        return "give either `frames`, a given cluster, or `cluster`, a closed shell to build"
     potential = inputs.get("lammps", {}).get("potential")
-    if potential is None:
-        return None  # the port says so itself
     wanted = given[0].elements if given[0] is not None else [given[1]["element"]]
-    if missing := sorted(set(wanted) - set(potential.elements)):
-        return f"the potential does not know {', '.join(missing)}: choose one of these elements"
-    return None
+    return unknown_elements_problem(potential, wanted)
 
 
 class MeltingWorkChain(BatchedWorkChain):
-    """Hold a cluster at a ladder of temperatures, each a job of its own, and see where it melts.
+    """Hold a cluster at ascending temperatures, each a job of its own, and find where it melts.
 
-    All runs begin with the same relaxed structure: what is seen is melting, not freezing. A
-    temperature whose run fails costs only itself.
+    All runs begin with the same relaxed structure, so that they show melting, not freezing. The
+    other temperatures are analysed where the run of one fails.
     """
 
     @classmethod
@@ -136,28 +90,32 @@ class MeltingWorkChain(BatchedWorkChain):
             valid_type=FramesData,
             required=False,
             validator=validate_frames,
-            help="The cluster, one frame; its coordination tells surface from core.",
+            help="The cluster, one frame; coordination numbers distinguish surface and core.",
         )
         spec.input(
             "cluster",
             valid_type=Dict,
             required=False,
             validator=validate_cluster,
-            help="A closed shell to be built instead: `element`, `motif` and `size`.",
+            help="Closed shell to build where `frames` is not given: `element`, `motif`, `size`.",
         )
-        spec.input("settings", valid_type=Dict, validator=validate_settings)
-        spec.input("seed", valid_type=Int, default=lambda: Int(1))
+        common_ports.settings_port(spec, MeltingSettings, "Temperatures, stages and analysis")
+        common_ports.seed_port(spec)
         spec.expose_inputs(
             LammpsBaseWorkChain, exclude=("lammps.frames", "lammps.stages", "lammps.seeds")
         )
         spec.inputs.validator = validate_inputs
-        spec.output("cluster", valid_type=FramesData, required=False, help="What was built.")
+        common_ports.frames_output(
+            spec, "cluster", "The closed shell that was built.", required=False
+        )
         spec.output(
             "curve",
             valid_type=ArrayData,
             help="Energies, heat capacities, Lindemann indices; names in `science/keys.py`.",
         )
-        spec.output("melting", valid_type=Dict, help="Where it melts, by each sign.")
+        spec.output(
+            "melting", valid_type=Dict, help="Melting point (K) by heat capacity and by Lindemann."
+        )
         spec.outline(
             cls.start,
             while_(cls.has_batches)(cls.submit_batches),
@@ -195,41 +153,45 @@ class MeltingWorkChain(BatchedWorkChain):
         builder.lammps = {**job(code, options, "anneal", size), "potential": potential}
         return builder
 
+    @property
+    def _settings(self) -> MeltingSettings:
+        return MeltingSettings(**self.inputs.settings.get_dict())
+
     def start(self) -> None:
-        """Build the cluster where it is not given, and lay out the ladder."""
-        settings = self.inputs.settings
+        """Build the cluster where it is not given, and set the temperatures."""
+        settings = self._settings
         if "frames" in self.inputs:
             self.ctx.cluster = self.inputs.frames
         else:
             self.ctx.cluster = build_cluster(self.inputs.cluster)
             self.out("cluster", self.ctx.cluster)
         self.ctx.runs = self.ctx.cluster
-        if settings["runs"] > 1:
-            self.ctx.runs = select_frames(self.ctx.cluster, List([0] * settings["runs"]))
+        if settings.runs > 1:
+            self.ctx.runs = select_frames(self.ctx.cluster, List([0] * settings.runs))
         bulk = bulk_melting_point(self.ctx.cluster.frames)
-        self.ctx.batches = [round(bulk * fraction, 2) for fraction in settings["fractions"]]
+        self.ctx.batches = [round(bulk * fraction, 2) for fraction in settings.fractions]
 
     def submit_batch(self, batch: float) -> ProcessNode:
         """Submit all runs at one temperature."""
-        settings = self.inputs.settings.get_dict()
+        settings = self._settings
         inputs = self.exposed_inputs(LammpsBaseWorkChain)
         inputs["lammps"]["frames"] = self.ctx.runs
-        inputs["lammps"]["stages"] = List(stages_at(batch, settings))
-        # By temperature, so that a run ends alike whatever else the ladder holds.
+        inputs["lammps"]["stages"] = List(settings.stages_at(batch))
+        # By temperature, so that a run does not depend on the other temperatures.
         seed = self.inputs.seed.value
-        seeds = [derive_seed(seed, round(100 * batch), run) for run in range(settings["runs"])]
+        seeds = [derive_seed(seed, round(100 * batch), run) for run in range(settings.runs)]
         inputs["lammps"]["seeds"] = List(seeds)
         return self.submit(LammpsBaseWorkChain, **inputs)
 
     def results(self) -> ExitCode | None:
-        """Judge by the temperatures that came to their end; name the others."""
+        """Analyse the temperatures whose runs finished; name the others."""
         trajectories, missing = {}, []
         for k, child in enumerate(self.finished_batches()):
             if child.is_finished_ok:
                 trajectories[f"trajectory_{k:05d}"] = child.outputs.trajectory
             else:
                 missing.append(f"{self.ctx.batches[k]:.0f}")
-                self.report(told_by(child))
+                self.report(describe_child(child))
         if not trajectories:
             return self.exit_codes.ERROR_NOTHING_RUN
         temperatures = List(list(self.ctx.batches))

@@ -1,4 +1,4 @@
-"""Many children of one kind, a bounded number at a time."""
+"""Work chains with many children of one kind, a limited number at a time."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from aiida_nanoclusters.data.frames import FramesData
 
 
 def validate_max_concurrent(value: Int | None, _) -> str | None:
-    """At least one child must be allowed to run."""
+    """Refuse limits that allow no child to run."""
     if value is not None and value.value < 1:
         return f"max_concurrent is {value.value}: give 1 or more, e.g. the number of cores"
     return None
 
 
 def take(frames: FramesData, indices: Sequence[int]) -> FramesData:
-    """Return the frames of these indices in this order: the same node where that is all of them."""
+    """Return the frames of these indices in this order; the same node where these are all."""
     if list(indices) == list(range(len(frames))):
         return frames
     return select_frames(frames, List(list(indices)))
 
 
-def told_by(child: ProcessNode) -> str:
-    """Return which child it is, and what it says of itself."""
+def describe_child(child: ProcessNode) -> str:
+    """Return the label, the PK and the exit message of a child."""
     return f"{child.process_label}<{child.pk}>: {child.exit_message or 'see its report'}"
 
 
 class BatchedWorkChain(WorkChain):
     """Base of work chains whose main step runs the same kind of child for many batches.
 
-    A subclass fills ``ctx.batches`` with plain values, says in :meth:`submit_batch` what one of
-    them is, and puts ``while_(cls.has_batches)(cls.submit_batches)`` in its outline. Afterwards
-    :meth:`finished_batches` gives the children in order. At most `max_concurrent` run at once,
-    so a long sweep never floods the daemon or a queue.
+    A subclass fills ``ctx.batches`` with plain values, submits the child of one of them in
+    :meth:`submit_batch`, and puts ``while_(cls.has_batches)(cls.submit_batches)`` in its outline.
+    Afterwards :meth:`finished_batches` gives the children in order. At most `max_concurrent` run at
+    once, so that many batches do not overload the daemon or a queue.
 
     The context is written to the database at every step, so it keeps numbers of children, not
     the children, and ``ctx.batches`` is a ``List`` node where batches hold thousands of values.
@@ -44,15 +44,11 @@ class BatchedWorkChain(WorkChain):
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
-        """Add the one port all such work chains share."""
+        """Declare the limit of children."""
         super().define(spec)
-        spec.input(
-            "max_concurrent",
-            valid_type=Int,
-            default=lambda: Int(2),
-            validator=validate_max_concurrent,
-            help="How many jobs may be submitted at once.",
-        )
+        what = "Largest number of jobs that are submitted at once. Default: 2."
+        limit = {"validator": validate_max_concurrent, "help": what}
+        spec.input("max_concurrent", valid_type=Int, default=lambda: Int(2), **limit)
 
     def submit_batch(self, batch) -> ProcessNode:
         """Submit the child for one entry of ``ctx.batches``."""

@@ -1,4 +1,4 @@
-"""A code and the resources of its jobs, as every CalcJob wants them."""
+"""Inputs of a CalcJob: a code and the resources of its jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from aiida.orm import AbstractCode
 
-from aiida_nanoclusters.workflows.resources import options_at
+from aiida_nanoclusters.workflows.parts.resources import options_at
 
 
 def job(
@@ -16,11 +16,11 @@ def job(
     verb: str | None = None,
     n_atoms: int | None = None,
 ) -> dict[str, Any]:
-    """Return `code` and `metadata.options` for a job: one process unless `options` say more.
+    """Return `code` and `metadata.options` for a job. Default: one process without MPI.
 
-    Where `options` tell verbs and sizes apart, `verb` and the atoms of the largest cluster choose.
-    A code that says itself whether it runs under MPI has the last word: AiiDA would refuse the job.
-    The options are always spelt out, so that a job can be rebuilt from its UUID alone.
+    Where `options` depend on verb and size, those of `verb` and of the atoms of the largest cluster
+    are taken. Whether a code runs under MPI is taken from the code where it says so: AiiDA would
+    refuse the job otherwise. All options are explicit: a job can be rebuilt from its UUID.
     """
     resources = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
     chosen = options_at(options, verb, n_atoms) if verb else dict(options or {})

@@ -1,4 +1,4 @@
-"""What goes into one job: enough to be worth its place in a queue, and of about equal cost."""
+"""Frames grouped into jobs of about equal cost, each long enough for a place in a queue."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from itertools import groupby
 def split_by_cost(
     costs: Sequence[float], kinds: Sequence[Hashable], most: int, least_batches: int = 1
 ) -> list[list[int]]:
-    """Deal frames into batches of about equal cost, frames of one kind side by side.
+    """Group frames into batches of about equal cost, frames of one kind side by side.
 
     Parameters
     ----------
     costs
-        Of each frame, in any unit.
+        Cost of each frame, in any unit.
     kinds
-        What frames of one job may share, such as their composition.
+        Kind of each frame, such as its composition.
     most
-        Frames that a batch may hold.
+        Largest number of frames of a batch.
     least_batches
-        As many batches at least, where there are so many frames.
+        Smallest number of batches, if there are as many frames.
 
     Returns
     -------
     list of list of int
-        Indices, the dearest frames first; every frame once.
+        Indices, the most expensive frames first; every frame once.
     """
     first = {kind: i for i, kind in reversed(list(enumerate(kinds)))}
     order = sorted(range(len(costs)), key=lambda i: (-costs[i], first[kinds[i]], i))
@@ -45,21 +45,21 @@ def split_by_cost(
 def bins_of_sizes(
     sizes: Sequence[int], cost_per_atom: float, cost_per_bin: float
 ) -> list[list[int]]:
-    """Put sizes side by side into bins of about equal cost; a dear one is alone.
+    """Group sizes into bins of about equal cost; an expensive one has a bin of its own.
 
-    All sizes from 1 on lie along a line, each as long as its cost, and the line is cut every
-    `cost_per_bin`: a size's middle, ``cost_per_atom * size**2 / 2``, says in which piece it is.
-    A size's bin does not depend on the others that are asked for, and where none is missing, a
-    bin is off `cost_per_bin` by no more than the cost of its largest size.
+    The cumulative cost of all sizes from 1 on is cut every `cost_per_bin`; a size belongs to the
+    piece with its middle, ``cost_per_atom * size**2 / 2``. The bin of a size does not depend on the
+    other sizes, and where none is missing, the cost of a bin differs from `cost_per_bin` by at most
+    the cost of its largest size.
 
     Parameters
     ----------
     sizes
         Numbers of atoms, in any order.
     cost_per_atom
-        Of one cluster, in any unit.
+        Cost of a cluster divided by its number of atoms, in any unit.
     cost_per_bin
-        In the same unit.
+        Cost of a bin, in the same unit.
 
     Returns
     -------

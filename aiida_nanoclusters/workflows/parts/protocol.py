@@ -1,9 +1,9 @@
-"""Protocols: the numbers of a work chain under a name, kept in ``workflows/protocols/*.yaml``."""
+"""Protocols: named sets of the settings of a work chain, in ``workflows/protocols/*.yaml``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from importlib.resources import files
 from math import isnan
@@ -21,9 +21,9 @@ def load_protocol(
     protocol: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     *,
-    element: str | None = None,
+    element: str | Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Return the inputs of a protocol, with `overrides` on top.
+    """Return the settings of a protocol, with `overrides` merged into them.
 
     Parameters
     ----------
@@ -34,19 +34,20 @@ def load_protocol(
     overrides
         Merged last; mappings are merged key by key, all other values are replaced.
     element
-        Chemical symbol, by which temperatures written as ``0.8 Tm``, parts of the bulk's melting
-        point, become K. They stay as written where it is not given.
+        Chemical symbol, whose melting point turns temperatures such as ``0.8 Tm`` into K; of
+        several elements, the mean of theirs. Without it they are not changed.
 
     Returns
     -------
     dict
-        ``default_inputs``, then what the protocol changes, then `overrides`. The caller's own.
+        ``default_inputs``, the values of the protocol and `overrides`, merged in this order: a
+        copy.
 
     Raises
     ------
     ValueError
-        If there is no such file or no such protocol, the message lists the known ones; or if the
-        element's melting point is needed and not known.
+        If there is no such file or no such protocol (the message lists the known ones), or the
+        melting point of the element is needed and not known.
     """
     content = _read(name)
     known = content["protocols"]
@@ -57,7 +58,14 @@ def load_protocol(
         )
     changes = {key: value for key, value in (known[protocol] or {}).items() if key != "description"}
     merged = merge(merge(content.get("default_inputs") or {}, changes), overrides or {})
-    return merged if element is None else _in_kelvin(merged, element)
+    if element is None:
+        return merged
+    return dict(_in_kelvin(merged, [element] if isinstance(element, str) else list(element)))
+
+
+def default_protocol(name: str) -> str:
+    """Return the protocol of a work chain or an engine where none is named."""
+    return str(_read(name)["default_protocol"])
 
 
 def protocol_names(name: str) -> dict[str, str]:
@@ -73,7 +81,7 @@ def protocol_stems() -> list[str]:
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `changes` laid over it; neither of the two is changed."""
+    """Return `base` with `changes` merged into it; neither of the two is changed."""
     merged = deepcopy(dict(base))
     for key, value in changes.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
@@ -83,17 +91,18 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _in_kelvin(value: Any, symbol: str) -> Any:
-    """Return `value` with every temperature that is a part of the melting point in K, whole."""
+def _in_kelvin(value: Any, symbols: list[str]) -> Any:
+    """Return `value` with every temperature given by the melting point in K, rounded."""
     if isinstance(value, Mapping):
-        return {key: _in_kelvin(inner, symbol) for key, inner in value.items()}
+        return {key: _in_kelvin(inner, symbols) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_in_kelvin(inner, symbol) for inner in value]
+        return [_in_kelvin(inner, symbols) for inner in value]
     if isinstance(value, str) and (match := _MELTING.fullmatch(value)):
-        melting_point = element_data(symbol).melting_point
-        if isnan(melting_point):
-            raise ValueError(f"no melting point of {symbol} is known: write {value} in K")
-        return round(float(match[1]) * melting_point)
+        points = {symbol: element_data(symbol).melting_point for symbol in symbols}
+        for symbol, point in points.items():
+            if isnan(point):
+                raise ValueError(f"no melting point of {symbol} is known: write {value} in K")
+        return round(float(match[1]) * sum(points.values()) / len(points))
     return value
 
 

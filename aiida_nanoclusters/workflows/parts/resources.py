@@ -1,28 +1,28 @@
-"""What jobs ask a scheduler for, by what they do and for how many atoms; imports no AiiDA."""
+"""Resources of jobs, by what they do and by the number of atoms; imports no AiiDA."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: What jobs do. A code may have options of its own for each.
+#: What jobs do. A code may have other options for each.
 VERBS = ("label", "train", "compile", "evaluate", "relax", "anneal")
 
 
 class JobOptions(dict[str, Any]):
     """`metadata.options` of a code's jobs, which may differ by verb and grow with the clusters.
 
-    As a plain dictionary it is what every job of the code asks for.
+    As a plain dictionary it has the options of every job of the code.
 
     Parameters
     ----------
     base
         `metadata.options` of any job.
     steps
-        By verb, ``(atoms, options)`` in ascending order: what jobs whose largest cluster has that
-        many atoms or more ask for instead. Later steps are laid over earlier ones.
+        By verb, ``(atoms, options)`` in ascending order: options of jobs whose largest cluster has
+        at least that many atoms. Later steps are merged into earlier ones.
     given
-        By verb, or under ``""`` for all, what the user wants whatever the rest says.
+        By verb, or under ``""`` for all, options of the user, which override all others.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class JobOptions(dict[str, Any]):
 
     @property
     def spelt_out(self) -> dict[str, Any]:
-        """The arguments that make the same options, as plain values."""
+        """The arguments of the constructor, as plain values."""
         steps = {verb: [list(step) for step in found] for verb, found in self._steps.items()}
         return {"base": self._base, "steps": steps, "given": self._given}
 
@@ -48,26 +48,26 @@ class JobOptions(dict[str, Any]):
         return overlay(self._base, *steps, self._given.get("", {}), self._given.get(verb, {}))
 
     def steps(self, verb: str) -> list[int]:
-        """Return the numbers of atoms from which on `at` gives something else."""
+        """Return the numbers of atoms at which the options of `at` change."""
         return [atoms for atoms, _ in self._steps.get(verb, ()) if atoms > 0]
 
 
 def steps_of(options: Mapping[str, Any] | None, verb: str) -> list[int]:
-    """Return the numbers of atoms from which on jobs that do `verb` ask for something else."""
+    """Return the numbers of atoms at which the options of jobs that do `verb` change."""
     return options.steps(verb) if isinstance(options, JobOptions) else []
 
 
 def options_at(
     options: Mapping[str, Any] | None, verb: str, n_atoms: int | None = None
 ) -> dict[str, Any]:
-    """Return plain `metadata.options` for jobs that do `verb`, where they may be plain already."""
+    """Return plain `metadata.options` for jobs that do `verb`; `options` may be plain already."""
     if isinstance(options, JobOptions):
         return options.at(verb, n_atoms)
     return dict(options or {})
 
 
 def overlay(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay options over each other; `resources` key by key, all else as a whole."""
+    """Merge options, later over earlier ones: `resources` key by key, all others as a whole."""
     merged: dict[str, Any] = {}
     for layer in layers:
         resources = {**merged.get("resources", {}), **layer.get("resources", {})}

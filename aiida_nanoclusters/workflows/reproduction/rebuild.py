@@ -1,12 +1,9 @@
-"""A recorded process as inputs that can be run again here, with local codes and options."""
+"""Inputs of a recorded process, with local codes and job options, to run it again."""
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from importlib import import_module
 from typing import Any
 
 from aiida.common.links import LinkType
@@ -22,76 +19,101 @@ from aiida.orm import (
     WorkChainNode,
 )
 
+from aiida_nanoclusters.calculations.identity import own_arguments
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.science.stages import parse_stages
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.resources import options_at, overlay
+from aiida_nanoclusters.data.trust import may_run
+from aiida_nanoclusters.formats.plain_text import reason_of
+from aiida_nanoclusters.science.sampling.stages import parse_stages
+from aiida_nanoclusters.workflows.parts.codes import code_problem
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.resources import options_at, overlay
+from aiida_nanoclusters.workflows.reproduction.nested import (
+    Path,
+    add_values,
+    copied,
+    nodes_in,
+    set_at,
+    value_at,
+)
+from aiida_nanoclusters.workflows.reproduction.untrusted import (
+    RebuildError,
+    class_of,
+    omitted,
+    plain_options,
+    without_commands,
+)
 
-#: Recorded options that hold on any machine; all others are those of the recorded one's scheduler.
+#: Recorded options of a trusted process that are valid on any machine; all others belong to the
+#: recorded scheduler.
 PORTABLE = (
     *("parser_name", "additional_retrieve_list", "max_wallclock_seconds"),
     *("submit_script_filename", "scheduler_stdout", "scheduler_stderr"),
     *("input_filename", "output_filename"),
 )
-#: What jobs do, by the names of ports and processes; see `workflows/resources.py`.
+#: Kind of job by the names of ports and processes; see `workflows/parts/resources.py`.
 VERBS = {
     **{name: name for name in ("train", "compile", "evaluate", "label", "relax", "anneal")},
     "size_scan": "anneal",
     "melting": "anneal",
     "basin_hopping": "relax",
+    "tempering": "anneal",
+    "metadynamics": "anneal",
     "crossover": "relax",
     "reference": "relax",
 }
-#: Code ports of a work chain whose options are told apart by verb.
+#: Code ports of a work chain that has options for each kind of job.
 CODES_BY_VERB = {
     "train": ("nequip_code",),
     "compile": ("compile_code", "nequip_code"),
     "evaluate": ("lammps_code",),
 }
-#: Not an input of the process itself, or of its run alone.
+#: Metadata that is no input of the process, or belongs to one run only.
 _OWN_METADATA = ("computer", "store_provenance", "dry_run", "call_link_label", "disable_cache")
 _INPUTS = (LinkType.INPUT_CALC, LinkType.INPUT_WORK)
 
 Codes = Mapping[str, AbstractCode]  # local codes by the UUID of the recorded ones
-Path = tuple[str, ...]
-
-
-class RebuildError(ValueError):
-    """A process that cannot be run again here; the message says why."""
 
 
 @dataclass
 class Plan:
-    """What of a process can be run again.
+    """The parts of a process that can be run again.
 
     Attributes
     ----------
     parts
-        Processes to run: the process itself, or those it called.
+        Processes to run: the process itself, or processes it called.
     left_out
-        What cannot be run, and why.
+        Processes that cannot be run, with the reason.
+    omitted
+        By the UUID of a part, the inputs and options that are left out because it was not granted
+        trust.
     """
 
     parts: list[ProcessNode] = field(default_factory=list)
     left_out: list[dict[str, str]] = field(default_factory=list)
+    omitted: dict[str, list[str]] = field(default_factory=dict)
 
 
 def plan_of(node: ProcessNode, codes: Codes) -> Plan:
     """Return the process itself, or the largest parts of it that can be run again."""
-    try:
-        rebuild(node, codes)
-    except RebuildError as error:
-        reason = str(error)
-    else:
-        return Plan([node])
+    return _plan_of(node, codes, set())
+
+
+def _plan_of(node: ProcessNode, codes: Codes, seen: set[str]) -> Plan:
+    seen.add(node.uuid)
+    reason = why_not(node, codes)
+    if reason is None:
+        found = omitted(node, recorded_inputs(node))
+        return Plan([node], omitted={node.uuid: found} if found else {})
     plan = Plan()
     if isinstance(node, WorkChainNode):
         for child in sorted(node.called, key=lambda n: n.pk or 0):
-            if isinstance(child, (WorkChainNode, CalcJobNode)):
-                below = plan_of(child, codes)
+            if isinstance(child, (WorkChainNode, CalcJobNode)) and child.uuid not in seen:
+                below = _plan_of(child, codes, seen)
                 plan.parts += below.parts
                 plan.left_out += below.left_out
+                plan.omitted |= below.omitted
     if not plan.parts:
         plan.left_out = []
     own = {"process": node.process_label or name_of(node), "uuid": node.uuid, "reason": reason}
@@ -99,15 +121,35 @@ def plan_of(node: ProcessNode, codes: Codes) -> Plan:
     return plan
 
 
+def why_not(node: ProcessNode, codes: Codes) -> str | None:
+    """Return why a process cannot be run again here, or None."""
+    try:
+        rebuild(node, codes)
+    except RebuildError as error:
+        return str(error)
+    except Exception as error:  # an imported record may hold anything; the reason is shown
+        return f"its record cannot be understood ({reason_of(error)})"
+    return None
+
+
+def recorded_inputs(node: ProcessNode) -> dict[str, Any]:
+    """Return the input nodes of a process, nested as its ports are."""
+    return dict(node.base.links.get_incoming(link_type=_INPUTS).nested())
+
+
 def codes_of(node: ProcessNode) -> list[AbstractCode]:
-    """Return the codes a process was given, and those of all it called."""
-    nodes = [node, *(getattr(node, "called_descendants", None) or [])]
-    found = {
-        code.uuid: code
-        for one in nodes
-        for code in one.base.links.get_incoming(link_type=_INPUTS).all_nodes()
-        if isinstance(code, AbstractCode)
-    }
+    """Return the codes among the inputs of a process and of all processes it called."""
+    found: dict[str, AbstractCode] = {}
+    seen, waiting = {node.uuid}, [node]
+    while waiting:  # the links of an archive may form a circle
+        one = waiting.pop()
+        for code in one.base.links.get_incoming(link_type=_INPUTS).all_nodes():
+            if isinstance(code, AbstractCode):
+                found[code.uuid] = code
+        for child in one.called if isinstance(one, WorkChainNode) else ():
+            if child.uuid not in seen:
+                seen.add(child.uuid)
+                waiting.append(child)
     return sorted(found.values(), key=label_of)
 
 
@@ -138,55 +180,81 @@ def rebuild(
     codes
         Local codes by the UUID of the recorded ones.
     options
-        What jobs of a local code ask for, by the UUID of the recorded code, perhaps
-        :class:`.JobOptions`; one process where not given. Of the recorded options only what holds
-        on any machine is kept, unless the code is the recorded one.
+        Options of the jobs of a local code, by the UUID of the recorded code, e.g.
+        :class:`.JobOptions`; default one MPI process. Of the recorded options of a trusted process
+        those valid on any machine are kept, and all if the code is the recorded one; of other
+        processes only the walltime.
     reuse
-        Whether labels that the profile has already may be taken.
+        Whether labels that the profile holds may be reused.
 
     Raises
     ------
     RebuildError
-        If that is not possible here.
+        If the process cannot be run here; the message says why.
     """
     if not node.is_terminated:
         raise RebuildError("it has not finished: wait for it")
-    process_class = _class_of(node)
-    recorded = node.base.links.get_incoming(link_type=_INPUTS).nested()
-    inputs = _exchanged(recorded, codes)
+    process_class = class_of(node)
+    trusted, recorded = may_run(node), recorded_inputs(node)
+    inputs = _exchanged(recorded if trusted else without_commands(recorded), codes)
     if isinstance(node, CalcFunctionNode):
-        return process_class, inputs
+        return process_class, own_arguments(node, inputs)
     metadata = node.get_metadata_inputs() or {}
-    _lay(inputs, {k: v for k, v in metadata.items() if k != "metadata"})
-    inputs["metadata"] = _own_metadata(node, metadata.get("metadata", {}))
+    own = _own_metadata(node, metadata.get("metadata", {}))
+    given = {**{k: v for k, v in metadata.items() if k != "metadata"}, "metadata": own}
+    if trusted:
+        add_values(inputs, given)
     spec = process_class.spec().inputs
     for port in _option_ports(spec, recorded):
-        code = _at(recorded, (*port.namespace, port.code))
-        verb = _verb((*name_of(node).split("."), *port.options))
+        code = value_at(recorded, (*port.namespace, port.code))
         asked = (options or {}).get(code.uuid, {})
-        local, at = codes[code.uuid], partial(_asked_at, asked, verb)
-        held = _at(inputs, port.options) or {}
-        wanted = at(largest_cluster(node))
-        _set(inputs, port.options, _local_options(held, code, local, wanted))
-        by_size = (*port.namespace[:-1], "options_by_size")
-        if port.namespace and _at(inputs, by_size):
-            steps = [
-                [n, _local_options(held, code, local, at(n))] for n, held in _at(inputs, by_size)
-            ]
-            _set(inputs, by_size, steps)
+        _set_options(inputs, given, port, _Exchange(code, codes[code.uuid], asked, node))
     if not reuse:
         for path in _reuse_ports(spec, recorded):
-            _set(inputs, path, Bool(False))
-    _refuse_folders(recorded, codes)
+            set_at(inputs, path, Bool(False))
+    _refuse_folders(recorded, codes, trusted)
     _refuse_models(recorded, codes)
-    problem = spec.validate(spec.pre_process(_copied(inputs)))
+    problem = spec.validate(spec.pre_process(copied(inputs)))
     if problem is not None:
         raise RebuildError(" ".join(str(problem.message).split()))
     return process_class, inputs
 
 
+@dataclass(frozen=True)
+class _Exchange:
+    """A recorded code of a process, the local one in its place, and the options of its jobs."""
+
+    recorded: AbstractCode
+    local: AbstractCode
+    asked: Mapping[str, Any]
+    node: ProcessNode
+
+    def options(self, held: Mapping[str, Any], verb: str | None, n_atoms: int | None) -> dict:
+        """Return the options of a job: of those recorded (`held`) what holds here, then `asked`."""
+        if not may_run(self.node):
+            held = plain_options(held)
+        elif self.local.uuid != self.recorded.uuid:
+            held = {key: held[key] for key in PORTABLE if key in held}
+        asked = options_at(self.asked, verb, n_atoms) if verb else self.asked
+        options: dict[str, Any] = job(self.local, overlay(held, asked))["metadata"]["options"]
+        return options
+
+
+def _set_options(
+    inputs: dict[str, Any], given: Mapping[str, Any], port: _OptionPort, exchange: _Exchange
+) -> None:
+    """Put the options of a local code in the place of those recorded, `given`."""
+    verb = _verb((*name_of(exchange.node).split("."), *port.options))
+    held = value_at(given, port.options) or {}
+    set_at(inputs, port.options, exchange.options(held, verb, largest_cluster(exchange.node)))
+    by_size = (*port.namespace[:-1], "options_by_size")
+    if port.namespace and value_at(given, by_size):
+        steps = [[n, exchange.options(one, verb, n)] for n, one in value_at(given, by_size)]
+        set_at(inputs, by_size, steps)
+
+
 def has_dynamics(node: ProcessNode) -> bool:
-    """Whether a LAMMPS run or stages by an engine hold dynamics, so that outputs are sampled."""
+    """Whether the stages of a process hold dynamics, so that its outputs are sampled."""
     for entry in node.base.links.get_incoming(List, link_type=_INPUTS).all():
         if entry.link_label.rpartition("__")[2] == "stages":
             return any(stage.is_dynamic for stage in parse_stages(entry.node.get_list()))
@@ -203,24 +271,10 @@ def largest_cluster(node: ProcessNode) -> int | None:
     return max((max(one.sizes) for one in frames), default=None)
 
 
-def _class_of(node: ProcessNode) -> Any:
-    if not isinstance(node, (CalcJobNode, WorkChainNode, CalcFunctionNode)):
-        raise RebuildError(f"a {type(node).__name__} cannot be run again: name what it called")
-    try:
-        found = node.process_class
-    except ValueError as error:
-        name = str(node.process_type).rpartition(":")[2]
-        raise RebuildError(f"no plugin here for `{name}`: install its package") from error
-    if isinstance(node, CalcFunctionNode):
-        module, _, function = str(node.process_type).rpartition(".")
-        return getattr(import_module(module), function)
-    return found
-
-
 def _own_metadata(node: ProcessNode, recorded: Mapping[str, Any]) -> dict[str, Any]:
     own = {k: v for k, v in recorded.items() if k not in _OWN_METADATA}
     if isinstance(node, CalcJobNode) and not own.get("options"):
-        own["options"] = node.get_options()  # archives of old do not tell what was given
+        own["options"] = node.get_options()  # old archives do not record the given options
     return own
 
 
@@ -233,6 +287,9 @@ def _exchanged(nodes: Mapping[str, Any], codes: Codes) -> dict[str, Any]:
         elif isinstance(value, AbstractCode):
             if value.uuid not in codes:
                 raise RebuildError(f"no code here for {label_of(value)}")
+            problem = code_problem(codes[value.uuid])
+            if problem:
+                raise RebuildError(problem)
             found[key] = codes[value.uuid]
         else:
             found[key] = value
@@ -241,7 +298,7 @@ def _exchanged(nodes: Mapping[str, Any], codes: Codes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _OptionPort:
-    """Where a process takes options, and which of its codes they are for."""
+    """Port of job options of a process, and the code they belong to."""
 
     namespace: Path
     options: Path
@@ -270,7 +327,7 @@ def _option_ports(
 def _reuse_ports(
     spec: PortNamespace, recorded: Mapping[str, Any], path: Path = ()
 ) -> Iterator[Path]:
-    """Return where a process may take labels that are known: it would repeat nothing."""
+    """Return the ports that allow known labels to be reused, which would repeat nothing."""
     if isinstance(recorded.get("reuse"), Bool):
         yield (*path, "reuse")
     for key, port in spec.items():
@@ -278,88 +335,39 @@ def _reuse_ports(
             yield from _reuse_ports(port, recorded[key], (*path, key))
 
 
-def _local_options(
-    held: Mapping[str, Any], recorded: AbstractCode, local: AbstractCode, asked: Mapping[str, Any]
-) -> dict[str, Any]:
-    if local.uuid != recorded.uuid:
-        held = {key: held[key] for key in PORTABLE if key in held}
-    options: dict[str, Any] = job(local, overlay(held, asked))["metadata"]["options"]
-    return options
-
-
-def _asked_at(asked: Mapping[str, Any], verb: str | None, n_atoms: int | None) -> Mapping[str, Any]:
-    return options_at(asked, verb, n_atoms) if verb else asked
-
-
 def _verb(names: Path) -> str | None:
-    """Return what jobs do: the innermost name that tells."""
+    """Return the kind of job, from the innermost name that determines it."""
     return next((VERBS[name] for name in reversed(names) if name in VERBS), None)
 
 
-def _refuse_folders(recorded: Mapping[str, Any], codes: Codes) -> None:
-    """Refuse what goes on from a folder that no code here can reach."""
-    reached = {codes[code.uuid].computer.uuid for code in _nodes(recorded, AbstractCode)}
-    for folder in _nodes(recorded, RemoteData):
+def _refuse_folders(recorded: Mapping[str, Any], codes: Codes, trusted: bool) -> None:
+    """Refuse a process that restarts from a folder that no local code can reach, or a stranger's.
+
+    A recorded folder is a path: it may lead anywhere on the computer.
+    """
+    reached = {codes[code.uuid].computer.uuid for code in nodes_in(recorded, AbstractCode)}
+    for folder in nodes_in(recorded, RemoteData):
+        if not trusted and not may_run(folder):
+            raise RebuildError(
+                f"it restarts from the folder {folder.uuid}, whose path its maker chose: if you "
+                f"trust its maker, run `aiida-nanoclusters trust {folder.uuid}`"
+            )
         if folder.computer.uuid not in reached or folder.is_cleaned:
             where = folder.computer.label
             raise RebuildError(
-                f"it goes on from a job's folder on {where}, which is out of reach: run what "
-                "made that folder again"
+                f"it restarts from a job's folder on {where}, which no code here can read: run the "
+                "job of that folder again"
             )
 
 
 def _refuse_models(recorded: Mapping[str, Any], codes: Codes) -> None:
     """Refuse a model that was compiled for processors this machine does not have."""
-    computers = [codes[code.uuid].computer for code in _nodes(recorded, AbstractCode)]
+    computers = [codes[code.uuid].computer for code in nodes_in(recorded, AbstractCode)]
     if not any(computer.transport_type == "core.local" for computer in computers):
-        return  # the run itself will tell
-    for potential in _nodes(recorded, PotentialData):
-        flag = potential.processor_flag
-        if flag and not _processor_has(flag):
+        return  # checked when the job runs
+    for potential in nodes_in(recorded, PotentialData):
+        if not potential.fits_processor:
             raise RebuildError(
                 f"its model is compiled for {potential.machine['isa']}, which this machine lacks: "
                 "compile the package again (nanoclusters.compile)"
             )
-
-
-def _processor_has(flag: str) -> bool:
-    """Whether this machine's processor has a flag, as far as it tells."""
-    told = pathlib.Path("/proc/cpuinfo")
-    return not told.exists() or flag in told.read_text(encoding="utf-8").split()
-
-
-def _nodes(inputs: Mapping[str, Any], kind: type) -> list[Any]:
-    found: list[Any] = []
-    for value in inputs.values():
-        if isinstance(value, Mapping):
-            found += _nodes(value, kind)
-        elif isinstance(value, kind):
-            found.append(value)
-    return found
-
-
-def _at(inputs: Mapping[str, Any], path: Path) -> Any:
-    value: Any = inputs
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-def _set(inputs: dict[str, Any], path: Path, value: Any) -> None:
-    for key in path[:-1]:
-        inputs = inputs.setdefault(key, {})
-    inputs[path[-1]] = value
-
-
-def _lay(inputs: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Add what is no node to the nodes; `merge` would copy them."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(inputs.get(key), dict):
-            _lay(inputs[key], value)
-        else:
-            inputs[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _copied(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same nodes in other dictionaries, for AiiDA writes its defaults into them."""
-    return {k: _copied(v) if isinstance(v, Mapping) else v for k, v in inputs.items()}

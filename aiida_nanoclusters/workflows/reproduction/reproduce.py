@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
@@ -19,27 +19,30 @@ from aiida.orm import (
     load_node,
 )
 
-from aiida_nanoclusters.calculations.reproduce import NEW, RECORDED, compare_outputs
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.rebuild import (
+from aiida_nanoclusters.calculations.reproduction.reproduce import NEW, RECORDED, compare_outputs
+from aiida_nanoclusters.data.trust import may_run
+from aiida_nanoclusters.science.reproduction.settings import ComparisonSettings
+from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.resources import JobOptions
+from aiida_nanoclusters.workflows.reproduction.rebuild import (
     Codes,
     codes_of,
     has_dynamics,
+    label_of,
     name_of,
     plan_of,
     rebuild,
 )
-from aiida_nanoclusters.workflows.resources import JobOptions
-
-RULES = ("tolerances", "quantities", "ignored", "judges")
 
 
 class ReproduceWorkChain(BatchedWorkChain):
     """Run a finished process again with the codes of this profile, and compare every output.
 
-    Where the process as a whole cannot be run (a code is missing, a folder is out of reach), the
-    largest of the processes it called that can be are run, and the verdict names the rest.
+    If the process as a whole cannot be run (a code is missing, or a folder cannot be read), the
+    outermost of the called processes that can be run are run, and the verdict names the rest.
+    A process that was not granted trust is run without the command lines and the lines of batch
+    scripts that were recorded with it; the verdict names these too.
     """
 
     @classmethod
@@ -47,30 +50,42 @@ class ReproduceWorkChain(BatchedWorkChain):
         """Declare ports and outline."""
         super().define(spec)
         spec.input(
-            "recorded", valid_type=Str, validator=validate_recorded, help="UUID of the process."
+            "recorded",
+            valid_type=Str,
+            validator=validate_recorded,
+            help="UUID of the finished process that is run again.",
         )
         spec.input_namespace(
             "codes",
             valid_type=AbstractCode,
             dynamic=True,
             required=False,
-            help="Local codes, by `code_key` of the UUID of the recorded ones.",
+            help="Local codes, by `code_key` of the UUID of the recorded codes.",
         )
-        spec.input("rules", valid_type=Dict, validator=validate_rules)
+        spec.input(
+            "rules",
+            valid_type=Dict,
+            validator=validate_rules,
+            help="Tolerances of each quantity with units, and how outputs are compared; see "
+            "`ComparisonSettings`. Default: the protocol `moderate` of `reproduce`.",
+        )
         spec.input(
             "reuse",
             valid_type=Bool,
             default=lambda: Bool(False),
-            help="Whether labels that this profile has already may be taken.",
+            help="Whether labels that this profile holds may be reused. Default: False.",
         )
         spec.input(
             "options",
             valid_type=dict,
             default=dict,
             is_metadata=True,
-            help="What jobs ask for: `JobOptions.spelt_out` by the UUID of the recorded code.",
+            help="Job options, `JobOptions.spelt_out`, by the UUID of the recorded code. Default: "
+            "the recorded options that are valid on any machine.",
         )
-        spec.output("verdict", valid_type=Dict, help="What agrees, what differs, and by how much.")
+        spec.output(
+            "verdict", valid_type=Dict, help="Verdict, difference and tolerance of every output."
+        )
         spec.outline(
             cls.plan,
             while_(cls.has_batches)(cls.submit_batches),
@@ -90,20 +105,34 @@ class ReproduceWorkChain(BatchedWorkChain):
         recorded
             A finished CalcJob, work chain or calcfunction.
         codes
-            Local codes by the UUID of the recorded ones; those recorded where not given.
+            Local codes by the UUID of the recorded ones. Default: the recorded ones, if all were
+            granted trust.
         protocol, overrides
             Name of a protocol, and what to change in it.
         options
             :class:`JobOptions` by the UUID of the recorded code.
+
+        Raises
+        ------
+        ValueError
+            If no codes are given, and a recorded one was not granted trust.
         """
         builder = cls.get_builder()
         builder.recorded = Str(recorded.uuid)
         if codes is None:
             codes = {code.uuid: code for code in codes_of(recorded)}
+            barred = [code for code in codes.values() if not may_run(code)]
+            if barred:
+                uuids = " ".join(code.uuid for code in barred)
+                raise ValueError(
+                    f"the recorded codes {', '.join(label_of(code) for code in barred)} were not "
+                    "granted trust: give `codes`, or run `aiida-nanoclusters trust "
+                    f"{uuids}` if you trust their maker"
+                )
         if codes:
             builder.codes = {code_key(uuid): code for uuid, code in codes.items()}
         rules = load_protocol("reproduce", protocol, overrides)
-        builder.rules = Dict({name: rules[name] for name in RULES})
+        builder.rules = Dict(rules)
         builder.options = {uuid: one.spelt_out for uuid, one in (options or {}).items()}
         return builder
 
@@ -115,7 +144,9 @@ class ReproduceWorkChain(BatchedWorkChain):
         if not plan.parts:
             reason = plan.left_out[0]["reason"]
             return self.exit_codes.ERROR_NOTHING_TO_RUN.format(reason=reason)
-        self.ctx.left_out = plan.left_out
+        for uuid, names in plan.omitted.items():
+            self.report(omission(uuid, names))
+        self.ctx.left_out, self.ctx.omitted = plan.left_out, plan.omitted
         self.ctx.batches = [node.uuid for node in plan.parts]
         return None
 
@@ -126,16 +157,25 @@ class ReproduceWorkChain(BatchedWorkChain):
             node, self._codes(), self._options(), reuse=self.inputs.reuse.value
         )
         if isinstance(node, CalcFunctionNode):
-            return process_class.run_get_node(**inputs)[1]
+            before = {child.pk for child in self.node.called}
+            try:
+                return process_class.run_get_node(**inputs)[1]
+            except Exception:  # of whatever was recorded: what it left is compared
+                new = [child for child in self.node.called if child.pk not in before]
+                if not new:
+                    raise
+                return new[0]
         return self.submit(process_class, **inputs)
 
     def compare(self) -> None:
-        """Lay recorded and new outputs side by side."""
+        """Compare recorded and new outputs."""
         runs: dict[str, Any] = {"parts": {}, "left_out": self.ctx.left_out}
         outputs: dict[str, dict[str, Any]] = {RECORDED: {}, NEW: {}}
         for index, new in enumerate(self.finished_batches()):
             recorded, key = load_node(self.ctx.batches[index]), f"part_{index:03d}"
-            runs["parts"][key] = describe_run(recorded, new)
+            run = describe_run(recorded, new)
+            run["omitted"] = self.ctx.get("omitted", {}).get(recorded.uuid, [])
+            runs["parts"][key] = run
             for side, node in ((RECORDED, recorded), (NEW, new)):
                 found = outputs_of(node)
                 if found:
@@ -145,7 +185,7 @@ class ReproduceWorkChain(BatchedWorkChain):
         self.out("verdict", self.ctx.verdict)
 
     def results(self) -> None:
-        """Say it."""
+        """Report the verdict and what differs."""
         verdict = self.ctx.verdict
         self.report(verdict["verdict"])
         for part in verdict["parts"]:
@@ -162,23 +202,31 @@ class ReproduceWorkChain(BatchedWorkChain):
 
 
 def code_key(uuid: str) -> str:
-    """Return the name of a port for the local code in the place of a recorded one."""
+    """Return the name of the port for the local code that replaces a recorded one."""
     return "code_" + uuid.replace("-", "_")
 
 
 def code_uuid(key: str) -> str:
-    """Return the UUID of which :func:`code_key` made a name."""
+    """Return the UUID from a name made by :func:`code_key`."""
     return key.removeprefix("code_").replace("_", "-")
 
 
+def omission(uuid: str, names: Sequence[str]) -> str:
+    """Return the sentence on what is left out of a process, and the command that keeps it."""
+    return (
+        f"left out of {uuid}, which was not granted trust: {', '.join(names)}; "
+        f"`aiida-nanoclusters trust {uuid}` keeps it"
+    )
+
+
 def outputs_of(node: ProcessNode) -> dict[str, Any]:
-    """Return what a process created or returned, nested as its ports are."""
+    """Return the outputs of a process, nested as its ports are."""
     links = node.base.links.get_outgoing(link_type=(LinkType.CREATE, LinkType.RETURN))
     return dict(links.nested())
 
 
 def describe_run(recorded: ProcessNode, new: ProcessNode) -> dict[str, Any]:
-    """Return what the verdict tells of a process and its repetition."""
+    """Return the entry of the verdict for a process and its repetition."""
     jobs = [new, *(getattr(new, "called_descendants", None) or [])]
     jobs = [job for job in jobs if isinstance(job, CalcJobNode)]
     return {
@@ -195,7 +243,7 @@ def describe_run(recorded: ProcessNode, new: ProcessNode) -> dict[str, Any]:
 
 
 def validate_recorded(value: Str, _: Any) -> str | None:
-    """There must be a finished process of that UUID."""
+    """Return what is wrong if the UUID is not that of a finished process."""
     try:
         node = load_node(value.value)
     except (NotExistent, MultipleObjectsError, ValueError):
@@ -208,12 +256,6 @@ def validate_recorded(value: Str, _: Any) -> str | None:
 
 
 def validate_rules(value: Dict, _: Any) -> str | None:
-    """All rules must be there, each tolerance with a value above 0."""
-    rules: Mapping[str, Any] = value.get_dict()
-    missing = [name for name in RULES if name not in rules]
-    if missing:
-        return f"rules: `{missing[0]}` is missing; begin with those of a protocol"
-    for name, tolerance in rules["tolerances"].items():
-        if not isinstance(tolerance.get("value"), (int, float)) or tolerance["value"] <= 0:
-            return f"rules: tolerance `{name}` must have a `value` above 0"
-    return None
+    """Return what is wrong with the settings of the comparison."""
+    problem = ComparisonSettings.problem(value.get_dict())
+    return f"rules: {problem}" if problem else None

@@ -5,70 +5,85 @@ from __future__ import annotations
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, while_
 from aiida.orm import Dict, Int, List, Str
 
-from aiida_nanoclusters.calculations import basin_hopping as steps
 from aiida_nanoclusters.calculations.frames import concatenate_frames
+from aiida_nanoclusters.calculations.sampling import basin_hopping as steps
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.stages import parse_stages
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.stages import StagesWorkChain
-from aiida_nanoclusters.workflows.stages import validate_inputs as validate_engine_inputs
-from aiida_nanoclusters.workflows.validators import names_problem, validate_element, validate_sizes
+from aiida_nanoclusters.science.compositions import symbols_of
+from aiida_nanoclusters.science.sampling.settings import BasinHoppingSettings
+from aiida_nanoclusters.workflows.parts import common_ports
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
+from aiida_nanoclusters.workflows.sampling.stages import validate_inputs as validate_engine_inputs
 
-_SETTINGS = {
-    *("walkers", "steps", "temperature", "step", "acceptance", "moves", "bounds", "keep"),
-    "relax_stages",
-}
-#: So many rounds without a single minimum end the search.
+#: Inputs that say which clusters are searched.
+CLUSTERS = ("element", "sizes", "compositions")
+#: Consecutive rounds without a single minimum after which the search ends.
 _PATIENCE = 3
 
 
 class BasinHoppingWorkChain(WorkChain):
-    """Lead walkers of many sizes from minimum to minimum; each round relaxes one structure of each.
+    """Move walkers of many sizes from minimum to minimum; a round relaxes one structure of each.
 
-    A structure that fails costs its walker one step; a round that fails as a whole costs each
-    walker one.
+    A structure whose relaxation fails counts as one step of its walker; a round that fails as a
+    whole counts as one step of each walker.
     """
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.input("element", valid_type=Str, validator=validate_element)
-        spec.input("sizes", valid_type=List, validator=validate_sizes)
-        spec.input("settings", valid_type=Dict, validator=validate_settings)
-        spec.input("seed", valid_type=Int, default=lambda: Int(1))
+        common_ports.element_port(spec, required=False)
+        common_ports.sizes_port(spec, required=False)
+        common_ports.compositions_port(spec)
+        common_ports.settings_port(spec, BasinHoppingSettings, "Walkers, moves and stages")
+        common_ports.seed_port(spec)
         spec.expose_inputs(StagesWorkChain, exclude=("frames", "stages", "seeds"))
         spec.inputs.validator = validate_inputs
-        spec.output(
+        common_ports.frames_output(
+            spec,
             "minima",
-            valid_type=FramesData,
+            "Distinct minima with labels and origin, by composition, energies ascending.",
             required=False,
-            help="Unlike minima with labels and origin, sizes and energies ascending.",
+        )
+        common_ports.frames_output(
+            spec,
+            "trajectory",
+            "Labelled frames of the relaxations, where the stages have `sample_steps`.",
+            required=False,
         )
         spec.output(
-            "trajectory",
-            valid_type=FramesData,
+            "table",
+            valid_type=Dict,
             required=False,
-            help="Labelled frames on the way, where the stages have `sample_steps`.",
+            help="Relaxations and minima of each size or composition; `excess` (eV) of "
+            "compositions whose pure clusters were searched too.",
         )
-        spec.output("table", valid_type=Dict, required=False, help="What came of each size.")
         spec.outline(
             cls.start,
             while_(cls.is_unfinished)(cls.relax, cls.update),
             cls.results,
         )
         spec.exit_code(400, "ERROR_NO_MINIMUM", message="No relaxation ended in a minimum.")
-        spec.exit_code(401, "ERROR_SIZES_MISSING", message="No minimum of {sizes} atoms.")
+        spec.exit_code(401, "ERROR_SIZES_MISSING", message="No minimum of {sizes}.")
         spec.exit_code(
             402,
             "ERROR_ROUNDS_FAILED",
-            message="{count} rounds one after another relaxed nothing; the minima are attached.",
+            message="{count} rounds in a row relaxed no structure; the minima are attached.",
         )
 
     @classmethod
     def get_builder_from_protocol(
-        cls, code, potential, element, sizes, protocol=None, overrides=None, options=None
+        cls,
+        code,
+        potential,
+        element=None,
+        sizes=(),
+        protocol=None,
+        overrides=None,
+        options=None,
+        *,
+        compositions=(),
     ):
         """Return a builder for a LAMMPS `code`; numbers from `protocols/basin_hopping.yaml`.
 
@@ -80,16 +95,27 @@ class BasinHoppingWorkChain(WorkChain):
             Name of a protocol, and what to change in it.
         options
             `metadata.options` of the jobs.
+        compositions
+            Formulas such as ``Ag13Cu42``, in place of element and sizes.
         """
-        inputs = {**job(code, options, "relax", max(sizes)), "potential": potential}
+        largest = max([*sizes, *(len(symbols_of(formula)) for formula in compositions)])
+        inputs = {**job(code, options, "relax", largest), "potential": potential}
         engine = {"potential": {"lammps": inputs}}
-        return cls.get_builder_for_engine(engine, element, sizes, protocol, overrides)
+        return cls.get_builder_for_engine(
+            engine, element, sizes, protocol, overrides, compositions=compositions
+        )
 
     @classmethod
-    def get_builder_for_engine(cls, inputs, element, sizes, protocol=None, overrides=None):
+    def get_builder_for_engine(
+        cls, inputs, element=None, sizes=(), protocol=None, overrides=None, *, compositions=()
+    ):
         """Return a builder with the `inputs` of :meth:`.LabelWorkChain.engine_inputs`."""
         builder = cls.get_builder()
-        builder.element, builder.sizes = Str(element), List(list(sizes))
+        if compositions:
+            builder.compositions = List(list(compositions))
+            element = sorted({s for formula in compositions for s in symbols_of(formula)})
+        else:
+            builder.element, builder.sizes = Str(element), List(list(sizes))
         values = load_protocol("basin_hopping", protocol, overrides, element=element)
         builder.settings = Dict(values["settings"])
         for name, value in inputs.items():
@@ -99,26 +125,26 @@ class BasinHoppingWorkChain(WorkChain):
     def start(self) -> None:
         """Set up the walkers."""
         given = self.inputs
-        self.ctx.state = steps.start_basin_hopping(
-            given.element, given.sizes, given.settings, given.seed
-        )
+        clusters = {name: given[name] for name in CLUSTERS if name in given}
+        self.ctx.state = steps.start_basin_hopping(given.settings, given.seed, **clusters)
         self.ctx.trajectories, self.ctx.n_rounds, self.ctx.n_lost = {}, 0, 0
 
     def is_unfinished(self) -> bool:
-        """Whether walkers have steps left, and there is hope."""
+        """Whether walkers have steps left, and not too many rounds in a row have failed."""
         return not self.ctx.state["is_finished"] and self.ctx.n_lost < _PATIENCE
 
     def relax(self) -> None:
-        """Relax what all walkers propose, in one batch."""
+        """Relax the proposed structures of all walkers, in one batch."""
         inputs = self.exposed_inputs(StagesWorkChain)
         inputs["frames"] = steps.propose_structures(self.ctx.state)
         inputs["stages"] = List(self.inputs.settings["relax_stages"])
         self.ctx.n_rounds += 1
-        self.report(f"round {self.ctx.n_rounds} of {self.inputs.settings['steps']}")
+        settings = BasinHoppingSettings(**self.inputs.settings.get_dict())
+        self.report(f"round {self.ctx.n_rounds} of {settings.steps}")
         self.to_context(run=self.submit(StagesWorkChain, **inputs))
 
     def update(self) -> None:
-        """Tell the walkers what came out."""
+        """Update the walkers with the relaxed structures."""
         child = self.ctx.run
         if not child.is_finished_ok:
             self.report(f"StagesWorkChain<{child.pk}>: {child.exit_message}")
@@ -131,7 +157,7 @@ class BasinHoppingWorkChain(WorkChain):
         self.ctx.n_lost = 0 if "structures" in found else self.ctx.n_lost + 1
 
     def results(self) -> ExitCode | None:
-        """Hand on minima, table and trajectory; what is missing is an error that says so."""
+        """Return minima, table and trajectory; end with an exit code where sizes are missing."""
         if self.ctx.trajectories:
             self.out("trajectory", concatenate_frames(**self.ctx.trajectories))
         if not self.ctx.state["minima"]:
@@ -140,37 +166,25 @@ class BasinHoppingWorkChain(WorkChain):
         self.out_many(found)
         if self.ctx.n_lost >= _PATIENCE:
             return self.exit_codes.ERROR_ROUNDS_FAILED.format(count=self.ctx.n_lost)
-        missing = set(self.inputs.sizes) - set(found["minima"].sizes)
-        if missing:
-            return self.exit_codes.ERROR_SIZES_MISSING.format(
-                sizes=", ".join(map(str, sorted(missing)))
-            )
+        rows = [row for row in found["table"]["rows"] if row["lowest"] is None]
+        if rows:
+            missing = ", ".join(row.get("formula") or f"{row['size']} atoms" for row in rows)
+            return self.exit_codes.ERROR_SIZES_MISSING.format(sizes=missing)
         return None
-
-
-def validate_settings(value: Dict, _) -> str | None:
-    """All settings must be there; the search itself says whether they make sense."""
-    settings = value.get_dict()
-    if problem := names_problem(settings, _SETTINGS):
-        return problem
-    try:
-        stages = parse_stages(settings["relax_stages"])
-    except ValueError as error:
-        return f"settings: {error}"
-    if stages[-1].is_dynamic:
-        return "settings: `relax_stages` must end in a minimisation, such as `{kind: relax}`"
-    return None
 
 
 def validate_inputs(inputs, _) -> str | None:
     """The walkers must be able to start, and the engine to relax their structures."""
-    if not {"element", "sizes", "settings"} <= set(inputs):
-        return None  # the ports say so themselves
+    if "settings" not in inputs:
+        return None  # its port says so itself
+    given = {name: inputs[name] for name in CLUSTERS if name in inputs}
+    if set(given) not in ({"element", "sizes"}, {"compositions"}):
+        return "give either `element` and `sizes`, or `compositions`"
     seed = inputs["seed"] if "seed" in inputs else Int(1)
     try:
-        search = steps.make_search(inputs["element"], inputs["sizes"], inputs["settings"], seed)
+        search = steps.make_search(inputs["settings"], seed, **given)
         first = FramesData(list(search.next().values()))
     except (TypeError, ValueError) as error:
-        return f"settings: {error}"
+        return str(error)
     stages = List(inputs["settings"]["relax_stages"])
     return validate_engine_inputs({**inputs, "frames": first, "stages": stages}, None)

@@ -6,25 +6,28 @@ from importlib.util import find_spec
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
-from aiida.orm import Dict, List, ProcessNode
+from aiida.orm import List, ProcessNode
 
-from aiida_nanoclusters.calculations.label import lone_atoms
-from aiida_nanoclusters.calculations.lammps import validate_inputs as validate_lammps
-from aiida_nanoclusters.calculations.lammps import validate_stages
-from aiida_nanoclusters.calculations.stages import join_stage_batches
-from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.packing import split_by_cost
-from aiida_nanoclusters.science.segments import seeds_problem
-from aiida_nanoclusters.science.stages import parse_stages
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain, take, told_by
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.label import EXTRAS, LabelWorkChain
-from aiida_nanoclusters.workflows.label_store import remember
-from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.calculations.job_options import set_report
+from aiida_nanoclusters.calculations.labels.label import isolated_atoms
+from aiida_nanoclusters.calculations.sampling.lammps import validate_inputs as validate_lammps
+from aiida_nanoclusters.calculations.sampling.ports import set_stage_results, set_stages
+from aiida_nanoclusters.calculations.sampling.stages import join_stage_batches
+from aiida_nanoclusters.science.sampling.segments import seeds_problem
+from aiida_nanoclusters.science.sampling.stages import parse_stages
+from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.labels.engine_batches import (
+    EXTRAS,
+    EngineBatchesWorkChain,
+    engine_of,
+    missing_inputs,
+)
+from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
+from aiida_nanoclusters.workflows.parts.batches import describe_child, take
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.label_store import remember
 
-#: Engines by name. In: `frames`, `stages`, `seeds` and what they need besides. Out: `structures`,
-#: the labelled ends of those that came there, `trajectory`, the labelled frames sampled on the way,
-#: both in input order, and `report`, which tells of every structure what became of it and why.
+#: Engines by name; their contract is `StagesEngine` in `engines/contract.py`.
 ENGINES: dict[str, Any] = {"potential": LammpsBaseWorkChain}
 
 if find_spec(EXTRAS["cp2k"]):
@@ -36,75 +39,53 @@ if find_spec(EXTRAS["vasp"]):
 
     ENGINES["vasp"] = VaspStagesEngineWorkChain
 
-#: What this work chain gives every engine itself; that of LAMMPS wants it in a namespace.
+#: Inputs that this work chain fills; that of LAMMPS takes them in a namespace.
 _OWN = ("frames", "stages", "seeds")
 _LAMMPS = "lammps"
 _OUTPUTS = ("report", "structures", "trajectory")
 
 
-class StagesWorkChain(BatchedWorkChain):
-    """Lead structures through stages; one that fails costs only itself.
+class StagesWorkChain(EngineBatchesWorkChain):
+    """Run structures through stages; the failure of one does not affect the others.
 
-    The isolated atoms of the elements are labelled beforehand, where the engine does not know their
-    energies: what comes out has the same reference of energies as labels have.
+    The isolated atoms of the elements are labelled beforehand where the engine does not know their
+    energies, so that the energies have the same reference as those of labels.
     """
+
+    engines = ENGINES
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.expose_inputs(LabelWorkChain, include=("frames", "engine", "batch_size"))
-        spec.input(
-            "stages",
-            valid_type=List,
-            validator=validate_stages,
-            help="What is done to each structure, one mapping a stage; `science/stages.py`.",
-        )
-        spec.input(
-            "seeds",
-            valid_type=List,
-            required=False,
-            help="One integer per structure; 0, 1, 2, ... where not given.",
-        )
-        for name, engine in ENGINES.items():
-            inside = f"{_LAMMPS}." if name == "potential" else ""
-            spec.expose_inputs(
-                engine,
-                namespace=name,
-                exclude=[f"{inside}{port}" for port in _OWN],
-                namespace_options={"required": False, "populate_defaults": False},
-            )
+        set_stages(spec, frames=False, seeds=False)
         spec.inputs.validator = validate_inputs
-        spec.output(
-            "structures",
-            valid_type=FramesData,
-            required=False,
-            help="Where the structures came to, labelled, in input order.",
-        )
-        spec.output(
-            "trajectory",
-            valid_type=FramesData,
-            required=False,
-            help="Labelled frames sampled on the way; `info` tells structure, stage and time.",
-        )
-        spec.output("report", valid_type=Dict, help="Of every structure what became of it.")
+        set_stage_results(spec)
+        set_report(spec, "structures")
         spec.outline(
-            if_(cls.needs_lone_atoms)(cls.label_lone_atoms),
+            cls.find_engine,
+            if_(cls.needs_isolated_atoms)(cls.label_isolated_atoms),
             cls.split,
             while_(cls.has_batches)(cls.submit_batches),
             cls.gather,
         )
-        spec.exit_code(400, "ERROR_NOTHING_FINISHED", message="No structure came to its end.")
+        spec.exit_code(400, "ERROR_NOTHING_FINISHED", message="No structure finished its stages.")
         spec.exit_code(
             401,
             "ERROR_STRUCTURES_FAILED",
-            message="{count} structures failed; `report` says why.",
+            message="{count} structures failed: see `report`.",
         )
         spec.exit_code(
             402,
             "ERROR_NOT_CONVERGED",
             message="{count} structures did not reach the force tolerance; see `report`.",
         )
+
+    @classmethod
+    def filled_ports(cls, name: str) -> list[str]:
+        """Return the ports of an engine that this work chain fills itself."""
+        inside = f"{_LAMMPS}." if name == "potential" else ""
+        return [f"{inside}{port}" for port in _OWN]
 
     @classmethod
     def get_builder_for_potential(cls, code, frames, stages, potential, options=None):
@@ -119,42 +100,25 @@ class StagesWorkChain(BatchedWorkChain):
     @classmethod
     def get_builder_for_engine(cls, frames, stages, inputs):
         """Return a builder with the `inputs` of :meth:`.LabelWorkChain.engine_inputs`."""
-        builder = cls.get_builder()
-        builder.frames, builder.stages = frames, List(list(stages))
-        for name, value in inputs.items():
-            setattr(builder, name, value)
+        builder = cls.with_engine(frames, inputs)
+        builder.stages = List(list(stages))
         return builder
 
-    @property
-    def _name(self) -> str:
-        return self.inputs.engine.value
-
-    def needs_lone_atoms(self) -> bool:
-        """Whether the energies of isolated atoms are to be computed."""
-        return getattr(ENGINES[self._name], "needs_lone_atoms", False)
-
-    def label_lone_atoms(self) -> None:
-        """Label the isolated atom of each element; often this profile has it already."""
-        inputs = self.exposed_inputs(ENGINES[self._name], namespace=self._name)
-        if "job" in inputs:  # its parser is that of stages
+    def label_isolated_atoms(self) -> None:
+        """Label the isolated atom of each element, or reuse its label."""
+        inputs = self._engine_inputs
+        if "job" in inputs:  # without the parser of stages
             metadata = inputs["job"]["metadata"]
             options = {k: v for k, v in metadata["options"].items() if k != "parser_name"}
             inputs["job"] = {**inputs["job"], "metadata": {**metadata, "options": options}}
-        atoms = lone_atoms(self.inputs.frames)
+        atoms = isolated_atoms(self.inputs.frames)
         given = {"frames": atoms, "engine": self.inputs.engine, self._name: inputs}
         self.to_context(atoms=self.submit(LabelWorkChain, **given))
 
     def split(self) -> None:
         """Divide the structures into batches of similar cost."""
-        frames, engine = self.inputs.frames.frames, ENGINES[self._name]
-        count = len(frames)
-        batches = split_by_cost(
-            [float(n) ** getattr(engine, "cost_exponent", 1.0) for n in frames.sizes],
-            [frames.numbers[frames.atoms_of(i)].tobytes() for i in range(count)],
-            self.inputs.batch_size.value,
-            getattr(engine, "least_batches", 1) * self.inputs.max_concurrent.value,
-        )
-        self.ctx.batches = List([sorted(batch) for batch in batches])
+        frames = self.inputs.frames.frames
+        self.ctx.batches = List(self.batches_of(frames, range(len(frames))))
 
     def submit_batch(self, batch: list[int]) -> ProcessNode:
         """Submit the engine for the structures of these indices."""
@@ -165,13 +129,13 @@ class StagesWorkChain(BatchedWorkChain):
             "stages": self.inputs.stages,
             "seeds": List([seeds[i] for i in batch]),
         }
-        inputs = self.exposed_inputs(ENGINES[self._name], namespace=self._name)
+        inputs = self._engine_inputs
         if self._name == "potential":
             inputs[_LAMMPS] |= own
             return self.submit(LammpsBaseWorkChain, **inputs)
         inputs |= own
-        process = self.submit(ENGINES[self._name], **inputs)
-        remember(process, ENGINES[self._name].method(inputs))
+        process = self.submit(self._engine, **inputs)
+        remember(process, self._engine.method(inputs))
         return process
 
     def gather(self) -> ExitCode | None:
@@ -180,12 +144,12 @@ class StagesWorkChain(BatchedWorkChain):
         for k, child in enumerate(self.finished_batches()):
             parts |= {f"{n}_{k:05d}": child.outputs[n] for n in _OUTPUTS if n in child.outputs}
             if not child.is_finished_ok:
-                self.report(told_by(child))
+                self.report(describe_child(child))
         if "atoms" in self.ctx:
             if "frames" in self.ctx.atoms.outputs:
                 parts["atoms"] = self.ctx.atoms.outputs.frames
             else:
-                self.report("no isolated atom could be labelled: energies have no reference")
+                self.report("no isolated atom could be labelled: the energies have no reference")
         joined = join_stage_batches(self.ctx.batches, **parts)
         self.out_many(joined)
         report, codes = joined["report"], self.exit_codes
@@ -199,12 +163,10 @@ class StagesWorkChain(BatchedWorkChain):
 
 
 def validate_inputs(inputs, _) -> str | None:
-    """The engine asked for must have its inputs, and be able to do structures and stages."""
-    name = inputs["engine"].value if "engine" in inputs else "potential"
-    if name in ENGINES and name not in inputs:
-        return f"engine `{name}` needs its inputs in the namespace `{name}`"
-    if name not in ENGINES or not {"frames", "stages"} <= set(inputs):
-        return None  # the ports say so themselves
+    """The engine must have its inputs, and must be able to compute structures and stages."""
+    problem, name = missing_inputs(inputs, ENGINES), engine_of(inputs)
+    if problem or name not in ENGINES or not {"frames", "stages"} <= set(inputs):
+        return problem  # the ports report missing inputs and unknown engines
     count = len(inputs["frames"])
     seeds = inputs["seeds"] if "seeds" in inputs else List(list(range(count)))
     problem = seeds_problem(seeds.get_list(), count)

@@ -5,68 +5,68 @@ from __future__ import annotations
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, if_, while_
 from aiida.orm import ArrayData, Dict, Float, List, Str
 
-from aiida_nanoclusters.calculations import crossover as steps
-from aiida_nanoclusters.calculations.evaluate import validate_potentials
+from aiida_nanoclusters.calculations.labels.evaluate import validate_potentials
+from aiida_nanoclusters.calculations.stability import crossover as steps
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.science.clusters import MOTIFS
-from aiida_nanoclusters.science.stages import derive_seed, parse_stages
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.validators import names_problem, validate_element
-
-_SETTINGS = {
-    "families",
-    "shape",
-    "n_min",
-    "n_max",
-    "fit_from",
-    "width",
-    "confidence",
-    "budget",
-    "batch",
-    "seed",
-    "relax_stages",
-    "bulk_stages",
-    "mode_sizes",
-    "mode_stages",
-}
+from aiida_nanoclusters.science.sampling.seeds import derive_seed
+from aiida_nanoclusters.science.stability.settings import CrossoverSettings
+from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.parts import common_ports
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
 
 class CrossoverWorkChain(WorkChain):
-    """Relax closed shells of both kinds, at sizes chosen as it goes, until the crossing is known.
+    """Relax closed shells of both kinds at sizes chosen one after the other, and find the crossing.
 
-    `potentials` is a committee (one member will do): every member relaxes every cluster, and the
+    `potentials` is a committee of one or more members: every member relaxes every cluster, and the
     spread of their curves is part of the interval, with the uncertainty of the fits and, where
-    given, the known error `systematic_mev` of the difference between the motifs.
+    given, the error `systematic_mev` of the energy difference of the motifs.
     """
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.input("element", valid_type=Str, validator=validate_element)
+        common_ports.element_port(spec)
         spec.input_namespace(
-            "potentials", valid_type=PotentialData, dynamic=True, validator=validate_potentials
+            "potentials",
+            valid_type=PotentialData,
+            dynamic=True,
+            validator=validate_potentials,
+            help="Members of the committee by name; one is enough.",
         )
-        spec.input("settings", valid_type=Dict, validator=validate_settings)
+        common_ports.settings_port(
+            spec, CrossoverSettings, "Motifs, sizes, width of the interval and stages"
+        )
         spec.input(
             "systematic_mev",
             valid_type=Float,
             default=lambda: Float(0.0),
-            help="Standard deviation of the potentials' error in the energy difference "
-            "between the motifs, meV/atom.",
+            help="Standard deviation of the potentials' error in the energy difference of the "
+            "motifs (meV/atom). Default: 0.",
         )
         spec.expose_inputs(
             LammpsBaseWorkChain,
             exclude=("lammps.frames", "lammps.stages", "lammps.seeds", "lammps.potential"),
         )
-        spec.output("answer", valid_type=Dict, help="The crossing, its interval and a sentence.")
-        spec.output("curves", valid_type=ArrayData, help="Energy difference against size.")
-        spec.output("energies", valid_type=ArrayData, help="Of every relaxed cluster.")
-        spec.output("structures", valid_type=FramesData, help="Relaxed by the first member.")
-        spec.output("bulk", valid_type=Dict, help="Of the first member.")
+        spec.output("answer", valid_type=Dict, help="Size of the crossover, interval and verdict.")
+        spec.output(
+            "curves", valid_type=ArrayData, help="Energy difference (eV/atom) against size."
+        )
+        spec.output(
+            "energies",
+            valid_type=ArrayData,
+            help="Energies (eV) of every relaxed cluster by every member.",
+        )
+        common_ports.frames_output(spec, "structures", "Clusters as the first member relaxed them.")
+        spec.output(
+            "bulk",
+            valid_type=Dict,
+            help="Lattice constant (Å), energies (eV) and surface energies (eV/Å^2) of the "
+            "crystal, by the first member.",
+        )
         spec.output(
             "modes",
             valid_type=ArrayData,
@@ -99,7 +99,7 @@ class CrossoverWorkChain(WorkChain):
         code, element
             LAMMPS, and a chemical symbol.
         potentials
-            Committee by name; one member will do.
+            Members of the committee by name; one is enough.
         protocol, overrides
             Name of a protocol, and what to change in it.
         options
@@ -150,11 +150,11 @@ class CrossoverWorkChain(WorkChain):
         return None
 
     def is_undecided(self) -> bool:
-        """Whether the search wants more clusters."""
+        """Whether the search proposes more clusters."""
         return not self.ctx.state["is_finished"]
 
     def relax_clusters(self) -> None:
-        """Let every member relax the clusters asked for."""
+        """Relax the proposed clusters with every member."""
         self.report(self.ctx.state["reason"])
         clusters = steps.build_clusters(
             self.inputs.element, self.inputs.settings, self.ctx.bulk, self.ctx.state
@@ -163,7 +163,7 @@ class CrossoverWorkChain(WorkChain):
             self.to_context(**{f"run_{member}": self._relax(clusters, "relax_stages", member)})
 
     def update(self) -> None:
-        """Tell the search what came out."""
+        """Update the search with the relaxed energies."""
         relaxed = {}
         for member in self._members():
             child = self.ctx[f"run_{member}"]
@@ -194,7 +194,7 @@ class CrossoverWorkChain(WorkChain):
         )
 
     def compare_modes(self) -> None:
-        """Equations 3 and 4."""
+        """Compare the modes by equations 3 and 4."""
         runs = (self.ctx.mode_cluster, self.ctx.mode_wulff)
         if all("structures" in run.outputs for run in runs):
             cluster, wulff = (run.outputs.structures for run in runs)
@@ -205,7 +205,7 @@ class CrossoverWorkChain(WorkChain):
     # -- the answer ------------------------------------------------------------------------
 
     def answer(self) -> ExitCode | None:
-        """Fit, cross, and say it."""
+        """Fit the families and determine the crossing."""
         if not self.ctx.rounds:
             return self.exit_codes.ERROR_TOO_FEW_CLUSTERS.format(reason=self.ctx.state["reason"])
         structures = steps.join_clusters(**self.ctx.rounds)
@@ -230,21 +230,3 @@ class CrossoverWorkChain(WorkChain):
         seeds = [derive_seed(settings["seed"], i) for i in range(len(frames))]
         inputs["lammps"]["seeds"] = List(seeds)
         return self.submit(LammpsBaseWorkChain, **inputs)
-
-
-def validate_settings(value: Dict, _) -> str | None:
-    """All settings must be there, and make sense."""
-    settings = value.get_dict()
-    if problem := names_problem(settings, _SETTINGS):
-        return problem
-    unknown_motifs = [m for m in settings["families"] if m not in MOTIFS]
-    if unknown_motifs:
-        return f"unknown motif {unknown_motifs[0]!r}: choose from {', '.join(MOTIFS)}"
-    if not settings["n_min"] <= settings["fit_from"] < settings["n_max"]:
-        return "settings: n_min <= fit_from < n_max must hold"
-    try:
-        for name in ("relax_stages", "bulk_stages", "mode_stages"):
-            parse_stages(settings[name])
-    except ValueError as error:
-        return f"settings: {error}"
-    return None

@@ -8,19 +8,19 @@ from typing import Any
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
 from aiida.orm import ArrayData, Dict, Int, List, ProcessNode, Str
 
-from aiida_nanoclusters.calculations.evaluate import validate_potentials
-from aiida_nanoclusters.calculations.size_scan import compare_sizes, join_scans
-from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.calculations.labels.evaluate import validate_potentials
+from aiida_nanoclusters.calculations.stability.size_scan import compare_sizes, join_scans
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.science.packing import bins_of_sizes
-from aiida_nanoclusters.science.stages import count_evaluations, parse_stages
-from aiida_nanoclusters.workflows.anneal import AnnealWorkChain
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain, told_by
-from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.resources import steps_of
-from aiida_nanoclusters.workflows.validators import validate_sizes
+from aiida_nanoclusters.science.sampling.stages import count_evaluations, parse_stages
+from aiida_nanoclusters.science.stability.settings import SizeScanSettings
+from aiida_nanoclusters.workflows.base.evaluate import EvaluateBaseWorkChain
+from aiida_nanoclusters.workflows.parts import common_ports
+from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.job_packing import bins_of_sizes
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.resources import steps_of
+from aiida_nanoclusters.workflows.sampling.anneal import AnnealWorkChain
 
 
 def validate_committee(value: Mapping[str, PotentialData] | None, port: Any) -> str | None:
@@ -29,18 +29,18 @@ def validate_committee(value: Mapping[str, PotentialData] | None, port: Any) -> 
 
 
 class SizeScanWorkChain(BatchedWorkChain):
-    """Anneal sizes side by side in one child, compare all, let a committee say how sure it is.
+    """Anneal all sizes and compare their energies; a committee gives the uncertainties.
 
-    A child has as many sizes as make one job, `atom_steps_per_job` of `settings`; which of them go
-    together does not depend on the others. Equal sizes, seeds and potential make equal children,
-    so that a scan which stopped, or one with more sizes, takes what is done from AiiDA's cache.
+    A child anneals as many sizes as one job carries, `atom_steps_per_job` of `settings`; which
+    sizes share a child does not depend on the others. Equal sizes, seeds and potential make equal
+    children: a scan that is run again, or one with more sizes, takes them from AiiDA's cache.
     """
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and outline."""
         super().define(spec)
-        spec.input("sizes", valid_type=List, validator=validate_sizes)
+        common_ports.sizes_port(spec)
         spec.expose_inputs(AnnealWorkChain, exclude=("sizes", "max_concurrent"))
         spec.input(
             "options_by_size",
@@ -48,8 +48,8 @@ class SizeScanWorkChain(BatchedWorkChain):
             is_metadata=True,
             required=False,
             validator=validate_options_by_size,
-            help="`[atoms, metadata.options]`, ascending: what children whose largest cluster has "
-            "so many atoms or more ask for instead of `lammps.metadata.options`.",
+            help="`[atoms, metadata.options]`, ascending: options of the jobs of children whose "
+            "largest cluster has at least so many atoms. Default: `lammps.metadata.options`.",
         )
         spec.input_namespace(
             "committee",
@@ -57,7 +57,7 @@ class SizeScanWorkChain(BatchedWorkChain):
             dynamic=True,
             required=False,
             validator=validate_committee,
-            help="Potentials whose spread is the uncertainty.",
+            help="Potentials whose spread of the energies is the uncertainty. Default: none.",
         )
         spec.expose_inputs(
             EvaluateBaseWorkChain,
@@ -66,10 +66,18 @@ class SizeScanWorkChain(BatchedWorkChain):
             namespace_options={"required": False, "populate_defaults": False},
         )
         spec.inputs.validator = validate_inputs
-        spec.output("structures", valid_type=FramesData)
-        spec.output("table", valid_type=Dict)
-        spec.output("energies", valid_type=ArrayData)
-        spec.output("magic", valid_type=Dict)
+        common_ports.frames_output(
+            spec, "structures", "Lowest isomers of each size, sizes ascending."
+        )
+        spec.output("table", valid_type=Dict, help="Size, rank, energy and motif of each isomer.")
+        spec.output(
+            "energies",
+            valid_type=ArrayData,
+            help="Energies, binding energies and second differences; names in `science/keys.py`.",
+        )
+        spec.output(
+            "magic", valid_type=Dict, help="Magic sizes; electronic and geometric shell closings."
+        )
         spec.outline(
             cls.divide,
             while_(cls.has_batches)(cls.submit_batches),
@@ -82,7 +90,14 @@ class SizeScanWorkChain(BatchedWorkChain):
 
     @classmethod
     def get_builder_from_protocol(
-        cls, code, potentials, element, protocol=None, overrides=None, options=None
+        cls,
+        code,
+        potentials,
+        element,
+        protocol=None,
+        overrides=None,
+        options=None,
+        part_overrides=None,
     ):
         """Return a builder for a LAMMPS `code`; numbers from `protocols/size_scan.yaml`.
 
@@ -96,14 +111,17 @@ class SizeScanWorkChain(BatchedWorkChain):
             Name of a protocol, and what to change in it.
         options
             `metadata.options` of the jobs.
+        part_overrides
+            What to change in the protocol of the part `anneal`.
         """
-        values = load_protocol("size_scan", protocol, overrides)
+        scan = SizeScanSettings.from_values(**load_protocol("size_scan", protocol, overrides))
+        annealed = (part_overrides or {}).get("anneal")
         builder = cls.get_builder()
         builder.element = Str(element)
         builder.settings = Dict(
-            load_protocol("anneal", values["anneal"], element=element)["settings"]
+            load_protocol("anneal", scan.anneal, annealed, element=element)["settings"]
         )
-        builder.sizes = List([n for a, b in values["ranges"] for n in range(a, b + 1)])
+        builder.sizes = List(scan.sizes)
         largest = max(builder.sizes.get_list())
         for port, value in job(code, options, "anneal", 1).items():
             builder.lammps[port] = value
@@ -119,7 +137,7 @@ class SizeScanWorkChain(BatchedWorkChain):
         return builder
 
     def divide(self) -> None:
-        """Give each child about as much as one job carries."""
+        """Divide the sizes into children of about one job each."""
         settings = self.inputs.settings
         cost_per_atom = settings["starts"] * count_evaluations(parse_stages(settings["stages"]))
         self.ctx.batches = bins_of_sizes(
@@ -136,11 +154,11 @@ class SizeScanWorkChain(BatchedWorkChain):
         return self.submit(AnnealWorkChain, sizes=List(batch), max_concurrent=Int(1), **inputs)
 
     def gather(self) -> ExitCode | None:
-        """Join what the children found."""
+        """Join the structures and tables of the children."""
         parts = {}
         for k, child in enumerate(self.finished_batches()):
             if not child.is_finished_ok:
-                self.report(told_by(child))
+                self.report(describe_child(child))
             if "structures" in child.outputs:
                 parts[f"structures_{k:05d}"] = child.outputs.structures
                 parts[f"table_{k:05d}"] = child.outputs.table
@@ -151,18 +169,18 @@ class SizeScanWorkChain(BatchedWorkChain):
         return None
 
     def has_committee(self) -> bool:
-        """Whether there is a committee to ask."""
+        """Whether there is a committee of two or more."""
         return len(self.inputs.get("committee", {})) > 1
 
     def evaluate(self) -> None:
-        """Let every member give its energies of the lowest structures."""
+        """Evaluate the lowest structures with every member."""
         inputs = self.exposed_inputs(EvaluateBaseWorkChain, namespace="evaluation")
         inputs["evaluate"]["frames"] = self.ctx.joined["structures"]
         inputs["evaluate"]["potentials"] = dict(sorted(self.inputs.committee.items()))
         self.to_context(evaluation=self.submit(EvaluateBaseWorkChain, **inputs))
 
     def compare(self) -> ExitCode | None:
-        """Binding energies, second differences, magic sizes."""
+        """Determine binding energies, second differences and magic sizes."""
         members = {}
         if "evaluation" in self.ctx:
             if self.ctx.evaluation.is_finished_ok:
@@ -171,14 +189,14 @@ class SizeScanWorkChain(BatchedWorkChain):
                 self.report(f"the committee failed: {self.ctx.evaluation.exit_message}")
         structures = self.ctx.joined["structures"]
         self.out_many(compare_sizes(self.inputs.element, structures, **members))
-        missing = sorted(set(self.inputs.sizes.get_list()) - set(structures.sizes))
-        if missing:
-            return self.exit_codes.ERROR_SIZES_MISSING.format(sizes=", ".join(map(str, missing)))
+        wanted = self.inputs.sizes.get_list()
+        if missing := common_ports.list_missing(wanted, structures.sizes):
+            return self.exit_codes.ERROR_SIZES_MISSING.format(sizes=missing)
         return None
 
 
 def validate_options_by_size(value: list | None, _) -> str | None:
-    """Each entry says from how many atoms on which options hold."""
+    """Each entry gives a number of atoms and the options that hold from it on."""
     try:
         atoms = [n for n, options in value or [] if isinstance(options, Mapping) and n > 0]
     except (TypeError, ValueError):

@@ -10,7 +10,7 @@ from ase.calculators.eam import EAM
 from ase.calculators.fd import calculate_numerical_stress
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.calculations.evaluate import (
+from aiida_nanoclusters.calculations.labels.evaluate import (
     EvaluateCalculation,
     validate_potentials,
     validate_settings,
@@ -102,7 +102,7 @@ def test_committee_and_failed_frame(lmp_code, eam_potential):
     ]
     outputs, node = evaluate(lmp_code, frames, {"soft": soft, "eam": eam_potential})
     assert node.exit_status == EvaluateCalculation.exit_codes.ERROR_FRAMES_FAILED.status
-    assert node.exit_message.endswith("energy or forces: 1.")
+    assert node.exit_message.endswith("energy and forces: 1.")
     states = [e["state"] for e in outputs["report"]["frames"]]
     assert states == ["labelled", "failed", "labelled"]
     lj = outputs["labelled"]["soft"].frames
@@ -135,12 +135,12 @@ def test_missing_pair_style_says_what_to_do(code_on, allegro_compiled):
 
 
 def test_refuses_unknown_element(lmp_code, eam_potential):
-    with pytest.raises(ValueError, match="knows Cu but not Au"):
+    with pytest.raises(ValueError, match="covers Cu but not Au"):
         evaluate(lmp_code, [Atoms("Au2", positions=[[0, 0, 0], [0, 0, 2.5]])], {"a": eam_potential})
 
 
 def test_validators(aiida_profile, eam_potential):
     assert "at least one" in validate_potentials({}, None)
     assert validate_potentials({"a": eam_potential}, None) is None
-    assert "only `cmdline`" in validate_settings(Dict({"speed": 1}), None)
+    assert "choose among cmdline" in validate_settings(Dict({"speed": 1}), None)
     assert validate_settings(Dict({"cmdline": ["-sf", "opt"]}), None) is None

@@ -1,4 +1,4 @@
-"""The nodes that choosing leaves; the choice itself is tested with the science."""
+"""Nodes of a choice of frames; the choice itself is tested with the science."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,15 @@ from aiida.orm import Dict, Int
 from ase import Atoms
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.calculations.select import (
+from aiida_nanoclusters.calculations.learning.acquisition import (
     calibrate_thresholds,
     select_to_label,
-    validate_calibration,
-    validate_choice,
 )
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
 
-CALIBRATION = {"low": 0.1, "high": 0.5, "error": 0.2, "share": 0.1, "confidence": 0.9}
+LIMITS = {"accurate_below": 0.1, "failed_above": 0.5}
+CALIBRATION = {**LIMITS, "max_error": 0.2, "share": 0.1, "confidence": 0.9}
 
 
 def build(count, truth=True):
@@ -49,7 +48,7 @@ def predictions(frames, deviations, mean=0.0):
     return members
 
 
-def test_selected_frames_and_why(aiida_profile):
+def test_selected_frames_and_their_reasons(aiida_profile):
     frames = build(6)
     deviations = [0.05, 0.2, 0.3, 0.9, 0.4, 0.45]
     members = predictions(frames, deviations)
@@ -57,7 +56,7 @@ def test_selected_frames_and_why(aiida_profile):
     members["predicted_seed_2"] = FramesData(members["predicted_seed_2"].frames.select(range(5)))
     found = select_to_label(
         FramesData(frames),
-        Dict({"low": 0.1, "high": 0.5}),
+        Dict(LIMITS),
         Dict({"budget": 2}),
         Int(1),
         known=FramesData(frames.select([1])),
@@ -65,16 +64,23 @@ def test_selected_frames_and_why(aiida_profile):
     )
     report = found["report"].get_dict()
     rows = report["frames"]
-    assert [row["class"] for row in rows] == ["good", "decent", "decent", "poor", "decent", "poor"]
+    assert [row["class"] for row in rows] == [
+        "accurate",
+        "candidate",
+        "candidate",
+        "failed",
+        "candidate",
+        "failed",
+    ]
     assert [row["reason"] for row in rows] == [
-        "good", "already labelled", "diverse", "poor", "diverse", "poor",
+        "accurate", "already labelled", "diverse", "failed", "diverse", "failed",
     ]  # fmt: skip
     assert [row["selected"] for row in rows] == [False, False, True, False, True, False]
     assert [row["max_force_deviation"] for row in rows[:5]] == pytest.approx(deviations[:5])
     assert [row["energy_deviation"] for row in rows[:5]] == pytest.approx([1.0] * 5)
     assert rows[5]["max_force_deviation"] is None
-    assert report["classes"] == {"good": 1, "decent": 3, "poor": 2}
-    assert (report["selected"], report["checks"]) == (2, 0)
+    assert report["classes"] == {"accurate": 1, "candidate": 3, "failed": 2}
+    assert (report["selected"], report["calibration_frames"]) == (2, 0)
     chosen = found["frames"].frames
     assert not chosen.labelled.any()
     assert set(chosen.content_hashes()) == {frames.content_hashes()[i] for i in (2, 4)}
@@ -85,27 +91,27 @@ def test_nothing_to_select_is_a_report(aiida_profile):
     frames = build(3)
     found = select_to_label(
         FramesData(frames),
-        Dict({"low": 0.1, "high": 0.5}),
+        Dict(LIMITS),
         Dict({"budget": 2}),
         Int(1),
         **predictions(frames, [0.01, 0.02, 0.03]),
     )
     assert set(found) == {"report"}
-    assert found["report"]["reasons"] == {"good": 3}
+    assert found["report"]["reasons"] == {"accurate": 3}
 
 
-def test_checks_enter_the_report(aiida_profile):
+def test_calibration_frames_are_in_the_report(aiida_profile):
     frames = build(8)
     found = select_to_label(
         FramesData(frames),
-        Dict({"low": 0.1, "high": 0.5}),
-        Dict({"budget": 3, "checks": 2}),
+        Dict(LIMITS),
+        Dict({"budget": 3, "calibration_frames": 2}),
         Int(4),
         **predictions(frames, [0.01] * 6 + [0.2] * 2),
     )
-    assert (found["report"]["selected"], found["report"]["checks"]) == (3, 2)
+    assert (found["report"]["selected"], found["report"]["calibration_frames"]) == (3, 2)
     rows = found["report"]["frames"]
-    assert sum(row["reason"] == "check" for row in rows) == 2
+    assert sum(row["reason"] == "calibration" for row in rows) == 2
     assert len(found["frames"]) == 3
 
 
@@ -116,8 +122,8 @@ def test_thresholds_from_labels(aiida_profile):
     members = predictions(frames, deviations, mean=0.49 * deviations)
     found = calibrate_thresholds(Dict(CALIBRATION), FramesData(frames), **members).get_dict()
     assert found["calibrated"] and found["message"] == ""
-    assert (found["n_labels"], found["high"]) == (60, 0.5)
-    assert 0.4 < found["low"] < 0.45
+    assert (found["n_labels"], found["failed_above"]) == (60, 0.5)
+    assert 0.4 < found["accurate_below"] < 0.45
     assert found["n_wrong"] <= 2
 
 
@@ -125,18 +131,18 @@ def test_too_few_labels_keep_the_given_threshold(aiida_profile):
     frames = build(10)
     members = predictions(frames, [0.1] * 10)
     found = calibrate_thresholds(Dict(CALIBRATION), FramesData(frames), **members).get_dict()
-    assert (found["low"], found["calibrated"], found["n_labels"]) == (0.1, False, 10)
+    assert (found["accurate_below"], found["calibrated"], found["n_labels"]) == (0.1, False, 10)
     assert "10 labelled frames are too few" in found["message"]
 
 
-def test_all_good_below_the_upper_threshold(aiida_profile):
+def test_all_accurate_below_the_upper_threshold(aiida_profile):
     frames = build(40)
     deviations = np.linspace(0.01, 0.9, 40)
     found = calibrate_thresholds(
         Dict(CALIBRATION), FramesData(frames), **predictions(frames, deviations)
     ).get_dict()
-    assert found["low"] == 0.5
-    assert "no decent ones" in found["message"]
+    assert found["accurate_below"] == 0.5
+    assert "no candidates" in found["message"]
 
 
 def test_an_input_by_another_name(aiida_profile):
@@ -148,36 +154,14 @@ def test_an_input_by_another_name(aiida_profile):
         )
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({}, "`budget` is missing"),
-        ({"budget": 3, "cheks": 1}, "unknown settings cheks"),
-        ({"budget": 3, "checks": 4}, "within the budget"),
-        ({"budget": 2.5}, "whole numbers"),
-        ({"budget": 3, "wanted": ["bad"]}, "`wanted` names bad"),
-        ({"budget": 3, "tolerance": -1.0}, "`tolerance`"),
-        ({"budget": 3, "by": "luck"}, "only medoids, farthest, chance"),
-        ({"budget": 3, "checks": 3, "wanted": ["decent", "poor"], "tolerance": 0}, None),
-    ],
-)
-def test_settings_of_a_choice(settings, message, aiida_profile):
-    found = validate_choice(Dict(settings), None)
-    assert found is None if message is None else message in found
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"error": 0.0}, "`error` must be positive"),
-        ({"share": 1.0}, "`share` is 1.0"),
-        ({"low": 0.6}, "not below `low`"),
-        ({"sahre": 1.0}, "unknown settings sahre"),
-        ({}, None),
-    ],
-)
-def test_settings_of_a_calibration(change, message, aiida_profile):
-    found = validate_calibration(Dict({**CALIBRATION, **change}), None)
-    assert found is None if message is None else message in found
-    missing = {key: CALIBRATION[key] for key in ("low", "high")}
-    assert "`error` is missing" in validate_calibration(Dict(missing), None)
+def test_thresholds_of_an_earlier_version(aiida_profile):
+    """Thresholds as an earlier version has stored them give the same choice."""
+    frames = build(4)
+    members = predictions(frames, [0.05, 0.2, 0.3, 0.9])
+    ours, theirs = (
+        select_to_label(FramesData(frames), Dict(limits), Dict({"budget": 2}), Int(1), **members)
+        for limits in (LIMITS, {"low": 0.1, "high": 0.5})
+    )
+    ours, theirs = ours["report"].get_dict(), theirs["report"].get_dict()
+    assert ours == theirs
+    assert ours["classes"] == {"accurate": 1, "candidate": 2, "failed": 1}

@@ -1,4 +1,4 @@
-"""A package compiled for this machine, or a message that says what is missing."""
+"""A package compiled for this machine, or a message with what is missing."""
 
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 from aiida.engine import run_get_node
 from aiida.orm import List, Str
 
-from aiida_nanoclusters.calculations.compile import (
+from aiida_nanoclusters.calculations.learning.compile import (
     CompileCalculation,
     validate_device,
     validate_modifiers,
@@ -49,7 +49,7 @@ def test_compiles(nequip_code, package):
 
 
 @pytest.mark.slow
-def test_missing_compiler_says_what_to_do(code_on, package):
+def test_a_missing_compiler_is_reported_with_the_fix(code_on, package):
     code = code_on("bare", sys.executable, "export CXX=/nowhere/g++")
     _, node = compile_model(code, package)
     assert node.exit_status == EXIT.ERROR_NO_COMPILER.status, node.exit_message
@@ -57,7 +57,7 @@ def test_missing_compiler_says_what_to_do(code_on, package):
     assert "localhost" in node.exit_message
 
 
-def test_other_errors_are_handed_on(nequip_code, package):
+def test_other_errors_are_reported(nequip_code, package):
     _, node = compile_model(nequip_code, package, modifiers=List(["enable_Nonsense"]))
     assert node.exit_status == EXIT.ERROR_NOT_COMPILED.status
     assert "enable_Nonsense" in node.exit_message

@@ -8,12 +8,15 @@ import pytest
 from aiida.orm import Dict, Int, List
 from ase.build import bulk, fcc111
 
-from aiida_nanoclusters.calculations.analysis import compare_environments, validate_settings
-from aiida_nanoclusters.calculations.melting import build_cluster, find_melting
+from aiida_nanoclusters.calculations.learning.coverage import (
+    compare_environments,
+)
+from aiida_nanoclusters.calculations.melting.melting import build_cluster, find_melting
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.learning.coverage_settings import CoverageSettings
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
 
 pytestmark = pytest.mark.usefixtures("aiida_profile")
 KB = 8.617333e-5
@@ -79,12 +82,12 @@ def test_a_draw_is_bounded(training):
     [
         ({"most": 5}, "`most` is 5"),
         ({"least": 0.5}, "`least` is 0.5"),
-        ({"quantile": 2}, "between 0 and 1"),
-        ({"colour": 1}, "unknown settings colour"),
+        ({"quantile": 2}, "`quantile` is 2: input should be less than 1"),
+        ({"colour": 1}, "unknown setting `colour`"),
     ],
 )
 def test_settings_are_checked(training, settings, message):
-    assert message in validate_settings(Dict(settings), None)
+    assert message in CoverageSettings.problem(settings)
     with pytest.raises(ValueError, match=message):
         compare_environments(training, training, Int(1), Dict(settings))
 

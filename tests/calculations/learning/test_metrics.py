@@ -5,10 +5,10 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from aiida_nanoclusters.calculations.errors import compare_committee
+from aiida_nanoclusters.calculations.learning.metrics import compare_committee
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.errors import MOTIFS, PARITY_UNITS, UNITS
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.learning.metrics import MOTIFS, PARITY_UNITS, UNITS
 
 
 def frames(kinds) -> Frames:

@@ -1,4 +1,4 @@
-"""Trainings of a minute: what is written, what comes back, and how they go on."""
+"""Trainings of a minute: input files, results and continuation."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from aiida.engine import run_get_node
 from aiida.orm import Dict, Int, RemoteData
 from ase import Atoms
 
-from aiida_nanoclusters.calculations.train import (
+from aiida_nanoclusters.calculations.learning.train import (
     LEARNING_CURVE_UNITS,
     TrainCalculation,
     frames_problem,
@@ -21,6 +21,7 @@ from aiida_nanoclusters.calculations.train import (
     validate_settings,
 )
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.trust import trust
 from aiida_nanoclusters.formats.extxyz import read_extxyz
 from aiida_nanoclusters.science.frames import Frames
 from tests.allegro_model import isolated_atom_energies, training_frames
@@ -77,7 +78,7 @@ def written(aiida_profile, tmp_path, monkeypatch):
 
 
 def test_trains_and_packages(nequip_code):
-    """The package has the training set's level and zero; times, versions and errors are told."""
+    """The package has level and zero of the training set; the report has times and errors."""
     inputs = job(nequip_code, tiny(), test=labelled([6, 7]))
     outputs, node = run_get_node(TrainCalculation, **inputs)
     assert node.is_finished_ok, node.exit_message
@@ -104,8 +105,8 @@ def test_trains_and_packages(nequip_code):
 
 
 @pytest.mark.slow
-def test_goes_on_after_walltime(nequip_code):
-    """Cut short, it says so; continued, it counts its own time and remembers the best epoch."""
+def test_continues_after_walltime(nequip_code):
+    """An interrupted training is continued with its own time limit and the best epoch so far."""
     settings = tiny(epochs=100000)
     first, node = run_get_node(TrainCalculation, **job(nequip_code, settings, walltime=6))
     assert node.exit_status == EXIT.ERROR_OUT_OF_WALLTIME.status, node.exit_message
@@ -117,7 +118,7 @@ def test_goes_on_after_walltime(nequip_code):
     second, again = run_get_node(TrainCalculation, **inputs)
     assert again.exit_status == EXIT.ERROR_OUT_OF_WALLTIME.status, again.exit_message
     epochs = second["learning_curve"].get_array("epoch")
-    assert epochs[0] - report["epochs_done"] in (0, 1)  # 1: cut short at the very end of an epoch
+    assert epochs[0] - report["epochs_done"] in (0, 1)  # 1: interrupted at the end of an epoch
     assert len(epochs) > 3
     assert second["report"]["epochs_done"] > report["epochs_done"]
 
@@ -152,7 +153,7 @@ def test_writes_frames_and_configuration(written, nequip_code):
 
 
 def test_alignment_is_carried_and_packaged(written, nequip_code):
-    """With `alignment`, its script, its settings and half of the time kept back go along."""
+    """With `alignment`, its script and its settings with half of the reserved time are written."""
     settings = Dict({**tiny().get_dict(), "alignment": {"dampings": [1e-3]}})
     folder = written(**job(nequip_code, settings, walltime=7200))
     given = json.loads((folder / "alignment.json").read_text())
@@ -171,7 +172,7 @@ def test_alignment_is_carried_and_packaged(written, nequip_code):
 
 
 def test_alignment_reports(nequip_code):
-    """Whether it helps or not, the report says so, and a package comes out."""
+    """The report has the result of the alignment, and there is a package in any case."""
     settings = Dict({**tiny().get_dict(), "alignment": {"dampings": [1e-2]}})
     outputs, node = run_get_node(TrainCalculation, **job(nequip_code, settings))
     assert node.is_finished_ok, node.exit_message
@@ -181,14 +182,26 @@ def test_alignment_reports(nequip_code):
     assert outputs["potential"].kind == "allegro"
 
 
-def test_restart_brings_the_checkpoints(written, nequip_code, localhost):
+def test_a_restart_copies_the_checkpoints(written, nequip_code, localhost):
     remote = RemoteData(remote_path="/far/away", computer=localhost).store()
+    trust(remote)
     folder = written(**job(nequip_code, tiny(), restart_from=remote))
     script = (folder / "_aiidasubmit.sh").read_text()
     resume, train = script.index("nequip_resume.py"), script.index("nequip.scripts.train")
     assert resume < train
     assert "++ckpt_path=start.ckpt" in script
     assert "import aiida" not in (folder / "nequip_resume.py").read_text()
+
+
+def test_checkpoints_are_the_jobs_own_or_of_a_trusted_training(written, nequip_code, localhost):
+    """Nothing else that torch reads comes into the folder of a job."""
+    folder = written(**job(nequip_code, tiny()))
+    assert not list(folder.glob("*.ckpt")) and "ckpt_path" not in (
+        (folder / "_aiidasubmit.sh").read_text()
+    )
+    remote = RemoteData(remote_path="/far/away", computer=localhost).store()
+    with pytest.raises(ValueError, match=f"run `aiida-nanoclusters trust {remote.uuid}`"):
+        written(**job(nequip_code, tiny(), restart_from=remote))
 
 
 def test_frames_must_fit(aiida_profile):
@@ -218,8 +231,12 @@ def test_frames_must_fit(aiida_profile):
 def test_restart_must_be_near(nequip_code, localhost, aiida_computer_local):
     inputs = job(nequip_code, tiny())
     far = RemoteData(remote_path="/x", computer=aiida_computer_local(label="elsewhere")).store()
+    refused = validate_inputs({**inputs, "restart_from": far}, None)
+    assert f"run `aiida-nanoclusters trust {far.uuid}`" in refused
+    trust(far)
     assert "lies on elsewhere" in validate_inputs({**inputs, "restart_from": far}, None)
     near = RemoteData(remote_path="/x", computer=localhost).store()
+    trust(near)
     assert validate_inputs({**inputs, "restart_from": near}, None) is None
     near.base.extras.set(RemoteData.KEY_EXTRA_CLEANED, True)
     assert "was cleaned" in validate_inputs({**inputs, "restart_from": near}, None)
@@ -230,7 +247,7 @@ def test_other_validators(aiida_profile):
     assert "training.epochs" in validate_settings(tiny(epochs=0), None)
     assert "missing" in validate_settings(Dict({"model": {}, "training": {}}), None)
     wrong = Dict({**tiny().get_dict(), "alignment": {"damping": 1e-3}})
-    assert "unknown keys ['damping']" in validate_settings(wrong, None)
+    assert "unknown setting `alignment.damping`" in validate_settings(wrong, None)
     assert validate_seed(Int(0), None) is None
     assert "whole number" in validate_seed(Int(-1), None)
 

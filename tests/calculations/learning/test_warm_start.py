@@ -1,4 +1,4 @@
-"""Trainings that begin from a package: its weights are there, and what does not fit is refused."""
+"""Trainings with the initial weights of a package; packages that do not fit are refused."""
 
 import pytest
 import torch
@@ -7,16 +7,15 @@ from aiida.engine import run_get_node
 from aiida.orm import Dict, RemoteData
 from nequip.model import ModelFromPackage
 
-from aiida_nanoclusters.calculations.compile import CompileCalculation
-from aiida_nanoclusters.calculations.train import TrainCalculation, frames_problem
-from aiida_nanoclusters.calculations.warm_start import package_model, start_problem
+from aiida_nanoclusters.calculations.learning.train import TrainCalculation, frames_problem
+from aiida_nanoclusters.calculations.learning.warm_start import package_model, start_problem
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.data.trust import IMPORTED, trust
-from aiida_nanoclusters.formats.nequip_warm import STATISTICS
-from aiida_nanoclusters.science.interactions import FILENAMES
-from tests.calculations.test_train import EXIT, job, labelled, tiny, written  # noqa: F401
+from aiida_nanoclusters.data.trust import GRANT, trust
+from aiida_nanoclusters.formats.lammps.potential_lines import FILENAMES
+from aiida_nanoclusters.formats.nequip.warm_start import STATISTICS
+from tests.calculations.learning.test_train import EXIT, job, labelled, tiny, written  # noqa: F401
 
-#: An epoch in which nothing is learnt.
+#: An epoch that does not change the weights.
 STANDSTILL = {
     **{"epochs": 1, "learning_rate": 1e-12, "final_learning_rate": 0.0},
     "stages": [{"from": 0.0, "energy": 1.0, "forces": 1.0}],
@@ -52,29 +51,8 @@ def test_begins_with_the_weights_of_the_package(
 
 
 @pytest.mark.slow
-def test_learns_aligns_packages_and_compiles(nequip_code, tiny_potential, tmp_path):
-    """What comes out of one warm training, aligned, begins another and is compiled."""
-    settings = Dict({**tiny(epochs=3).get_dict(), "alignment": {"dampings": [1e-2]}})
-    potential = tiny_potential
-    for _ in range(2):
-        inputs = job(nequip_code, settings, start_from=potential)
-        outputs, node = run_get_node(TrainCalculation, **inputs)
-        assert node.is_finished_ok, node.exit_message
-        report = outputs["report"].get_dict()
-        assert report["epochs_done"] == 3
-        assert report["alignment"]["before"]["forces_rmse"] > 0
-        before, potential = potential, outputs["potential"]
-        old, new = weights_of(before, tmp_path), weights_of(potential, tmp_path)
-        assert any(not torch.equal(old[name], new[name]) for name in old)
-    inputs = {"code": nequip_code, "potential": potential}
-    outputs, node = run_get_node(CompileCalculation, **inputs)
-    assert node.is_finished_ok, node.exit_message
-    assert outputs["potential"].kind == "allegro-compiled"
-
-
-@pytest.mark.slow
-def test_goes_on_from_its_checkpoint(nequip_code, tiny_potential, tmp_path):
-    """A continued training has what it learnt since, not the weights it once began from."""
+def test_continues_from_its_checkpoint(nequip_code, tiny_potential, tmp_path):
+    """A continued training has the weights of its checkpoint, not its initial ones."""
     settings = tiny(epochs=100000)
     inputs = job(nequip_code, settings, walltime=8, start_from=tiny_potential)
     first, node = run_get_node(TrainCalculation, **inputs)
@@ -98,8 +76,9 @@ def test_package_and_callback_are_written(written, nequip_code, tiny_potential):
 
 
 def test_a_restart_takes_its_checkpoint(written, nequip_code, localhost, tiny_potential):  # noqa: F811
-    """The package is what the training once began from: it is told, and not loaded again."""
+    """A continued training names the package of its initial weights, but does not load it again."""
     remote = RemoteData(remote_path="/far/away", computer=localhost).store()
+    trust(remote)
     inputs = job(nequip_code, tiny(), start_from=tiny_potential, restart_from=remote)
     folder = written(**inputs)
     assert "++ckpt_path=start.ckpt" in (folder / "_aiidasubmit.sh").read_text()
@@ -112,7 +91,7 @@ def test_what_does_not_fit_is_refused(tiny_potential, tiny_package, eam_potentia
     assert start_problem(tiny_potential, frames, settings) is None
     assert "of kind `eam/alloy`: give the package" in start_problem(eam_potential, frames, settings)
     other = start_problem(tiny_potential, labelled([0], level="PBE"), settings)
-    assert "it learnt `EMT`, `training` is labelled by `PBE`" in other
+    assert "it was trained on `EMT`, `training` is labelled by `PBE`" in other
     shifted = start_problem(tiny_potential, labelled([0], zero=0.0), settings, "start_from.seed_1")
     assert shifted.startswith("`start_from.seed_1`: its isolated Cu atom has 0.500000 eV but 0.0")
     smaller = Dict(settings.get_dict())
@@ -128,14 +107,14 @@ def test_what_does_not_fit_is_refused(tiny_potential, tiny_package, eam_potentia
 
 
 def test_a_package_of_others_must_be_trusted(tiny_potential):
-    tiny_potential.base.extras.set(IMPORTED, True)
+    tiny_potential.base.extras.delete(GRANT)
     problem = start_problem(tiny_potential, labelled([0]), tiny())
     assert f"aiida-nanoclusters trust {tiny_potential.uuid}" in problem
     trust(tiny_potential)
     assert start_problem(tiny_potential, labelled([0]), tiny()) is None
 
 
-def test_settings_that_are_not_told(allegro_package, aiida_profile):
+def test_settings_that_are_not_given(allegro_package, aiida_profile):
     """A package made with other tools may leave out what it has by default."""
     zero = {"Cu": 0.5}
     bare = PotentialData.from_file(

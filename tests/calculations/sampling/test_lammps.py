@@ -8,16 +8,17 @@ from ase import Atoms
 from ase.build import bulk
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.calculations.lammps import (
+from aiida_nanoclusters.calculations.lammps_job import validate_potential
+from aiida_nanoclusters.calculations.sampling.lammps import (
     LammpsCalculation,
     timeout_of,
     validate_inputs,
-    validate_potential,
     validate_settings,
-    validate_stages,
 )
+from aiida_nanoclusters.calculations.sampling.ports import validate_stages
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.labels.settings import LammpsStagesSettings
 
 EXIT = LammpsCalculation.exit_codes
 
@@ -260,7 +261,7 @@ def test_not_converged(lmp_code, eam_potential):
     assert len(outputs["structures"]) == 1
 
 
-def test_lammps_error_is_handed_on(lmp_code, eam_potential):
+def test_lammps_error_is_reported(lmp_code, eam_potential):
     stages = [{"kind": "relax"}]
     outputs, node = run_stages(
         lmp_code,
@@ -298,8 +299,8 @@ def test_relaxes_by_allegro(lmp_code, allegro_plugin, allegro_compiled):
 
 def test_validators(aiida_profile, eam_potential):
     assert "unknown kind" in validate_stages(List([{"kind": "melt"}]), None)
-    assert "unknown settings speed" in validate_settings(Dict({"speed": 1}), None)
-    assert "true or false" in validate_settings(Dict({"keep_failed": "yes"}), None)
+    assert "unknown setting `speed`" in validate_settings(Dict({"speed": 1}), None)
+    assert "should be a valid boolean" in validate_settings(Dict({"keep_failed": "yes"}), None)
     assert validate_settings(Dict({"keep_failed": True}), None) is None
     package = PotentialData()
     package._describe("allegro", ["Cu"], 5.0, "PBE", None)
@@ -318,7 +319,7 @@ def test_validators(aiida_profile, eam_potential):
 
 
 def test_timeout():
-    assert timeout_of({}, None) is None
-    assert timeout_of({}, 600) == 570
-    assert timeout_of({}, 86400) == 85800
-    assert timeout_of({"timeout": 5}, 600) == 5
+    assert timeout_of(LammpsStagesSettings(), None) is None
+    assert timeout_of(LammpsStagesSettings(), 600) == 570
+    assert timeout_of(LammpsStagesSettings(), 86400) == 85800
+    assert timeout_of(LammpsStagesSettings(timeout=5), 600) == 5

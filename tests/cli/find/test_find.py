@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from aiida_nanoclusters.cli.main import cli
 from aiida_nanoclusters.data.frames import FramesData
-from tests.queries.conftest import images, labellings, other_potential  # noqa: F401
+from tests.labellings import images
 
 COMMANDS = ("datasets", "potentials", "structures", "crossovers", "dependents", "labels")
 
@@ -24,7 +24,7 @@ def test_help_has_an_example(command) -> None:
     assert f"Example:\n    aiida-nanoclusters find {command}" in shown.output
 
 
-def test_tables_fit_and_json_says_the_same(labellings, other_potential) -> None:  # noqa: F811
+def test_tables_fit_and_json_says_the_same(labellings, other_potential) -> None:
     run = labellings[1]
     asked = {
         ("datasets", "--element", "Cu", "--labelled"): run.outputs.frames.uuid,
@@ -50,10 +50,10 @@ def test_tables_fit_and_json_says_the_same(labellings, other_potential) -> None:
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [
-        (("datasets",), "workchains/dataset.py"),
-        (("potentials", "--element", "Cu"), "workchains/train.py"),
-        (("structures", "Cu55"), "workchains/anneal.py"),
-        (("crossovers",), "workchains/crossover.py"),
+        (("datasets",), "run dataset"),
+        (("potentials", "--element", "Cu"), "run train"),
+        (("structures", "Cu55"), "run anneal"),
+        (("crossovers",), "run crossover"),
     ],
 )
 def test_nothing_found_says_what_to_try(aiida_profile_clean, arguments, advice) -> None:
@@ -83,15 +83,15 @@ def test_more_than_the_limit_is_said(aiida_profile_clean) -> None:
         (("potentials", "--trained-on", "ffffffff"), "no node `ffffffff`"),
         (("potentials", "--trained-on", "{int}"), "is a Int, no set of frames"),
         (("potentials", "--energy-error", "-1"), "not positive"),
-        (("structures", "fifty"), "is no cluster"),
-        (("structures", "Qq5"), "no chemical element"),
+        (("structures", "fifty"), "`fifty` is no formula"),
+        (("structures", "Qq5"), "no formula of chemical elements"),
         (("structures", "Cu20-13"), "empty range"),
         (("structures", "Cu5", "--potential", "{int}"), "is a Int, no potential"),
         (("crossovers", "--verdict", "maybe"), "unknown verdict"),
         (("crossovers", "--element", "Copper"), "no chemical element"),
         (("dependents", "not-a-uuid"), "no node `not-a-uuid`"),
         (("dependents", "{prefix}"), "begins several UUIDs"),
-        (("labels", "{int}"), "is a Int, no process that labels"),
+        (("labels", "{int}"), "is a Int, no labelling process"),
         (("labels",), "Missing argument"),
     ],
 )

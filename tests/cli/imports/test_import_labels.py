@@ -9,10 +9,11 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.cluster import Icosahedron
 from ase.units import GPa
 from click.testing import CliRunner
 
-from aiida_nanoclusters.cli.imports.labels import import_labels
+from aiida_nanoclusters.cli.imports.labels_command import import_labels
 from aiida_nanoclusters.formats.extxyz import read_extxyz
 from tests.stand_in_vasp import Ionic, write_outcar, write_xml
 
@@ -44,6 +45,43 @@ def pair(distance: float) -> Atoms:
     return Atoms("Cu2", positions=[[-0.5 * distance, 1, 1], [0.5 * distance, 1, 1]])
 
 
+IMPOSSIBLE = {
+    "an infinite cell": ('Lattice="inf 0 0 0 20 0 0 0 20" pbc="F F F"', "Cu 0 0 0", "not finite"),
+    "an infinite period": ('Lattice="inf 0 0 0 20 0 0 0 20" pbc="T T T"', "Cu 0 0 0", "not finite"),
+    "a cell of 1e-3 Å": (
+        'Lattice="1e-3 0 0 0 1e-3 0 0 0 1e-3" pbc="T T T"',
+        "Cu 0 0 0",
+        "only 0.001 Å thick",
+    ),
+    "a flat cell": ('Lattice="9 0 0 9 0 0 0 0 9" pbc="T T T"', "Cu 0 0 0", "Å thick"),
+    "atoms far away": ('Lattice="20 0 0 0 20 0 0 0 20" pbc="F F F"', "Cu 1e308 0 0", "beyond"),
+    "atoms far away in a crystal": (
+        'Lattice="20 0 0 0 20 0 0 0 20" pbc="T T T"',
+        "Cu 1e30 0 0",
+        "beyond",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_structures_without_distances_are_left_out(tmp_path, name) -> None:
+    head, row, reason = IMPOSSIBLE[name]
+    path = tmp_path / "bad.extxyz"
+    lines = ["2", f"{head} Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.0"]
+    path.write_text("\n".join([*lines, f"{row} 0 0 0", "Cu 0 0 2.5 0 0 0", ""]))
+    code, text = run(path)
+    assert code == 1 and reason in text and "no labels" in text
+
+
+@pytest.mark.parametrize("number", [-1, 0, 119, 29999])
+def test_atomic_numbers_of_no_element(tmp_path, number) -> None:
+    path = tmp_path / "bad.extxyz"
+    head = 'Lattice="20 0 0 0 20 0 0 0 20" Properties=Z:I:1:pos:R:3:forces:R:3 energy=-1.0'
+    path.write_text(f"2\n{head}\n{number} 0 0 0 0 0 0\n29 0 0 2.5 0 0 0\n")
+    code, text = run(path)
+    assert code == 1 and "has atomic numbers of no element" in text
+
+
 @pytest.fixture
 def runs(tmp_path):
     """A folder of runs: an atom, two dimers, a crystal, one unconverged, one that disagrees."""
@@ -65,9 +103,9 @@ def test_folder_of_runs(runs, tmp_path) -> None:
     out = tmp_path / "labels.extxyz"
     code, text = run(runs, "--out", out)
     assert code == 0, text
-    assert "2 steps are no labels and are left out" in text
+    assert "2 steps are not labels and are left out" in text
     assert "lost/vasprun.xml, step 0: not converged: 60 electronic steps, NELM is 60" in text
-    assert "other/vasprun.xml, step 0: vasprun.xml says" in text
+    assert "other/vasprun.xml, step 0: the energy is" in text
     assert "duplicate:" in text and "the same geometry, with equal energies" in text
     assert "notes.txt" not in text
     frames = read_extxyz(out)
@@ -89,7 +127,7 @@ def test_outcar_alone_and_unknown_file(runs) -> None:
     code, text = run(runs / "pair", runs / "crystal" / "notes.txt")
     assert code == 0
     assert "OUTCAR VASP VASP/PBE/450 eV 1 0 2" in text
-    assert "not a file with labels (known are vasp, outcar, cp2k, extxyz)" in text
+    assert "no reader for this file: give one of vasp, outcar, cp2k, extxyz" in text
 
 
 def test_levels_are_never_mixed(runs, tmp_path) -> None:
@@ -100,7 +138,7 @@ def test_levels_are_never_mixed(runs, tmp_path) -> None:
     code, text = run(runs, "--out", out)
     assert code == 2 and not out.exists()
     assert "level: 2 levels of theory: VASP/PBE/450 eV, unknown" in text
-    assert "import each apart, or give --level" in text
+    assert "separately, or give --level" in text
     assert run(runs, "--out", out, "--level", "PBE", "--atom-energy", "Cu=-0.2")[0] == 0
     assert read_extxyz(out).level_of_theory == "PBE"
     code, text = run(runs, "--atom-energy", "Cu")
@@ -119,15 +157,43 @@ def test_outliers_are_named_and_kept(tmp_path) -> None:
     ase.io.write(tmp_path / "frames.extxyz", images)
     code, text = run(tmp_path, "--level", "EMT", "--out", tmp_path / "out.xyz")
     assert code == 0
-    assert re.search(r"energy: \S+ step 7: 1[45]\.\d+ eV/atom below what is usual", text)
-    assert "an energy that is not of it?" in text
+    assert re.search(r"energy: \S+ step 7: 1[45]\.\d+ eV/atom below the usual energy", text)
+    assert "the energy of another frame?" in text
     assert len(read_extxyz(tmp_path / "out.xyz")) == 12
     assert "the energy of an isolated atom of Cu is not known" in text
 
 
+def test_vacuum_in_extended_xyz(tmp_path) -> None:
+    """A cluster wrapped in its box comes out in one piece and free; a crystal stays as it is."""
+    whole = Icosahedron("Cu", 2)
+    boxed = Atoms(whole.numbers, whole.positions - whole.positions.mean(axis=0))
+    boxed.set_cell([20.0, 21.0, 22.0])
+    boxed.set_pbc(True)
+    boxed.wrap()
+    crystal = bulk("Cu", cubic=True)
+    for atoms in (boxed, crystal):
+        atoms.calc = EMT()
+        results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **results, stress=np.full(6, 0.01))
+    assert np.ptp(boxed.positions, axis=0).min() > 15
+    ase.io.write(tmp_path / "frames.extxyz", [boxed, crystal])
+    out = tmp_path / "out.extxyz"
+    code, text = run(tmp_path / "frames.extxyz", "--level", "EMT", "--out", out)
+    assert code == 0, text
+    free, solid = read_extxyz(out)
+    assert not free.pbc.any() and not free.cell.any()
+    assert free.get_all_distances() == pytest.approx(whole.get_all_distances(), abs=1e-6)
+    assert set(free.calc.results) == {"energy", "forces"}
+    assert free.get_forces() == pytest.approx(boxed.get_forces(), abs=1e-6)
+    assert free.info["source"].endswith("frames.extxyz")
+    assert solid.pbc.all() and "stress" in solid.calc.results
+    assert run(tmp_path / "frames.extxyz", "--level", "EMT", "--gap", "30", "--out", out)[0] == 0
+    assert all(atoms.pbc.all() for atoms in read_extxyz(out))
+
+
 def test_nothing_there(tmp_path) -> None:
     code, text = run(tmp_path)
-    assert code == 2 and "no vasprun.xml, OUTCAR, CP2K output or extended XYZ there" in text
+    assert code == 2 and "no vasprun.xml, OUTCAR, CP2K output or extended XYZ found" in text
     (tmp_path / "vasprun.xml").write_text("<modeling>")
     code, text = run(tmp_path)
     assert code == 1 and "no labels" in text and "truncated" in text

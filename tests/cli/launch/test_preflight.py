@@ -12,9 +12,9 @@ from aiida import orm
 from aiida.engine import WorkChain
 from rich.console import Console
 
-from aiida_nanoclusters.cli.code_checks import check_model, program_of
-from aiida_nanoclusters.cli.launch import finish, launch
-from aiida_nanoclusters.cli.launch_checks import check_launch
+from aiida_nanoclusters.cli.launch.options import finish, launch
+from aiida_nanoclusters.cli.launch.preflight import check_launch
+from aiida_nanoclusters.cli.machine.code_checks import check_model, program_of
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.potential import PotentialData
 

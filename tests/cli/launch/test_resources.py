@@ -2,9 +2,9 @@
 
 import pytest
 
-from aiida_nanoclusters.cli.job_options import parse_options
+from aiida_nanoclusters.cli.launch.resources import parse_options
 from aiida_nanoclusters.cli.terminal import Fixable
-from aiida_nanoclusters.workflows.resources import JobOptions
+from aiida_nanoclusters.workflows.parts.resources import JobOptions
 
 BASE = {
     "max_wallclock_seconds": 60,

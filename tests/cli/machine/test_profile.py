@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiida_nanoclusters.cli.machine import SHIPPED, find_profile, read_machine
-from aiida_nanoclusters.cli.machine_keys import usual_values
-from aiida_nanoclusters.workflows.resources import JobOptions
+from aiida_nanoclusters.cli.machine.profile import SHIPPED, find_profile, read_machine
+from aiida_nanoclusters.cli.machine.profile_keys import usual_values
+from aiida_nanoclusters.workflows.parts.resources import JobOptions
 
 VALUES = {
     "venv": "/opt/venv",
@@ -81,7 +81,7 @@ def test_every_shipped_profile_is_valid(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["slurm-cpu", "slurm-gpu"])
-def test_what_a_user_must_fill_in_is_named_with_its_file(name):
+def test_open_values_are_named_with_their_file(name):
     path = find_profile(name)
     wanted = [k for k, v in yaml.safe_load(path.read_text())["values"].items() if v is None]
     assert {"host", "scratch", "partition", "account", "lammps", "python"} <= set(wanted)
@@ -167,7 +167,7 @@ def test_profile_is_found_by_name_folder_and_file(tmp_path):
         find_profile(str(tmp_path / "nowhere"))
 
 
-def test_remote_machine_keeps_what_is_not_ours(tmp_path):
+def test_remote_machine_keeps_placeholders_of_aiida_and_the_shell(tmp_path):
     machine = read_machine(written(tmp_path, remote()), VALUES)
     assert not machine.needs_plugin
     assert machine.computers[0].values["workdir"] == "/scratch/{username}/aiida"

@@ -65,7 +65,7 @@ def test_setup_twice_makes_everything_once(home):
     assert config["default_profile"] == "nanoclusters"
 
 
-def test_changes_of_the_file_are_made_when_asked_for(home):
+def test_changes_of_the_file_are_applied_with_update(home):
     home.setup("--no-daemon")
     content = yaml.safe_load(yaml.safe_dump(MINIMAL))
     content["computers"]["here"] |= {"mpirun": "mpiexec -n {tot_num_mpiprocs}"}
@@ -80,7 +80,7 @@ def test_changes_of_the_file_are_made_when_asked_for(home):
     assert set(home.setup("--no-daemon").values()) == {"was there"}
     program = (
         "from aiida import load_profile, orm\n"
-        "from aiida_nanoclusters.cli.job_options import options_of\n"
+        "from aiida_nanoclusters.cli.launch.resources import options_of\n"
         "load_profile()\n"
         "assert orm.load_code('bash@here').prepend_text == 'module load bash'\n"
         "labels = orm.QueryBuilder().append(orm.Code, project='label').all(flat=True)\n"
@@ -90,6 +90,42 @@ def test_changes_of_the_file_are_made_when_asked_for(home):
         "    'withmpi': True, 'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 2}}\n"
     )
     (home.path / "look.py").write_text(program)
+    done = home.run("aiida", "run", str(home.path / "look.py"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_computer_that_an_archive_brought_runs_nothing_of_its_own(home):
+    """What jobs run besides their programs is that of the file, also where the file names none."""
+    program = (
+        "from aiida import load_profile, orm\n"
+        "load_profile()\n"
+        "computer = orm.Computer('here', 'localhost', transport_type='core.local',\n"
+        "    scheduler_type='core.direct', workdir='/tmp')\n"
+        "computer.set_prepend_text('touch theirs')\n"
+        "computer.set_append_text('touch theirs')\n"
+        "computer.set_shebang('#!/bin/sh theirs')\n"
+        "computer.set_use_double_quotes(True)\n"
+        "computer.store()\n"
+    )
+    (home.path / "bring.py").write_text(program)
+    other = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    codes = {"bash@other": other["codes"]["bash@here"]}
+    home.write({"computers": {"other": other["computers"]["here"]}, "codes": codes})
+    home.setup("--no-daemon")
+    assert home.run("aiida", "run", str(home.path / "bring.py")).returncode == 0
+    home.write(MINIMAL)
+    done = home.run(CLI, "setup", str(home.folder), "--no-daemon")
+    text = " ".join(done.stdout.split())
+    assert all(name in text for name in ("prepend_text", "append_text", "shebang"))
+    home.setup("--no-daemon", "--update")
+    (home.path / "look.py").write_text(
+        "from aiida import load_profile, orm\n"
+        "load_profile()\n"
+        "computer = orm.load_computer('here')\n"
+        "assert not computer.get_prepend_text() and not computer.get_append_text()\n"
+        "assert computer.get_shebang() == '#!/bin/bash'\n"
+        "assert not computer.get_use_double_quotes()\n"
+    )
     done = home.run("aiida", "run", str(home.path / "look.py"))
     assert done.returncode == 0, done.stderr
 
@@ -121,7 +157,7 @@ def test_mistake_in_the_file_leaves_no_trace(home):
     assert not (home.path / ".aiida").exists()
 
 
-def test_doctor_before_setup_says_what_to_run(home):
+def test_doctor_before_setup_names_the_command(home):
     done = home.run(CLI, "doctor", str(home.folder))
     assert done.returncode == 1
     assert "no AiiDA profile yet" in done.stdout
@@ -181,7 +217,13 @@ def test_laptop_with_a_daemon_runs_a_watched_job(home, allegro_plugin):
         assert set(states(again).values()) == {"was there"}
 
         checkup = home.run(CLI, "doctor").stdout
-        for item in ("daemon", "computer localhost", "code lammps@localhost", "pair_style allegro"):
+        for item in (
+            "daemon",
+            "computer localhost",
+            "code lammps@localhost",
+            "pair_style allegro",
+            "pair_style calculator",
+        ):
             assert f"✔ {item} " in checkup, checkup
 
         (home.path / "submit.py").write_text(SUBMIT)
@@ -194,7 +236,7 @@ def test_laptop_with_a_daemon_runs_a_watched_job(home, allegro_plugin):
         lost = home.run("aiida", "run", str(home.path / "lose.py"))
         assert lost.returncode == 0, lost.stderr
         home.run("aiida", "daemon", "stop")
-        assert "lost processes that go on: 1" in " ".join(home.run(CLI, "setup").stdout.split())
+        assert "lost processes revived: 1" in " ".join(home.run(CLI, "setup").stdout.split())
         (home.path / "wait.py").write_text(WAIT)
         waited = home.run("aiida", "run", str(home.path / "wait.py"))
         assert "sum 6" in waited.stdout, waited.stdout + waited.stderr
@@ -202,7 +244,7 @@ def test_laptop_with_a_daemon_runs_a_watched_job(home, allegro_plugin):
         home.run("aiida", "daemon", "stop")
 
 
-#: As a worker leaves a process that is killed before it tells the broker of it.
+#: State of a process whose worker was killed before it queued the process with the broker.
 LOSE = """
 from aiida import orm
 from aiida.engine.utils import instantiate_process
@@ -219,7 +261,7 @@ process.runner.persister.save_checkpoint(process)
 
 WAIT = """
 from aiida import orm
-from aiida_nanoclusters.cli.progress import watch
+from aiida_nanoclusters.cli.progress.live_table import watch
 from aiida_nanoclusters.cli.terminal import make_console
 
 query = orm.QueryBuilder().append(orm.WorkChainNode, tag="chain")
@@ -232,7 +274,7 @@ SUBMIT = """
 from aiida import orm
 from aiida.engine import submit
 from aiida.plugins import WorkflowFactory
-from aiida_nanoclusters.cli.progress import watch
+from aiida_nanoclusters.cli.progress.live_table import watch
 from aiida_nanoclusters.cli.terminal import make_console
 
 code = orm.InstalledCode(label="bash", computer="localhost", filepath_executable="/bin/bash")

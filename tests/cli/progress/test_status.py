@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from plumpy import ProcessState
 from rich.console import Console
 
-from aiida_nanoclusters.cli import progress as progress_module
 from aiida_nanoclusters.cli.main import cli
-from aiida_nanoclusters.cli.progress import duration, watch
-from aiida_nanoclusters.cli.stages import Process, Stage, read_progress
+from aiida_nanoclusters.cli.progress import live_table as progress_module
+from aiida_nanoclusters.cli.progress.counts import JobTotal, Process, ProgressRow, read_progress
+from aiida_nanoclusters.cli.progress.live_table import duration, watch
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
 
@@ -61,14 +61,14 @@ def tree(aiida_profile_clean):
 def test_stages_are_counted_in_call_order(tree):
     study, _, bad = tree
     progress = read_progress(study.pk)
-    counts = [(s.path[1:], s.done, s.active, s.failed, s.cached) for s in progress.stages]
+    counts = [(s.path[1:], s.done, s.active, s.failed, s.cached) for s in progress.rows]
     assert counts == [
         (("TrainWorkChain",), 1, 0, 0, 0),
         (("TrainWorkChain", "TrainCalculation"), 1, 0, 1, 1),
         (("SizeScanWorkChain",), 0, 1, 0, 0),
         (("SizeScanWorkChain", "LammpsCalculation"), 1, 1, 0, 0),
     ]
-    assert [s.queued for s in progress.stages] == [0, 0, 0, 1]
+    assert [s.queued for s in progress.rows] == [0, 0, 0, 1]
     assert not progress.root.terminated
     error = progress.last_error
     assert (error.pk, error.exit_status, error.message) == (bad.pk, 410, "the loss is NaN")
@@ -99,7 +99,7 @@ def test_status_shows_the_latest_study_and_its_error(tree):
     result = CliRunner().invoke(cli, ["status"])
     assert result.exit_code == 0, result.output
     assert study.uuid in result.output
-    assert "the loss is NaN (its work chain dealt with it)" in result.output
+    assert "the loss is NaN (its work chain recovered)" in result.output
     assert f"verdi process report {bad.pk}" in result.output
     assert "1 (1 from cache)" in result.output
     assert "verdi daemon start" in result.output  # this profile has no daemon
@@ -136,7 +136,7 @@ def test_labelling_tells_its_frames(aiida_profile_clean):
     chain.store()
     assert read_progress(chain.pk).frames == {("LabelWorkChain",): (0, 5)}
 
-    make(6, child(orm.CalcFunctionNode, "with_lone_atoms", chain), "result", labelled=False)
+    make(6, child(orm.CalcFunctionNode, "with_isolated_atoms", chain), "result", labelled=False)
     make(1, child(orm.CalcFunctionNode, "take_known", chain), "frames", labelled=True)
     engine = child(orm.WorkChainNode, "Cp2kEngineWorkChain", chain, "waiting")
     job = child(orm.CalcJobNode, "Cp2kCalculation", engine)
@@ -145,6 +145,65 @@ def test_labelling_tells_its_frames(aiida_profile_clean):
     child(orm.CalcJobNode, "Cp2kCalculation", engine, "waiting")
     assert read_progress(chain.pk).frames == {("LabelWorkChain",): (3, 6)}
     assert "3 of 6 frames" in CliRunner().invoke(cli, ["status", chain.uuid]).output
+
+
+@pytest.fixture
+def timed(aiida_profile_clean):
+    """A study with a job timed by its scheduler, one without such a time, and one from cache."""
+    study = orm.WorkChainNode()
+    study.set_process_label("StudyWorkChain")
+    study.set_process_state(ProcessState("finished"))
+    study.set_exit_status(0)
+    study.store()
+    scan = orm.WorkChainNode()
+    scan.set_process_label("SizeScanWorkChain")
+    scan.set_process_state(ProcessState("finished"))
+    scan.set_exit_status(0)
+    scan.base.links.add_incoming(study, LinkType.CALL_WORK, "scan")
+    scan.store()
+    began = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+    def job(label, reported=None, *, cached=False):
+        node = orm.CalcJobNode()
+        node.set_process_label(label)
+        node.set_process_state(ProcessState("finished"))
+        node.set_exit_status(0)
+        info = {"submission_time": began.isoformat()}
+        if reported is not None:
+            info["wallclock_time_seconds"] = reported
+        node.base.attributes.set("last_job_info", info)
+        checked = (began + timedelta(seconds=40)).isoformat()
+        node.base.attributes.set("scheduler_lastchecktime", checked)
+        node.base.links.add_incoming(scan, LinkType.CALL_CALC, f"call_{node.uuid[:8]}")
+        node.store()
+        if cached:
+            node.base.extras.set("_aiida_cached_from", "another")
+
+    job("LammpsCalculation", 90)
+    job("LammpsCalculation", 1000, cached=True)
+    job("RelaxCalculation")
+    return study
+
+
+def test_job_time_is_summed_up_the_call_tree(timed):
+    """Neither the span of a row nor jobs from cache count; an estimate is marked as such."""
+    top, scan = ("StudyWorkChain",), ("StudyWorkChain", "SizeScanWorkChain")
+    both = JobTotal(timedelta(seconds=130), True)
+    assert read_progress(timed.pk).job_times == {
+        top: both,
+        scan: both,
+        (*scan, "LammpsCalculation"): JobTotal(timedelta(seconds=90), False),
+        (*scan, "RelaxCalculation"): JobTotal(timedelta(seconds=40), True),
+    }
+    lines = CliRunner().invoke(cli, ["status", timed.uuid]).output.splitlines()
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in lines if line.strip()}
+    assert rows["process"] == "done running queued failed job time left"
+    assert rows["SizeScanWorkChain"] == "1 0 0 0 ~2 min 10 s"
+    assert rows["LammpsCalculation"] == "2 (1 from cache) 0 0 0 1 min 30 s"
+    assert rows["RelaxCalculation"] == "1 0 0 0 ~40 s"
+    shown = " ".join(" ".join(lines).split())
+    assert "job time: wall time of all jobs of a row together" in shown
+    assert "~ estimated from submission to end" in shown
 
 
 def test_status_of_one_branch(tree):
@@ -181,9 +240,9 @@ def test_unknown_process_is_one_line_with_a_fix(aiida_profile_clean, uuid):
 
 def test_no_study_and_data_nodes_are_named(aiida_profile_clean):
     nothing = CliRunner().invoke(cli, ["status"])
-    assert nothing.exit_code == 2 and "verdi run workchains/study.py" in nothing.output
+    assert nothing.exit_code == 2 and "aiida-nanoclusters run study" in nothing.output
     data = CliRunner().invoke(cli, ["status", orm.Int(1).store().uuid])
-    assert data.exit_code == 2 and "is no process but data" in data.output
+    assert data.exit_code == 2 and "is data, not a process" in data.output
 
 
 def test_watch_gives_up_on_a_daemon_that_stays_away(tree):
@@ -191,7 +250,7 @@ def test_watch_gives_up_on_a_daemon_that_stays_away(tree):
     console = Console(file=io.StringIO(), width=160)
     assert not watch(study, console, interval=0.01, patience=0.05)
     shown = console.file.getvalue()
-    assert "The daemon is not running, so nothing moves" in shown
+    assert "The daemon is not running, so the study does not proceed" in shown
     assert f"aiida-nanoclusters status {study.uuid} --watch" in shown
     assert (
         shown.count("SizeScanWorkChain > LammpsCalculation: 1 done, 0 running, 1 queued, 0 failed")
@@ -238,11 +297,11 @@ def test_time_left_is_the_pace_so_far():
     def process(state, cached=False):
         return Process(1, "", ("Study", "Job"), start, now, state, 0, "", cached)
 
-    stage = Stage(("Study", "Job"), [process("finished")] * 2 + [process("waiting")])
-    assert stage.left(now) == timedelta(minutes=5)
-    assert Stage(stage.path, [process("waiting")]).left(now) is None
-    assert Stage(stage.path, [process("finished", True), process("waiting")]).left(now) is None
-    assert Stage(stage.path, [process("finished")]).left(now) is None
+    row = ProgressRow(("Study", "Job"), [process("finished")] * 2 + [process("waiting")])
+    assert row.left(now) == timedelta(minutes=5)
+    assert ProgressRow(row.path, [process("waiting")]).left(now) is None
+    assert ProgressRow(row.path, [process("finished", True), process("waiting")]).left(now) is None
+    assert ProgressRow(row.path, [process("finished")]).left(now) is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from aiida.common.links import LinkType
 from aiida.orm import CalcJobNode, FolderData, QueryBuilder, load_node
 from nequip.data.dataset import NequIPLMDBDataset
 
-from aiida_nanoclusters.cli.publish.archive import find_withheld
+from aiida_nanoclusters.cli.publish.licensed import find_licensed
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from tests.cli.published import make_study, run_import, run_publish
@@ -66,7 +66,7 @@ def test_folder_serves_people_without_aiida(study, tmp_path) -> None:
     readme = (out / "README.md").read_text()
     for said in (process.uuid, frames.uuid, "CC-BY-4.0", "Ada Lovelace", "eV/Å", "A. Lovelace"):
         assert said in readme
-    assert "Nothing: no licensed file was among it." in readme
+    assert "Nothing: the data hold no licensed file." in readme
     assert not [p for p in out.parent.iterdir() if p != out]
     assert (out.stat().st_mode & 0o777) == (0o777 & ~int(f"0o{_umask():o}", 8))
 
@@ -191,7 +191,7 @@ def test_potcar_nodes_give_no_file(aiida_profile_clean, tmp_path) -> None:
     (tmp_path / "family" / "Cu" / "POTCAR").write_text(header)
     potcar.PotcarData.upload_potcar_family(str(tmp_path / "family"), "made up", "for tests")
     node = QueryBuilder().append(potcar.PotcarFileData).one()[0]
-    found = find_withheld([node.pk])
+    found = find_licensed([node.pk]).withheld
     held = {str(p / n) for p, _, names in node.base.repository.walk() for n in names}
     assert {file.path for file in found} == held and held
 
@@ -201,17 +201,19 @@ def test_outputs_of_vasp_are_no_potcars(aiida_profile_clean) -> None:
     folder.base.repository.put_object_from_bytes(b"  TITEL  = PAW_PBE Cu\n VRHFIN =Cu\n", "OUTCAR")
     folder.base.repository.put_object_from_bytes(b"{}", "POTCAR.spec")
     folder.store()
-    assert find_withheld([folder.pk]) == {}
+    found = find_licensed([folder.pk])
+    assert not found.withheld and not found.texts
 
 
 WRONG = [
     (("nothing",), "no node `nothing`: give a UUID or PK this profile has"),
     (("{uuid}", "--license", "free"), "unknown licence `free`: give an SPDX identifier"),
-    (("{uuid}", "--license", "MIT OR Apache-2.0"), "is no single licence: give one"),
+    (("{uuid}", "--license", "MIT OR Apache-2.0"), "is not a single licence: give one"),
     (("{uuid}", "--author", " "), "no author: give --author 'Given Family'"),
     (("{uuid}", "--out", "{full}"), "exists and is not an empty folder: choose another --out"),
     (("{uuid}", "--out", "{file}"), "exists and is not an empty folder: choose another --out"),
-    (("{running}",), "has not ended: wait for it, or `verdi process kill"),
+    (("{uuid}", "--out", "caf\udce9"), "caf\\udce9 is not a path in UTF-8: choose another"),
+    (("{running}",), "has not finished: wait for it, or end it by `verdi process kill"),
     ((), "Missing argument 'UUID...'"),
 ]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aiida_nanoclusters.cli.report.viewer import histogram, pack
-from tests.cli.test_report import html, study  # noqa: F401  (fixtures)
+from tests.cli.report.test_report import html, study  # noqa: F401  (fixtures)
 
 
 def test_viewer_gets_positions_to_a_hundredth(study):  # noqa: F811

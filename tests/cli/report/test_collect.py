@@ -9,27 +9,27 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from click.testing import CliRunner
 from plumpy import ProcessState
 
-from aiida_nanoclusters.calculations import crossover as crossover_steps
-from aiida_nanoclusters.calculations.anneal import rank_structures
-from aiida_nanoclusters.calculations.dataset import split_dataset
-from aiida_nanoclusters.calculations.errors import compare_committee
-from aiida_nanoclusters.calculations.size_scan import compare_sizes
-from aiida_nanoclusters.calculations.train import LEARNING_CURVE_UNITS, learning_curve_node
+from aiida_nanoclusters.calculations.learning.dataset import split_dataset
+from aiida_nanoclusters.calculations.learning.metrics import compare_committee
+from aiida_nanoclusters.calculations.learning.train import LEARNING_CURVE_UNITS, learning_curve_node
+from aiida_nanoclusters.calculations.sampling.anneal import rank_structures
+from aiida_nanoclusters.calculations.stability import crossover as crossover_steps
+from aiida_nanoclusters.calculations.stability.size_scan import compare_sizes
 from aiida_nanoclusters.cli.main import cli
 from aiida_nanoclusters.cli.report.collect import LARGEST_DRAWN, collect
 from aiida_nanoclusters.cli.report.command import render
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.science.clusters import motif_family
-from aiida_nanoclusters.science.crossover import CrossoverSearch
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.stability.search import CrossoverSearch
+from aiida_nanoclusters.science.structures.motifs import motif_family
 
 pytestmark = pytest.mark.usefixtures("aiida_profile")
 
 #: E(N) of two motifs, crossing where (0.009 N = 0.1 N^(2/3)), at N = (100 / 9)^3 = 1372.
 TERMS = {"icosahedron": (-3.531, 2.9, 0.0, 0.0), "truncated octahedron": (-3.54, 3.0, 0.0, 0.0)}
 CROSSING = (100 / 9) ** 3
-#: As science/alignment.py reports it.
+#: As science/learning/alignment.py reports it.
 ALIGNED = {
     "applied": True, "reason": "the held-out error became less", "mode": "motifs",
     "damping": 3e-4, "held_out": ["Cu309", "Cu405"],
@@ -245,7 +245,7 @@ def test_a_study_is_told_as_far_as_it_came(study):
     assert report.scan.differences.argmax() == 2
     assert [s.size for s in report.scan.structures] == [10, 11, 12, 13, 14, 15, 16]
     (thirteen,) = [s for s in report.scan.structures if s.size == 13]
-    assert (thirteen.point_group, thirteen.twelvefold) == ("Ih", 1)
+    assert (thirteen.point_group, thirteen.n_12_coordinated) == ("Ih", 1)
     assert orm.load_node(thirteen.uuid).sizes == [10, 11, 12, 13, 14]
 
 
@@ -267,10 +267,10 @@ def test_the_two_crossovers_are_told_apart(study):
 
 def test_provenance_has_stages_codes_and_versions(study):
     report = collect(study)
-    stages = {(s.depth, s.label): s for s in report.stages}
-    assert stages[0, "StudyWorkChain"].active == 1
-    assert stages[1, "CrossoverWorkChain"].done == 2
-    assert stages[2, "TrainCalculation"].cached == 1
+    steps = {(s.depth, s.label): s for s in report.steps}
+    assert steps[0, "StudyWorkChain"].active == 1
+    assert steps[1, "CrossoverWorkChain"].done == 2
+    assert steps[2, "TrainCalculation"].cached == 1
     (code,) = report.codes
     assert (code.label, code.computer, code.jobs) == ("nequip", "here", 1)
     versions = {(v.package, v.source): v.version for v in report.versions}
@@ -326,7 +326,7 @@ def test_command_names_the_fix_for_wrong_nodes(aiida_profile, tmp_path):
     number = orm.Int(1).store()
     cases = {
         "nonsense": "verdi process list",
-        number.uuid: "is no process but data",
+        number.uuid: "is data, not a process",
         other.uuid: "a report is made of",
     }
     for uuid, words in cases.items():
@@ -340,3 +340,15 @@ def test_command_names_the_fix_where_it_cannot_write(study, tmp_path):
     out = tmp_path / "file" / "x.html"
     result = CliRunner().invoke(cli, ["report", study.uuid, "--out", str(out)])
     assert result.exit_code == 2 and "choose another --out" in result.output
+
+
+def test_a_result_of_another_content_is_named(aiida_profile, train_outputs, tmp_path):
+    """As a stranger's archive may hold it."""
+    wrong = orm.Dict(train_outputs["errors"].get_dict())
+    for part in wrong["sets"].values():
+        part["committee"]["by_config_type"] = {"x": "y"}
+    chain = process(orm.WorkChainNode, "TrainWorkChain")
+    hand_on(chain, train_outputs | {"errors": wrong})
+    done = CliRunner().invoke(cli, ["report", chain.uuid, "--out", str(tmp_path / "page.html")])
+    assert done.exit_code == 2 and "is not what its type says" in " ".join(done.output.split())
+    assert not (tmp_path / "page.html").exists()

@@ -8,17 +8,17 @@ from aiida import orm
 from ase.build import bulk
 from click.testing import CliRunner
 
-from aiida_nanoclusters.calculations.analysis import compare_environments
+from aiida_nanoclusters.calculations.learning.coverage import compare_environments
 from aiida_nanoclusters.cli.main import cli
 from aiida_nanoclusters.cli.report.collect import collect
 from aiida_nanoclusters.cli.report.command import render
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
-from aiida_nanoclusters.science.melting import Point, curve_arrays, judge_melting
-from tests.cli.test_report import Page
-from tests.cli.test_report_browser import browse, chromium  # noqa: F401  (fixture)
-from tests.cli.test_report_collect import hand_on, process
+from aiida_nanoclusters.science.melting.melting import Point, curve_arrays, judge_melting
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
+from tests.cli.report.test_browser import browse, chromium  # noqa: F401  (fixture)
+from tests.cli.report.test_collect import hand_on, process
+from tests.cli.report.test_report import Page
 
 pytestmark = pytest.mark.usefixtures("aiida_profile")
 

@@ -1,6 +1,7 @@
 """A report of made-up numbers: what must stand in it, and what must not."""
 
 import base64
+import os
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -10,202 +11,37 @@ import numpy as np
 import pytest
 from plotly.io import from_json
 
-from aiida_nanoclusters.cli.report import data
-from aiida_nanoclusters.cli.report.command import render
+from aiida_nanoclusters.cli.progress.counts import JobTotal
+from aiida_nanoclusters.cli.report import content
+from aiida_nanoclusters.cli.report.command import render, write_report
 from aiida_nanoclusters.cli.report.figures import show
+from aiida_nanoclusters.cli.report.sentences import answer_of, gap
 from aiida_nanoclusters.cli.report.tables import ranges
-from aiida_nanoclusters.cli.report.words import answer_of, gap
+from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.queries.programs import Code, Version
-from aiida_nanoclusters.science import magic
-from aiida_nanoclusters.science.clusters import motif_family
-from aiida_nanoclusters.science.crossing import Crossing
-from aiida_nanoclusters.science.environments import coordination_numbers
+from tests.cli.report.built_study import dataset, scan, search, training, uuid
 
 SECTIONS = ("answer", "crossing", "sizes", "structures", "potentials", "dataset", "provenance")
-
-
-def uuid(k):
-    return f"{k:08x}-0000-4000-8000-{k:012x}"
-
-
-def cluster(motif, size, k):
-    atoms = motif_family(motif, size, size, shape="regular")[0].build("Cu", 2.55)
-    return data.Structure(
-        size=size,
-        label=f"Cu{size}",
-        positions=atoms.positions - atoms.positions.mean(axis=0),
-        coordination=coordination_numbers(atoms),
-        energy=-3.0 * size,
-        motif=motif,
-        uuid=uuid(k),
-        point_group="Ih" if motif == "icosahedron" else "Oh",
-        reason="as built",
-        hits=1,
-        runs=4,
-    )
-
-
-def search(size, low, high, shift, k):
-    """A difference curve that is `shift` meV/atom at N = 1000 and rises 3 meV/atom per decade."""
-    n = np.geomspace(55, 17885, 120)
-    median = 3e-3 * np.log10(n / 1000) + shift / 1000
-    crossing = Crossing(
-        verdict="crossing",
-        size=size,
-        low=low,
-        high=high,
-        confidence=0.9,
-        members=(size,),
-        probability_beyond=0.0,
-        n_min=55,
-        n_max=17885,
-        cluster=("icosahedron",),
-        crystal=("truncated octahedron",),
-        systematic_mev=2.2,
-        atomic_volume=11.8,
-    )
-    sizes = {"icosahedron": [147, 309, 561, 923], "truncated octahedron": [201, 586, 1289, 2406]}
-    terms = {"icosahedron": [-3.53, 2.9, 0.3, 0.1], "truncated octahedron": [-3.54, 3.0, 0.2, 0.1]}
-    motifs = [m for m in sizes for _ in sizes[m]]
-    ns = np.array([n for m in sizes for n in sizes[m]])
-    energies = np.array(
-        [np.cbrt(n) ** np.array([3, 2, 1, 0]) @ terms[m] for m, n in zip(motifs, ns, strict=True)]
-    )
-    return data.CrossoverPart(
-        members=("seed_1", "seed_2"),
-        crossing=crossing,
-        answer={
-            "reason": "interval is within 5 %",
-            "atoms_relaxed": 12000,
-            "clusters_relaxed": 8,
-            "failed": ["icosahedron 2057"],
-            "fits": {m: {"coefficients": terms[m], "sizes": sizes[m]} for m in sizes},
-        },
-        curve=data.Curve(n, median, median - 1e-3, median + 1e-3, uuid(k)),
-        energies=data.ClusterEnergies(
-            tuple(motifs),
-            ns,
-            -energies / ns,
-            np.array([energies, energies + 0.1]),
-            12 - 10 / np.cbrt(ns),
-            uuid(k + 1),
-        ),
-        modes=data.Modes(
-            np.array([79, 201, 459]),
-            np.array([-0.03, -0.012, -0.004]),
-            np.array([-0.5, -0.3, -0.2]),
-            uuid(k + 2),
-        ),
-        bulk={
-            "lattice_constant": 3.615,
-            "energy": -3.54,
-            "cohesive_energy": 3.54,
-            "atomic_volume": 11.8,
-            "surface_energies": {"111": 0.0774, "100": 0.0839},
-        },
-        structures=(
-            cluster("icosahedron", 147, k + 3),
-            cluster("truncated octahedron", 201, k + 3),
-        ),
-        too_large=(5083,),
-        uuids={"answer": uuid(k + 4), "curves": uuid(k), "bulk": uuid(k + 5)},
-    )
-
-
-def scan():
-    rng = np.random.default_rng(1)
-    sizes = np.array([*range(7, 81), *range(136, 154), *range(303, 316)])
-    energies = -3.54 * sizes + 3.0 * np.cbrt(sizes) ** 2 + 0.05 * rng.standard_normal(len(sizes))
-    for n, depth in ((13, 0.2), (55, 0.9), (147, 1.1), (309, 1.5)):
-        energies[sizes == n] -= depth
-    at, differences = magic.second_difference(sizes, energies)
-    return data.ScanPart(
-        sizes=sizes, energies=energies, binding_energies=magic.binding_energy(sizes, energies, 0.0),
-        difference_sizes=at, differences=differences,
-        spreads=np.abs(0.1 * rng.standard_normal(len(at))),
-        magic=(
-            data.Magic(34, 0.31, 0.12, 0.5), data.Magic(55, 1.871, 0.05, 1.0),
-            data.Magic(147, 2.213, 0.07, 1.0), data.Magic(309, 3.018, 0.09, 1.0),
-        ),
-        electronic=(8, 18, 20, 34, 40, 58, 68, 70, 138), geometric=(13, 55, 147, 309),
-        structures=(cluster("icosahedron", 13, 40), cluster("icosahedron", 55, 40)),
-        uuids={"structures": uuid(40), "energies": uuid(41), "magic": uuid(42), "table": uuid(43)},
-        asked=len(sizes) + 2,
-    )  # fmt: skip
-
-
-def training():
-    rng = np.random.default_rng(2)
-    epochs = np.arange(40.0)
-    curves = tuple(
-        data.LearningCurve(
-            f"seed_{k}",
-            {
-                f"{part}_{what}_rmse": (epochs, start * np.exp(-epochs / 9) + floor + k)
-                for part in ("val", "train")
-                for what, start, floor in (("energy", 80, 3), ("forces", 400, 25))
-            },
-            uuid(60 + k),
-        )
-        for k in (1, 2)
-    )
-    energy, force = rng.uniform(-3.5, -1.5, 300), rng.normal(0, 1.2, 9000)
-    parity = data.Parity(
-        "test",
-        "mean of the committee",
-        (energy, energy + 0.004),
-        (force, force + np.where(np.arange(9000) % 2, 0.026, -0.026)),
-        tuple(["bulk", "cluster", "slab 111"] * 100),
-        uuid(64),
-    )
-    row = data.ErrorRow
-    return data.TrainingPart(
-        potentials=(
-            data.Potential("seed_1", "allegro", 5.5, "EAM/Mishin2001", uuid(65), uuid(66)),
-        ),
-        curves=curves,
-        errors=(
-            row("seed_1", "test", "all frames", 300, 5.25, 4.1, 0.5, 31.5, 22.0),
-            row("committee", "test", "all frames", 300, 4.21, 2.93, -0.4, 26.04, 19.1),
-            row("committee", "test", "bulk", 100, 1.11, 0.9, 0.1, 12.0, 9.0),
-            row("committee", "motifs", "icosahedron", 3, 7.2, 7.2, -7.2, None, None),
-        ),
-        errors_uuid=uuid(67),
-        deviations=(data.Deviation("test", 21.0, 113.0, 0.79),),
-        parities=(parity,),
-        motif_difference=data.MotifDifference({"seed_1": -2.4, "seed_2": -2.0}, uuid(67)),
-    )
-
-
-def dataset():
-    return data.DatasetPart(
-        "EAM/Mishin2001", {"Cu": -0.25},
-        (
-            data.FrameGroup("bulk", (4,), {"training": 80, "validation": 10, "test": 10}),
-            data.FrameGroup("cluster", (12, 13, 14, 54, 55, 56), {"training": 160, "test": 20}),
-        ),
-        {"training": uuid(70), "validation": uuid(71), "test": uuid(72)},
-        n_failed=3, report_uuid=uuid(73),
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def study():
     begun = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
 
-    def stage(label, depth, k, cached=False):
-        process = data.ProcessRow(
+    def step(label, depth, k, cached=False):
+        process = content.ProcessRow(
             label, depth, uuid(k), "finished", 0, "", begun, timedelta(minutes=3), cached
         )
-        return data.StageRow(label, depth, 1, 0, 0, int(cached), timedelta(minutes=3), (process,))
+        took = JobTotal(timedelta(minutes=2), depth > 0)
+        return content.StepRow(label, depth, 1, 0, 0, int(cached), took, (process,))
 
-    return data.StudyReport(
+    return content.StudyReport(
         uuid=uuid(1), kind="StudyWorkChain", label="copper", description="", element="Cu",
         state="finished", exit_status=0, message="", created=begun, duration=timedelta(hours=5),
         dataset=dataset(), training=training(), scan=scan(),
         crossover=search(2400.0, 1500.0, 4100.0, -1.1406, 10),
         reference=search(1003.0, 960.0, 1050.0, 0.0, 20),
-        stages=(stage("StudyWorkChain", 0, 1), stage("TrainWorkChain", 1, 2, cached=True)),
+        steps=(step("StudyWorkChain", 0, 1), step("TrainWorkChain", 1, 2, cached=True)),
         codes=(Code("lammps", "localhost", "/opt/bin/lmp", 12, uuid(80)),),
         versions=(Version("torch", "2.13.0", "recorded by the jobs"),),
     )  # fmt: skip
@@ -261,21 +97,20 @@ def test_answers_stand_at_the_top_with_their_nodes(page):
 
 
 def test_learnt_answer_is_never_shown_without_its_distance_from_the_reference(page):
-    assert "differs from the reference's by 1397 atoms" in page.text
-    assert "(139 % higher)" in page.text
-    assert "does not hold the reference's crossing" in page.text
+    assert "the trained crossing is 1397 atoms (139 %) higher" in page.text
+    assert "does not contain the crossing of the reference" in page.text
     # the reference rises 3 meV/atom a decade from zero at 1000: 3 log10(2.4) at N = 2400
     assert (
-        "At N = 2400, where the learnt curve is zero, the reference's stands at +1.1" in page.text
+        "At N = 2400, where the trained curve is zero, the reference curve is at +1.1" in page.text
     )
-    assert "icosahedra 1.1 meV/atom too low against crystals" in page.text
+    assert "icosahedra 1.1 meV/atom too low relative to crystals" in page.text
     assert "changes by only 0.9 meV/atom when the size doubles" in page.text
-    assert "is off by −2.2 meV/atom (members −2.4 to −2.0)" in page.text
+    assert "truncated octahedron of −2.2 meV/atom (members −2.4 to −2.0)" in page.text
 
 
 def test_accuracy_is_in_the_units_of_the_field(page):
-    assert "off by 4.21 meV/atom in energy (RMSE; MAE 2.93)" in page.text
-    assert "26 meV/Å in force components (RMSE; MAE 19.1)" in page.text
+    assert "an RMSE of 4.21 meV/atom in the energy (MAE 2.93)" in page.text
+    assert "26 meV/Å in the force components (MAE 19.1)" in page.text
 
 
 def test_magic_sizes_know_their_shells(page):
@@ -301,28 +136,54 @@ def test_a_section_is_there_only_with_its_data(study, part, section):
     assert set(SECTIONS) - {section} <= set(page.ids)
 
 
+def test_steps_show_the_time_of_their_jobs(page):
+    assert "“Job time” is the wall time of all jobs of a row together" in page.text
+    at = page.text.index("job time first process")
+    first, second = page.text.index("2 min 00 s", at), page.text.index("~2 min 00 s", at)
+    assert first < second, "the first is reported by the scheduler, the second estimated"
+
+
+def test_an_interrupted_write_leaves_the_former_report(tmp_path, monkeypatch, study):
+    monkeypatch.setattr("aiida_nanoclusters.cli.report.collect.collect", lambda node: study)
+    out = tmp_path / "new" / "study.html"
+    assert write_report(None, out) == out
+    former = out.read_text()
+    assert former.startswith("<!DOCTYPE html>")
+
+    def full(descriptor):
+        """The disk is found full when half of the page is on it."""
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("aiida_nanoclusters.formats.output_files.os.fsync", full)
+    with pytest.raises(Fixable, match="No space left on device; choose another --out"):
+        write_report(None, out)
+    assert out.read_text() == former
+    assert list(out.parent.iterdir()) == [out]
+
+
 def test_a_study_that_has_hardly_begun_says_so(study):
     report = replace(
         study, state="waiting", exit_status=None, dataset=None, training=None, scan=None,
-        crossover=None, reference=None, stages=study.stages[:1], codes=(), versions=(),
+        crossover=None, reference=None, steps=study.steps[:1], codes=(), versions=(),
     )  # fmt: skip
     page = Page(render(report))
     assert set(page.ids) & set(SECTIONS) == {"provenance"}
-    assert "Waiting." in page.text and "what there is so far" in page.text
+    assert "Waiting." in page.text and "The results so far follow." in page.text
 
 
 def test_a_search_without_answer_is_no_answer(study):
-    part = data.CrossoverPart(
+    part = content.CrossoverPart(
         members=("seed_1",), bulk=study.crossover.bulk, uuids={"bulk": uuid(9)}
     )
     page = Page(render(replace(study, crossover=part, reference=None, scan=None)))
-    assert "not come to an answer yet" in page.text
+    assert "The search has no result yet." in page.text
     assert "crossing" not in page.ids and "answer" not in page.ids
 
 
 def test_without_reference_the_text_warns(study):
     (text,) = gap(replace(study, reference=None))
-    assert "No exact curve of the reference" in text and "−2.2 meV/atom" in text
+    assert "There is no curve of the reference itself" in text and "−2.2 meV/atom" in text
 
 
 def test_a_classical_potential_alone_is_not_called_learnt(study):
@@ -330,9 +191,9 @@ def test_a_classical_potential_alone_is_not_called_learnt(study):
     report = replace(study, kind="CrossoverWorkChain", crossover=own, reference=None,
                      training=None, dataset=None, scan=None)  # fmt: skip
     (text,) = gap(report)
-    assert "Nothing was learnt" in text
+    assert "potential itself, without training" in text
     page = Page(render(report))
-    assert "learnt potentials" not in page.text and "reference" not in page.text
+    assert "trained potentials" not in page.text and "reference" not in page.text
     assert "Closed shells, relaxed." in page.text
 
 
@@ -344,7 +205,7 @@ def test_open_interval_and_no_crossing_are_told(study):
     first, why, _ = gap(replace(study, crossover=learnt))
     assert "no crossing below n_max" in first and "N = 1003" in first
     # the learnt curve at the reference's crossing: 3 log10(1.003) - 1.1406 meV/atom
-    assert "At N = 1003, where the reference's curve is zero, the learnt stands at −1.1" in why
+    assert "At N = 1003, where the reference curve is zero, the trained curve is at −1.1" in why
     assert "From cluster to crystal" in Page(render(replace(study, crossover=learnt))).text
 
 
@@ -370,7 +231,7 @@ def test_pictures_are_valid_figures(html):
     rings = [t for t in figures["second-differences"].data if t.legendgroup == "geometric"]
     assert sorted(int(n) for t in rings for n in values(t.x)) == [13, 55, 147, 309]
     names = [t.name for t in figures["difference"].data if t.name]
-    assert names == ["learnt potentials", "reference itself"]
+    assert names == ["trained potentials", "reference"]
     texts = [a.text for a in figures["parity-test"].layout.annotations]
     assert texts == ["RMSE 4.0 meV/atom<br>MAE 4.0 meV/atom", "RMSE 26.0 meV/Å<br>MAE 26.0 meV/Å"]
 

@@ -11,37 +11,30 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.formats.cp2k_input import (
-    deal_runs,
+from aiida_nanoclusters.formats.cp2k.input import (
+    group_into_runs,
     prepare,
     run_files,
     run_input,
-    settings_problem,
 )
-from aiida_nanoclusters.formats.cp2k_output import read_forces, read_output
-from aiida_nanoclusters.formats.cp2k_run import read_run
+from aiida_nanoclusters.formats.cp2k.output import read_forces, read_output
+from aiida_nanoclusters.formats.cp2k.run import read_run
 from aiida_nanoclusters.science.elements import ELEMENTS
+from aiida_nanoclusters.science.labels.settings import Cp2kSettings
 from aiida_nanoclusters.science.units import BOHR, HARTREE
-from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_names
+
+#: Levels of theory with basis sets and pseudopotentials: all but tight binding.
+WITH_BASIS_SET = [name for name in protocol_names("cp2k") if load_protocol("cp2k", name)["kinds"]]
 
 
 def settings(protocol="pbe", **changes):
-    return load_protocol("cp2k", protocol, changes)
+    return Cp2kSettings.model_validate(load_protocol("cp2k", protocol, changes))
 
 
-def section(atoms, protocol="pbe", rung=0, **changes):
+def section(atoms, protocol="pbe", level=0, **changes):
     chosen = settings(protocol, **changes)
-    return run_input("run", prepare(atoms, chosen)[0], 1, chosen, rung, None)["FORCE_EVAL"]
-
-
-def test_every_protocol_is_valid():
-    for name in protocol_names("cp2k"):
-        assert settings_problem(settings(name)) is None
-    assert "unknown keys ['colour']" in settings_problem(settings(colour=1))
-    assert "`spin` is 'up'" in settings_problem(settings(spin="up"))
-    assert "one rung" in settings_problem(settings(ladder=[]))
-    for other in ({"METHOD": "X"}, {"DFT": {"XC": {}}}, {"DFT": {"SCF": {"SMEAR": None}}}):
-        assert "another level" in settings_problem(settings(ladder=[{}, other]))
+    return run_input("run", prepare(atoms, chosen)[0], 1, chosen, level, None)["FORCE_EVAL"]
 
 
 def test_boxes_and_images():
@@ -55,7 +48,7 @@ def test_boxes_and_images():
     prepared, copies = prepare(slab, settings())
     assert copies == 1
     gap = prepared.cell.lengths()[2] - np.ptp(prepared.positions[:, 2])
-    assert settings()["vacuum"] <= gap < settings()["vacuum"] + 1
+    assert settings().vacuum <= gap < settings().vacuum + 1
     assert np.allclose(np.ptp(prepared.positions, axis=0), np.ptp(slab.positions, axis=0))
 
 
@@ -84,11 +77,11 @@ def test_spin_and_charge():
             prepare(Atoms("Cu", info=wrong), settings())
 
 
-def test_rungs_are_laid_over():
-    rungs = [{}, {"DFT": {"SCF": {"MAX_SCF": 7, "SCF_GUESS": None}}}]
-    dft = section(Icosahedron("Cu", 2), rung=1, ladder=rungs)["DFT"]
+def test_changes_of_a_settings_level_are_merged():
+    levels = [{}, {"DFT": {"SCF": {"MAX_SCF": 7, "SCF_GUESS": None}}}]
+    dft = section(Icosahedron("Cu", 2), level=1, fallbacks=levels)["DFT"]
     assert dft["SCF"]["MAX_SCF"] == 7 and "SCF_GUESS" not in dft["SCF"]
-    assert dft["SCF"]["EPS_SCF"] == settings()["force_eval"]["DFT"]["SCF"]["EPS_SCF"]
+    assert dft["SCF"]["EPS_SCF"] == settings().force_eval["DFT"]["SCF"]["EPS_SCF"]
 
 
 def test_frames_share_a_run_only_where_nothing_but_positions_differs():
@@ -97,12 +90,12 @@ def test_frames_share_a_run_only_where_nothing_but_positions_differs():
         return prepare(atoms, settings())[0]
 
     images = [dimer(2.2), dimer(2.21), dimer(2.2, charge=1), dimer(4.5), dimer(2.22)]
-    assert deal_runs(images) == [[0, 1, 4], [2], [3]]
+    assert group_into_runs(images) == [[0, 1, 4], [2], [3]]
     text = run_files("run", [images[0], images[1]])["run-frames.xyz"].splitlines()
     assert len(text) == 8 and text[1].startswith(" i = 0") and text[5].startswith(" i = 1")
 
 
-@pytest.mark.parametrize("protocol", ["gfn1-xtb", "pbe", "pbe-d3-tzv2p"])
+@pytest.mark.parametrize("protocol", protocol_names("cp2k"))
 def test_cp2k_understands_every_protocol(protocol, tmp_path):
     if which("cp2k.psmp") is None:
         pytest.skip("CP2K is not installed: apt-get install cp2k")
@@ -118,7 +111,7 @@ def test_cp2k_understands_every_protocol(protocol, tmp_path):
         assert "SUCCESS" in done.stdout, done.stdout[-2000:]
 
 
-@pytest.mark.parametrize("protocol", ["pbe", "pbe-d3-tzv2p"])
+@pytest.mark.parametrize("protocol", WITH_BASIS_SET)
 @pytest.mark.parametrize("symbol", sorted(set(ELEMENTS) - {"Ar"}))
 def test_cp2k_has_basis_and_potential_of_every_metal(symbol, protocol):
     """Both are in the files the protocol names, for the same number of electrons."""
@@ -126,8 +119,8 @@ def test_cp2k_has_basis_and_potential_of_every_metal(symbol, protocol):
     if not (data / "BASIS_MOLOPT").is_file():
         pytest.skip("CP2K's data are not installed: apt-get install cp2k-data")
     given = settings(protocol)
-    kind = given["kinds"].get(symbol, given["kinds"]["default"])
-    dft = given["force_eval"]["DFT"]
+    kind = given.kinds.get(symbol, given.kinds["default"])
+    dft = given.force_eval["DFT"]
     files = {"BASIS_SET": dft["BASIS_SET_FILE_NAME"], "POTENTIAL": dft["POTENTIAL_FILE_NAME"]}
     electrons = set()
     for key, named in files.items():

@@ -12,9 +12,9 @@ from ase import Atoms, units
 from ase.build import bulk, fcc111
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.formats.lammps import embed, embed_frame, read_dump, write_structures
-from aiida_nanoclusters.formats.lammps_evaluate import read_evaluation_log
-from aiida_nanoclusters.formats.lammps_input import (
+from aiida_nanoclusters.formats.lammps.dump import embed, embed_frame, read_dump, write_structures
+from aiida_nanoclusters.formats.lammps.evaluate import read_evaluation_log
+from aiida_nanoclusters.formats.lammps.input import (
     FINAL_FILE,
     INPUT_FILE,
     LOG_FILE,
@@ -22,17 +22,17 @@ from aiida_nanoclusters.formats.lammps_input import (
     TRAJECTORY_FILE,
     render_stages,
 )
-from aiida_nanoclusters.formats.lammps_job import Job, Plan, Resume
-from aiida_nanoclusters.formats.lammps_output import (
+from aiida_nanoclusters.formats.lammps.job import Job, Plan, Resume
+from aiida_nanoclusters.formats.lammps.output import (
     Outcome,
     explain_error,
     is_converged,
     read_stages_log,
     resume_point,
 )
+from aiida_nanoclusters.formats.lammps.potential_lines import Interaction
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.interactions import Interaction
-from aiida_nanoclusters.science.stages import parse_stages
+from aiida_nanoclusters.science.sampling.stages import parse_stages
 
 LJ = Interaction("lj/cut", ("Ar",), 100.0, {"epsilon": 1.0, "sigma": 3.0})
 EAM = Interaction("eam/alloy", ("Cu",), 5.507)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import aiida_nanoclusters
-from aiida_nanoclusters.formats.nequip import (
+from aiida_nanoclusters.formats.nequip.config import (
     config_yaml,
     read_metrics,
     render_config,
@@ -131,16 +131,37 @@ def test_settings_are_not_changed_and_renders_do_not_share(settings: dict) -> No
 @pytest.mark.parametrize(
     ("section", "key", "value", "message"),
     [
-        ("model", "l_max", -1, "l_max must be at least 0"),
-        ("model", "num_layers", 1.5, "num_layers must be a whole number"),
-        ("model", "dtype", "float16", "float32 or float64"),
-        ("model", "cutoff", 5.0, r"unknown keys \['cutoff'\]"),
-        ("training", "batch_size", 0, "batch_size must be at least 1"),
-        ("training", "learning_rate", "fast", "learning_rate must be a number"),
-        ("training", "selection", {"energy": 1.0}, "needs the weights energy and forces"),
-        ("training", "stages", [], "must start at 0"),
+        ("model", "l_max", -1, "`model.l_max` is -1: input should be greater than or equal to 0"),
+        ("model", "num_layers", 1.5, "`model.num_layers` is 1.5: input should be a valid integer"),
+        ("model", "dtype", "float16", "'float32' or 'float64'"),
+        ("model", "cutoff", 5.0, "unknown setting `model.cutoff`"),
+        (
+            "training",
+            "batch_size",
+            0,
+            "`training.batch_size` is 0: input should be greater than or equal to 1",
+        ),
+        (
+            "training",
+            "learning_rate",
+            "fast",
+            "`training.learning_rate` is 'fast': input should be a valid number",
+        ),
+        ("training", "selection", {"energy": 1.0}, "`training.selection.forces` is missing"),
+        ("training", "stages", [], "should have at least 1 item"),
         ("training", "stages", [{"from": 0.5, "energy": 1, "forces": 1}], "must start at 0"),
-        ("training", "stages", [{"from": 0, "energy": 0, "forces": 0}], "not all 0"),
+        (
+            "training",
+            "stages",
+            [{"from": f, "energy": 1, "forces": 1} for f in (0, 0.4, 0.4)],
+            "give each a later `from`",
+        ),
+        (
+            "training",
+            "stages",
+            [{"from": 0, "energy": 0, "forces": 0}],
+            "both 0: give one of them a weight",
+        ),
     ],
 )
 def test_bad_settings_are_named(settings, section, key, value, message) -> None:
@@ -155,7 +176,7 @@ def test_missing_settings_and_energies_are_named(settings: dict) -> None:
     with pytest.raises(ValueError, match="train and val"):
         render(settings, files={"train": "train.xyz"})
     del settings["model"]["r_max"]
-    with pytest.raises(ValueError, match=r"missing keys \['r_max'\]"):
+    with pytest.raises(ValueError, match=r"`model\.r_max` is missing: give Cutoff radius"):
         render(settings)
 
 

@@ -7,7 +7,7 @@ from ase.cluster import Icosahedron
 from nequip.data.dataset import NequIPLMDBDataset
 from nequip.data.transforms import NeighborListTransform
 
-from aiida_nanoclusters.formats.nequip_lmdb import write_lmdb
+from aiida_nanoclusters.formats.nequip.lmdb import write_lmdb
 from aiida_nanoclusters.science.frames import Frames
 
 

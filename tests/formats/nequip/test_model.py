@@ -1,4 +1,4 @@
-"""What a model says about itself, read without running any of it."""
+"""Metadata of models, read without running their code."""
 
 import json
 import zipfile
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiida_nanoclusters.formats.nequip_model import read_compiled_metadata, read_package_metadata
+from aiida_nanoclusters.formats.nequip.model import read_compiled_metadata, read_package_metadata
 
 
 def archive(path: Path, members: dict[str, str]) -> Path:
@@ -23,7 +23,8 @@ def test_package_metadata(tmp_path: Path) -> None:
         "versions": {"nequip": "0.19.1", "torch": "2.13.0+cpu"},
         "package_version_id": 2,
     }
-    model = {"r_max": 5.5, "model_dtype": "float32", "seed": 4}
+    model = {"_target_": "allegro.model.AllegroModel", "r_max": 5.5}
+    model |= {"model_dtype": "float32", "seed": 4}
     path = archive(
         tmp_path / "m.nequip.zip",
         {
@@ -33,6 +34,8 @@ def test_package_metadata(tmp_path: Path) -> None:
         },
     )
     assert read_package_metadata(path) == {
+        "local": True,
+        "builder": "allegro.model.AllegroModel",
         "type_names": ["Au", "Cu"],
         "r_max": 5.5,
         "dtype": "float32",

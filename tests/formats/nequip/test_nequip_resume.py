@@ -1,12 +1,36 @@
-"""What a checkpoint may take along to another folder, and what it must forget."""
+"""What a checkpoint keeps in another folder, and that nothing in it is run."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
-from aiida_nanoclusters.formats import nequip_resume
+from aiida_nanoclusters.formats.nequip import nequip_resume
+
+
+class Evil:
+    """An object whose unpickling leaves a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return open, (self.marker, "w")
+
+
+@pytest.mark.parametrize("name", ["previous.ckpt", "best.ckpt"])
+def test_no_code_of_a_checkpoint_is_run(tmp_path, name):
+    """nequip would run it; this script reads both files before nequip does."""
+    for file in ("previous.ckpt", "best.ckpt"):
+        torch.save(checkpoint(), tmp_path / file)
+    torch.save({**checkpoint(), "evil": Evil(tmp_path / "ran")}, tmp_path / name)
+    with pytest.raises(pickle.UnpicklingError):
+        nequip_resume.prepare_checkpoint(tmp_path / "previous.ckpt", tmp_path / "start.ckpt")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"previous.ckpt"}  # neither `ran`, nor a file that a later step would read
 
 
 def checkpoint() -> dict:
@@ -28,12 +52,12 @@ def checkpoint() -> dict:
     }
 
 
-def test_clock_starts_anew_and_the_best_is_here(tmp_path):
+def test_time_restarts_and_the_best_model_is_found(tmp_path):
     torch.save(checkpoint(), tmp_path / "previous.ckpt")
     start = tmp_path / "here" / "start.ckpt"
     start.parent.mkdir()
     nequip_resume.prepare_checkpoint(tmp_path / "previous.ckpt", start)
-    found = torch.load(start, weights_only=False)
+    found = torch.load(start, weights_only=True)
     assert "Timer" not in found["callbacks"]
     saver = found["callbacks"]["ModelCheckpoint{}"]
     here = str(start.parent)

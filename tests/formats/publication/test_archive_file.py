@@ -1,8 +1,10 @@
+import io
+import tarfile
 import zipfile
 
 import pytest
 
-from aiida_nanoclusters.formats.archive_file import archive_kind, check_archive
+from aiida_nanoclusters.formats.publication.archive_file import archive_kind, check_archive
 
 
 def make(path, *names):
@@ -47,3 +49,23 @@ def test_size_is_what_is_declared_in_all(tmp_path) -> None:
     check_archive(path, 300)
     with pytest.raises(ValueError, match="raise --max-size"):
         check_archive(path, 299)
+
+
+def tar_of(name: str, content: bytes = b"x") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("front", [b"#!/bin/sh\n", tar_of("a"), tar_of("PK\x03\x04"), b"\0" * 512])
+def test_two_kinds_at_once(tmp_path, front) -> None:
+    """AiiDA would unpack as a tar file what was looked through as a zip file."""
+    path = tmp_path / "a.zip"
+    path.write_bytes(front + make(tmp_path / "b.zip", "metadata.json", "data.json").read_bytes())
+    assert zipfile.is_zipfile(path)
+    for look in (archive_kind, lambda p: check_archive(p, 10**9)):
+        with pytest.raises(ValueError, match="a zip file and something else at once"):
+            look(path)

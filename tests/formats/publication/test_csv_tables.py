@@ -3,7 +3,11 @@ import csv
 import numpy as np
 import pytest
 
-from aiida_nanoclusters.formats.tables import table_of_rows, tables_of_arrays, write_csv
+from aiida_nanoclusters.formats.publication.csv_tables import (
+    table_of_rows,
+    tables_of_arrays,
+    write_csv,
+)
 from aiida_nanoclusters.science import keys
 
 
@@ -20,6 +24,11 @@ def test_numbers_keep_every_digit_and_gaps_stay_empty(tmp_path) -> None:
     assert [float(row[0]) for row in rows[:2]] == values[:2]
     assert [row[0] for row in rows[2:]] == ["", ""]
     assert [row[1] for row in rows] == ["a,b", "é", "", ""]
+
+
+def test_headers_are_no_formulas(tmp_path) -> None:
+    write_csv({"=cmd|' /C calc'!A1": [1]}, tmp_path / "t.csv")
+    assert rows_of(tmp_path / "t.csv")[0] == ["'=cmd|' /C calc'!A1"]
 
 
 def test_columns_of_unequal_length_are_refused(tmp_path) -> None:
@@ -53,6 +62,26 @@ def test_arrays_that_share_rows_share_a_table() -> None:
         },
         "curve": {"grid (atoms)": [1.0], "difference (eV/atom)": [2.0]},
     }
+
+
+def test_rows_are_those_of_the_result_whatever_dimension_they_have() -> None:
+    ladder, attempts = np.array([300.0, 400.0]), np.array([10, 20, 30])
+    swaps = {
+        keys.TEMPERATURES: ladder,
+        keys.SWAP_STEPS: attempts,
+        keys.REPLICA_TEMPERATURES: np.array([[0, 1], [1, 0], [0, 1]]),
+    }
+    assert tables_of_arrays(swaps) == {
+        "temperatures": {"temperatures (K)": [300.0, 400.0]},
+        "swaps": {
+            "swap_steps (time steps)": [10, 20, 30],
+            "replica_temperatures_1": [0, 1, 0],
+            "replica_temperatures_2": [1, 0, 1],
+        },
+    }
+    own = {keys.TEMPERATURES: ladder, keys.HEAT_CAPACITIES: [3, 4]}
+    assert list(tables_of_arrays({**own, keys.HEAT_CAPACITY_ERRORS: [1, 1]})) == ["thermodynamics"]
+    assert list(tables_of_arrays({**own, keys.LINDEMANN: [0, 1]})) == ["melting"]
 
 
 def test_rows_may_lack_keys() -> None:

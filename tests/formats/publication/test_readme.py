@@ -2,8 +2,8 @@ from datetime import date
 
 import pytest
 
-from aiida_nanoclusters.formats.checksums import check_checksums, write_checksums
-from aiida_nanoclusters.formats.publication import (
+from aiida_nanoclusters.formats.publication.checksums import check_checksums, write_checksums
+from aiida_nanoclusters.formats.publication.readme import (
     File,
     Publication,
     Withheld,

@@ -12,22 +12,25 @@ from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 from ase.units import GPa
 
-from aiida_nanoclusters.formats.vasp import read_outcar, read_vasp
-from aiida_nanoclusters.formats.vasp_input import make_incar, make_input, settings_problem
-from aiida_nanoclusters.formats.vasp_label import judge_run
+from aiida_nanoclusters.formats.vasp.input import make_incar, make_input
+from aiida_nanoclusters.formats.vasp.label import judge_run
+from aiida_nanoclusters.formats.vasp.run import read_outcar, read_vasp
+from aiida_nanoclusters.science.labels.settings import VaspSettings
 from tests.stand_in_vasp import Ionic, write_outcar, write_xml
 
-SETTINGS = {
-    "level_of_theory": None,
-    "incar": {"ENCUT": 450, "GGA": "PE"},
-    "vacuum": 15.0,
-    "kpoint_spacing": 0.2,
-    "max_net_force": 0.01,
-    "potential_family": "PBE.54",
-    "potential_mapping": {"Cu": "Cu", "Au": "Au", "O": "O"},
-    "valence_electrons": {},
-    "ladder": [{}, {"nelm": 300}],
-}
+SETTINGS = VaspSettings(
+    **{
+        "level_of_theory": None,
+        "incar": {"ENCUT": 450, "GGA": "PE"},
+        "vacuum": 15.0,
+        "kpoint_spacing": 0.2,
+        "max_net_force": 0.01,
+        "potential_family": "PBE.54",
+        "potential_mapping": {"Cu": "Cu", "Au": "Au", "O": "O"},
+        "valence_electrons": {},
+        "fallbacks": [{}, {"nelm": 300}],
+    }
+)
 
 
 @pytest.fixture
@@ -226,7 +229,7 @@ def test_input_of_each_kind() -> None:
     assert make_input(mirrored, SETTINGS).atoms.cell.handedness == 1
 
 
-def test_spin_charge_and_rungs() -> None:
+def test_spin_charge_and_settings_levels() -> None:
     atom = Atoms("O")
     assert make_incar(atom, SETTINGS) == {"ENCUT": 450, "GGA": "PE", "ISPIN": 2, "NUPDOWN": 2}
     assert make_incar(atom, SETTINGS, 1)["NELM"] == 300
@@ -235,13 +238,25 @@ def test_spin_charge_and_rungs() -> None:
     pair = Atoms("Cu2", positions=[[0, 0, 0], [2.2, 0, 0]], info={"charge": -1})
     with pytest.raises(ValueError, match="NELECT needs the valence electrons of Cu"):
         make_incar_of(pair)
-    known = {**SETTINGS, "valence_electrons": {"Cu": 11}}
+    known = SETTINGS.model_copy(update={"valence_electrons": {"Cu": 11}})
     assert make_incar(pair, known)["NELECT"] == 23.0
     pair.info["multiplicity"] = 1.5
     with pytest.raises(ValueError, match=r"multiplicity is 1\.5"):
         make_input(pair, known)
-    assert settings_problem(SETTINGS) is None
 
 
 def make_incar_of(atoms: Atoms) -> dict:
     return make_input(atoms, SETTINGS).incar
+
+
+def test_more_places_than_atoms(tmp_path) -> None:
+    """What the libraries raise on a file that contradicts itself is the problem of that file."""
+    atoms = Atoms("Cu2", positions=[[1, 1, 1], [3, 1, 1]], cell=[9, 9, 9], pbc=True)
+    atoms.calc = EMT()
+    step = Ionic(atoms, np.full(4, 1.0), atoms.get_forces(), np.zeros((3, 3)))
+    text = write_xml([step], {"ENCUT": "450", "GGA": "PE"}, [1, 1, 1], 22.0)
+    path = tmp_path / "vasprun.xml"
+    place = re.search(r'<varray name="positions" >\n(.*\n)', text)
+    path.write_text(text.replace(place[1], 2 * place[1]))
+    run = read_vasp(path)
+    assert not run.steps and "vasprun.xml cannot be read" in run.problem

@@ -6,8 +6,8 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.data import ground_state_magnetic_moments
 
-from aiida_nanoclusters.science.boxes import in_box, kpoint_mesh, repeats
-from aiida_nanoclusters.science.labels import forces_vanish, label_problem, lone_atom
+from aiida_nanoclusters.science.labels.acceptance import forces_vanish, isolated_atom, label_problem
+from aiida_nanoclusters.science.structures.boxes import in_box, kpoint_mesh, repeats
 
 DIMER = Atoms("Cu2", positions=[[0, 0, 0], [2.2, 0, 0]])
 PULL = np.array([[0.5, 0, 0], [-0.5, 0, 0]])
@@ -18,7 +18,7 @@ PULL = np.array([[0.5, 0, 0], [-0.5, 0, 0]])
     [
         (-1.0, PULL, True, None),
         (-1.0, PULL, False, "did not converge"),
-        (-1.0, PULL, None, "nothing tells"),
+        (-1.0, PULL, None, "does not show whether"),
         (np.nan, PULL, True, "not finite"),
         (-1.0, np.full((2, 3), np.inf), True, "not finite"),
         (-1.0, PULL * 0, True, "all forces are zero"),
@@ -45,10 +45,10 @@ def test_symmetry_may_forbid_forces():
 
 
 def test_lone_atom_is_in_its_ground_state():
-    atom = lone_atom("Cu")
+    atom = isolated_atom("Cu")
     assert atom.info["multiplicity"] == round(ground_state_magnetic_moments[29]) + 1 == 2
     assert not atom.pbc.any()
-    assert lone_atom("Pd").info["multiplicity"] == 1
+    assert isolated_atom("Pd").info["multiplicity"] == 1
 
 
 def test_a_box_leaves_room_along_open_directions_only():

@@ -4,7 +4,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.outliers import (
+from aiida_nanoclusters.science.labels.outliers import (
     find_duplicates,
     find_mixed_references,
     find_outliers,
@@ -44,7 +44,7 @@ def test_outliers_of_energy_and_force() -> None:
     images[9] = cluster(32, -3.5 * 32 + 2.5 * 32 ** (2 / 3), force=80.0, seed=32)
     findings = find_outliers(Frames.from_atoms(images))
     assert [(f.kind, f.frames) for f in findings] == [("energy", (4,)), ("force", (9,))]
-    assert findings[0].text.startswith("1.0") and "below what is usual" in findings[0].text
+    assert findings[0].text.startswith("1.0") and "below the usual energy" in findings[0].text
     assert "80.0 eV/Å on atom 31 (Cu)" in findings[1].text
 
 
@@ -54,7 +54,7 @@ def test_duplicates() -> None:
     first, second = find_duplicates(Frames.from_atoms(images))
     assert (first.frames, second.frames) == ((0, 1), (2, 3))
     assert "with equal energies" in first.text
-    assert "differ by 0.1000 eV: at most one is right" in second.text
+    assert "differ by 0.1000 eV: at most one is correct" in second.text
 
 
 def test_energy_zeros() -> None:
@@ -63,7 +63,7 @@ def test_energy_zeros() -> None:
     assert "isolated atom of Cu is not known" in unknown.text
     assert find_mixed_references(Frames.from_atoms(images, atom_energies={"Cu": 0.0})) == []
     (deep,) = find_mixed_references(Frames.from_atoms(images, atom_energies={"Cu": 50.0}))
-    assert "more than any solid" in deep.text and len(deep.frames) == len(images)
+    assert "larger than that of any solid" in deep.text and len(deep.frames) == len(images)
     other = [*images, cluster(13, -45000.0, seed=99)]
     found = find_mixed_references(Frames.from_atoms(other, atom_energies={"Cu": 0.0}))
     assert "two groups" in found[0].text and found[0].frames == (len(images),)

@@ -5,8 +5,8 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.science.checks import check_frames, frame_problems
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.sanity import check_frames, frame_problems
 
 
 def cluster(**labels) -> Atoms:

@@ -7,11 +7,11 @@ from ase.build import bulk
 from ase.cluster import Icosahedron, Octahedron
 from scipy.spatial.transform import Rotation
 
-from aiida_nanoclusters.science import label_choice
-from aiida_nanoclusters.science.committee import DECENT, GOOD, POOR, Thresholds
-from aiida_nanoclusters.science.descriptors import describe_frames
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.label_choice import choose
+from aiida_nanoclusters.science.learning import acquisition
+from aiida_nanoclusters.science.learning.acquisition import choose
+from aiida_nanoclusters.science.learning.committee import ACCURATE, CANDIDATE, FAILED, Thresholds
+from aiida_nanoclusters.science.recognition.soap import describe_frames
 
 LIMITS = Thresholds(0.1, 0.5)
 
@@ -61,9 +61,9 @@ def distances_of(frames):
     return np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
 
 
-def test_medoids_stand_for_all_and_farthest_points_for_none_too_far(pool):
-    """Eight of fifty: medoids are nearest in sum, farthest points leave the smallest hole; both
-    are ahead of fifty choices by chance."""
+def test_medoids_are_near_all_and_farthest_points_leave_the_smallest_gap(pool):
+    """Eight of fifty: medoids are nearest in sum, farthest points leave the smallest gap; both
+    are ahead of fifty choices at random."""
     frames, deviations = pool
     away = distances_of(frames)
 
@@ -73,7 +73,7 @@ def test_medoids_stand_for_all_and_farthest_points_for_none_too_far(pool):
 
     found = {by: left(choose(frames, deviations * 0 + 0.3, LIMITS, 8, by=by, tolerance=0.0).indices)
              for by in ("medoids", "farthest")}  # fmt: skip
-    drawn = np.array([left(choose(frames, deviations, LIMITS, 8, by="chance", seed=s).indices)
+    drawn = np.array([left(choose(frames, deviations, LIMITS, 8, by="random", seed=s).indices)
                       for s in range(50)])  # fmt: skip
     assert found["medoids"][0] < min(found["farthest"][0], drawn[:, 0].min())
     assert found["farthest"][1] <= found["medoids"][1]
@@ -81,11 +81,12 @@ def test_medoids_stand_for_all_and_farthest_points_for_none_too_far(pool):
 
 
 def test_medoids_are_the_greedy_choice(pool):
-    """Against weighted sums over all candidates, written out anew at each pick."""
+    """Against weighted sums over all candidates, computed again at each pick."""
     frames, deviations = pool
     deviations = deviations.copy()
-    deviations[5] = np.nan  # counts as `high`
-    weights = np.where(np.isnan(deviations), LIMITS.high, deviations) ** 2 / LIMITS.high**2
+    deviations[5] = np.nan  # counts as `failed_above`
+    largest = LIMITS.failed_above
+    weights = np.where(np.isnan(deviations), largest, deviations) ** 2 / largest**2
     known = Frames.from_atoms([cluster(2, 0.2, 1000), cluster(3, 0.2, 1001)])
     both = Frames.concatenate([frames, known])
     away = distances_of(both)[:50]
@@ -96,7 +97,7 @@ def test_medoids_are_the_greedy_choice(pool):
         picks.append(int(equal[np.argmax(weights[equal])]))
         nearest = np.minimum(nearest, away[:, picks[-1]])
     choice = choose(
-        frames, deviations, LIMITS, 10, known=known, tolerance=0.0, wanted=[DECENT, POOR]
+        frames, deviations, LIMITS, 10, known=known, tolerance=0.0, classes=[CANDIDATE, FAILED]
     )
     assert choice.indices.tolist() == picks
 
@@ -112,29 +113,29 @@ def test_the_scale_of_the_deviations_does_not_count(doubt, by):
         assert sorted(frames.sizes[choice.indices]) == [13, 55, 147]
 
 
-def test_what_is_checked_is_not_chosen_and_teaches_nothing():
-    """Of two crowds one has a check in it: it is learnt as if there were none."""
+def test_held_out_frames_are_not_chosen_and_not_learnt():
+    """One of two groups holds a calibration frame: it is chosen from as if it held none."""
     images = [cluster(2, 0.05, s) for s in range(20)] + [cluster(3, 0.05, s) for s in range(10)]
     frames, limits = Frames.from_atoms(images), Thresholds(0.1, 0.5)
-    checked = frames.select([0])
-    options = {"tolerance": 0.0, "checked": checked}
+    held_out = frames.select([0])
+    options = {"tolerance": 0.0, "held_out": held_out}
     choice = choose(frames, np.full(30, 0.3), limits, 1, **options)
     assert frames.sizes[choice.indices] == [13] and choice.indices != [0]
     assert choice.reasons[0] == "already labelled"
-    learnt = choose(frames, np.full(30, 0.3), limits, 1, tolerance=0.0, known=checked)
+    learnt = choose(frames, np.full(30, 0.3), limits, 1, tolerance=0.0, known=held_out)
     assert frames.sizes[learnt.indices] == [55]
 
 
 def test_what_is_labelled_may_hold_other_elements(pool):
     alloy = cluster(2, 0.1)
     alloy.symbols[0] = "Ag"
-    for name in ("known", "checked"):
+    for name in ("known", "held_out"):
         others = {name: Frames.from_atoms([alloy])}
         assert len(choose(*pool, LIMITS, 3, **others).indices) == 3
 
 
-def test_medoids_stand_first_for_what_is_in_doubt():
-    """A crowd of thirty that is doubted little, and three that are doubted much."""
+def test_medoids_represent_uncertain_frames_first():
+    """Thirty similar frames of small deviation, and three of large deviation."""
     images = [cluster(2, 0.05, s) for s in range(30)] + [cluster(3, 0.05, s) for s in range(3)]
     frames = Frames.from_atoms(images)
     for doubt, size in ((0.11, 13), (0.49, 55)):
@@ -142,14 +143,14 @@ def test_medoids_stand_first_for_what_is_in_doubt():
         assert frames.sizes[choose(frames, deviations, LIMITS, 1).indices] == [size]
 
 
-def test_a_crowd_is_thinned_out(pool, monkeypatch):
+def test_many_candidates_are_sampled_first(pool, monkeypatch):
     """Distances are held between so many candidates and no more."""
-    module = "aiida_nanoclusters.science.label_choice"
+    module = "aiida_nanoclusters.science.learning.acquisition"
     frames, deviations = pool
     order = np.random.default_rng(0).permutation(50)
     whole = choose(frames, deviations, LIMITS, 4)
     monkeypatch.setattr(f"{module}._MOST", 15)
-    monkeypatch.setattr(f"{module}._Gains", spied := Spy(label_choice._Gains))
+    monkeypatch.setattr(f"{module}._Gains", spied := Spy(acquisition._Gains))
     thinned = choose(frames, deviations, LIMITS, 4)
     turned = choose(frames.select(order), deviations[order], LIMITS, 4)
     assert spied.counts == [20, 20]  # five times the budget
@@ -169,8 +170,8 @@ class Spy:
         return self.held(distances_from, nearest, weights)
 
 
-def test_what_is_labelled_counts_whatever_its_size():
-    """Cells of 32 atoms stand for what those of 4 have taught; an unknown cluster comes first."""
+def test_labelled_frames_of_any_size_count():
+    """A learnt cell of 4 atoms covers those of 32 atoms; a cluster, unlike both, is taken first."""
     cell, large = bulk("Cu", cubic=True), bulk("Cu", cubic=True).repeat(2)
     images = [large.copy() for _ in range(5)]
     for seed, atoms in enumerate(images):
@@ -182,8 +183,8 @@ def test_what_is_labelled_counts_whatever_its_size():
 
 
 @pytest.mark.parametrize("by", ["medoids", "farthest"])
-def test_a_supercell_is_no_twin_of_its_cell(by):
-    """Their vectors are equal, their forces are not: both are kept, the doubtful one first."""
+def test_a_supercell_is_not_alike_to_its_cell(by):
+    """Equal vectors, other forces: both are kept, that of larger deviation first."""
     cell = bulk("Cu", cubic=True)
     cell.rattle(0.1, seed=1)
     frames = Frames.from_atoms([cell, cell.repeat(2)])
@@ -191,8 +192,8 @@ def test_a_supercell_is_no_twin_of_its_cell(by):
         assert choose(frames, deviations, LIMITS, 2, by=by).indices.tolist() == [first, 1 - first]
 
 
-def test_equals_go_by_deviation(pool):
-    """Two mirror images have the same vector: whichever the members doubt more is taken."""
+def test_of_equal_frames_the_largest_deviation_is_taken(pool):
+    """Two mirror images have the same vector: that of larger deviation is taken."""
     one = cluster(3, 0.2, 7)
     two = one.copy()
     two.positions[:, 0] *= -1
@@ -203,23 +204,23 @@ def test_equals_go_by_deviation(pool):
         assert indices.index(int(np.argmax(deviations))) < indices.index(int(np.argmin(deviations)))
 
 
-def test_a_frame_no_member_could_evaluate_is_poor_but_may_be_wanted(pool):
+def test_a_frame_no_member_could_evaluate_has_failed_but_may_be_labelled(pool):
     frames, deviations = pool
     deviations = deviations.copy()
     deviations[3] = np.nan
-    choice = choose(frames, deviations, LIMITS, 50, wanted=[DECENT, POOR])
+    choice = choose(frames, deviations, LIMITS, 50, classes=[CANDIDATE, FAILED])
     assert 3 in choice.indices and len(choice.indices) == 50
 
 
-def test_only_the_wanted_classes(pool):
+def test_only_the_classes_to_label(pool):
     frames, deviations = pool
     deviations = deviations.copy()
     deviations[:10], deviations[10:20], deviations[20] = 0.05, 0.9, np.nan
     choice = choose(frames, deviations, LIMITS, 50)
-    assert set(choice.classes[choice.indices]) == {DECENT}
-    assert set(choice.reasons[:10]) == {GOOD} and set(choice.reasons[10:21]) == {POOR}
-    with_poor = choose(frames, deviations, LIMITS, 50, wanted=[DECENT, POOR])
-    assert set(with_poor.classes[with_poor.indices]) == {DECENT, POOR}
+    assert set(choice.classes[choice.indices]) == {CANDIDATE}
+    assert set(choice.reasons[:10]) == {ACCURATE} and set(choice.reasons[10:21]) == {FAILED}
+    with_failed = choose(frames, deviations, LIMITS, 50, classes=[CANDIDATE, FAILED])
+    assert set(with_failed.classes[with_failed.indices]) == {CANDIDATE, FAILED}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -227,7 +228,7 @@ def test_order_of_frames_does_not_count(pool, seed):
     frames, deviations = pool
     order = np.random.default_rng(seed).permutation(len(frames))
     known = Frames.from_atoms([cluster(2), cluster(3)])
-    options = {"known": known, "checks": 3, "seed": 5}
+    options = {"known": known, "calibration_frames": 3, "seed": 5}
     straight = choose(frames, deviations, LIMITS, 10, **options)
     turned = choose(frames.select(order), deviations[order], LIMITS, 10, **options)
     assert chosen(frames, straight) == chosen(frames.select(order), turned)
@@ -236,28 +237,28 @@ def test_order_of_frames_does_not_count(pool, seed):
 
 def test_equal_inputs_equal_choice_and_seeds_differ(pool):
     frames, deviations = pool
-    draws = [chosen(frames, choose(frames, deviations, LIMITS, 8, checks=8, seed=s))
+    draws = [chosen(frames, choose(frames, deviations, LIMITS, 8, calibration_frames=8, seed=s))
              for s in (1, 1, 2)]  # fmt: skip
     assert draws[0] == draws[1] != draws[2]
 
 
-def test_checks_are_a_plain_sample(pool):
-    """Of good and decent frames alike: each is drawn as often as any other, poor ones never."""
+def test_calibration_frames_are_a_plain_random_sample(pool):
+    """Accurate and candidate frames are drawn equally often, failed ones never."""
     frames, deviations = pool
     deviations = deviations.copy()
     deviations[:20], deviations[40:] = 0.01, 2.0
     counts = np.zeros(50)
     for seed in range(400):
-        choice = choose(frames, deviations, LIMITS, 4, checks=4, seed=seed)
-        assert set(choice.reasons[choice.indices]) == {"check"}
+        choice = choose(frames, deviations, LIMITS, 4, calibration_frames=4, seed=seed)
+        assert set(choice.reasons[choice.indices]) == {"calibration"}
         counts[choice.indices] += 1
     assert counts[40:].sum() == 0
     # 400 draws of 4 out of 40: 40 each, three and a half standard deviations are 21.
     assert np.abs(counts[:40] - 40).max() < 21
 
 
-def test_copies_are_named(pool):
-    """An exact copy, a turned and renumbered one, a slightly rattled one, a labelled one."""
+def test_copies_are_left_out_with_a_reason(pool):
+    """An exact copy, a rotated and renumbered one, a slightly rattled one, a labelled one."""
     one, other = cluster(3, 0.2, 1), cluster(3, 0.2, 2)
     turned = one[np.random.default_rng(0).permutation(55)]
     turned.positions = turned.positions @ Rotation.random(random_state=3).as_matrix()
@@ -319,27 +320,42 @@ def test_nothing_to_choose(pool):
     assert set(alike.reasons) == {"already labelled"}
 
 
-def test_what_makes_no_sense_is_refused(pool):
+def test_settings_out_of_their_limits_are_refused(pool):
     frames, deviations = pool
     with pytest.raises(ValueError, match="one a frame"):
         choose(frames, deviations[1:], LIMITS, 3)
-    with pytest.raises(ValueError, match="part of the budget"):
-        choose(frames, deviations, LIMITS, 3, checks=4)
+    with pytest.raises(ValueError, match="within the budget of 3"):
+        choose(frames, deviations, LIMITS, 3, calibration_frames=4)
     with pytest.raises(ValueError, match="unknown classes bad"):
-        choose(frames, deviations, LIMITS, 3, wanted=["bad"])
-    with pytest.raises(ValueError, match="only medoids, farthest, chance"):
+        choose(frames, deviations, LIMITS, 3, classes=["bad"])
+    with pytest.raises(ValueError, match="only medoids, farthest, random"):
         choose(frames, deviations, LIMITS, 3, by="luck")
 
 
-def test_by_chance_neither_deviation_nor_distance_enters(pool):
+def test_at_random_neither_deviation_nor_distance_enters(pool):
     frames, deviations = pool
-    wanted = ["good", "decent", "poor"]
+    classes = ["accurate", "candidate", "failed"]
 
     def draw(values, seed=1):
-        choice = choose(frames, values, LIMITS, 4, wanted=wanted, seed=seed, by="chance")
-        assert set(choice.reasons[choice.indices]) == {"chance"}
+        choice = choose(frames, values, LIMITS, 4, classes=classes, seed=seed, by="random")
+        assert set(choice.reasons[choice.indices]) == {"random"}
         return sorted(choice.indices)
 
     assert len(draw(deviations)) == 4
     assert draw(deviations) == draw(deviations[::-1].copy())
     assert len({tuple(draw(deviations, seed)) for seed in range(5)}) > 1
+
+
+def test_the_words_of_the_paper_are_understood(pool):
+    """Protocols and nodes of earlier versions name the classes good, decent and poor."""
+    frames, deviations = pool
+    deviations = deviations.copy()
+    deviations[:10], deviations[10:20] = 0.05, 0.9
+    for now, former in (
+        (["accurate"], ["good"]),
+        (["candidate"], ["decent"]),
+        (["failed"], ["poor"]),
+    ):
+        ours, theirs = (choose(frames, deviations, LIMITS, 5, classes=w) for w in (now, former))
+        assert ours.indices.tolist() == theirs.indices.tolist()
+        assert set(ours.classes[ours.indices]) == set(now)

@@ -1,6 +1,7 @@
 """Energies come back after the weights were disturbed, forces stay, and nothing gets worse."""
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,8 @@ from nequip.model.saved_models.load_utils import load_saved_model
 from nequip.utils.global_state import set_global_state
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from aiida_nanoclusters.science import alignment
-from aiida_nanoclusters.science.alignment import DEFAULTS, FrameSet, align, damped_step
+from aiida_nanoclusters.science.learning import alignment
+from aiida_nanoclusters.science.learning.alignment import DEFAULTS, FrameSet, align, damped_step
 from tests.allegro_model import run_tool
 
 ICO, OCTA = "icosahedron", "truncated octahedron"
@@ -222,3 +223,23 @@ def test_script_writes_what_can_be_packaged(checkpoint, model, tmp_path) -> None
     assert rmse(tmp_path / "m.nequip.zip") == pytest.approx(aligned, rel=1e-6)
     kept = load_saved_model(str(checkpoint), compile_mode="eager")
     assert torch.equal(parameters_to_vector(kept.parameters()), untouched)
+
+
+class Evil:
+    """An object whose unpickling leaves a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return open, (self.marker, "w")
+
+
+def test_no_code_of_a_checkpoint_is_run(checkpoint, tmp_path) -> None:
+    """nequip would run it when it loads the model, and when it packages the aligned one."""
+    held = torch.load(checkpoint, weights_only=True)
+    torch.save({**held, "evil": Evil(tmp_path / "ran")}, tmp_path / "best.ckpt")
+    names = ("best.ckpt", "aligned.ckpt", "training.extxyz")
+    with pytest.raises(pickle.UnpicklingError):
+        alignment.main([str(tmp_path / name) for name in names])
+    assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]

@@ -6,10 +6,11 @@ from ase import Atoms
 from ase.cluster import Icosahedron
 from scipy.spatial.transform import Rotation
 
-from aiida_nanoclusters.science.committee import (
-    DECENT,
-    GOOD,
-    POOR,
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.learning.committee import (
+    ACCURATE,
+    CANDIDATE,
+    FAILED,
     Thresholds,
     TooFewLabelsError,
     calibrate,
@@ -17,7 +18,6 @@ from aiida_nanoclusters.science.committee import (
     committee_deviation,
     fewest_labels,
 )
-from aiida_nanoclusters.science.frames import Frames
 
 
 def labelled(frames, energies, forces):
@@ -85,7 +85,7 @@ def test_order_of_frames_is_kept(noisy):
     np.testing.assert_allclose(found.forces, committee_deviation(frames, members).forces[order])
 
 
-def test_turning_everything_changes_nothing(noisy):
+def test_rotation_changes_nothing(noisy):
     frames, members = noisy
     turn = Rotation.from_rotvec([0.3, -1.0, 0.5]).as_matrix()
     turned = {key: labelled(own, own.energies, own.forces @ turn.T) for key, own in members.items()}
@@ -93,31 +93,36 @@ def test_turning_everything_changes_nothing(noisy):
     np.testing.assert_allclose(found.forces, committee_deviation(frames, members).forces)
 
 
-def test_frame_that_a_member_lacks_is_poor(noisy):
+def test_frame_that_a_member_lacks_has_failed(noisy):
     frames, members = noisy
     members["seed_2"] = members["seed_2"].select([0, 2, 3])
     found = committee_deviation(frames, members)
     assert np.isnan(found.forces).tolist() == [False, True, False, False]
-    assert classify(found.forces, Thresholds(0.1, 100.0)).tolist() == [DECENT, POOR, DECENT, DECENT]
+    assert classify(found.forces, Thresholds(0.1, 100.0)).tolist() == [
+        CANDIDATE,
+        FAILED,
+        CANDIDATE,
+        CANDIDATE,
+    ]
 
 
 def test_one_member_is_refused(noisy):
     frames, members = noisy
-    with pytest.raises(ValueError, match="two members or more"):
+    with pytest.raises(ValueError, match="has no deviation: give two or more"):
         committee_deviation(frames, {"only": members["seed_0"]})
 
 
 def test_classes_at_their_edges():
     found = classify([0.0, 0.0999, 0.1, 0.2, 0.3, 0.3001, np.inf], Thresholds(0.1, 0.3))
-    assert found.tolist() == [GOOD, GOOD, DECENT, DECENT, DECENT, POOR, POOR]
-    assert classify([0.0], Thresholds(0.0, 1.0)).tolist() == [DECENT]
+    assert found.tolist() == [ACCURATE, ACCURATE, CANDIDATE, CANDIDATE, CANDIDATE, FAILED, FAILED]
+    assert classify([0.0], Thresholds(0.0, 1.0)).tolist() == [CANDIDATE]
 
 
 @pytest.mark.parametrize(
     "pair", [(0.3, 0.1), (0.0, 0.0), (-0.1, 0.1), (0.1, np.nan), (np.nan, 1.0)]
 )
-def test_thresholds_that_make_no_sense(pair):
-    with pytest.raises(ValueError, match="not below `low`"):
+def test_thresholds_that_out_of_order_are_refused(pair):
+    with pytest.raises(ValueError, match="not below `accurate_below`"):
         Thresholds(*pair)
 
 
@@ -133,7 +138,7 @@ def test_too_few_labels_are_refused_by_number():
     x = np.linspace(0.01, 0.2, 22)
     with pytest.raises(TooFewLabelsError, match=r"22 labelled frames .* 23 show"):
         calibrate(x, x, 1.0)
-    assert calibrate(np.append(x, 0.3), np.append(x, 0.3), 1.0).low == 0.3
+    assert calibrate(np.append(x, 0.3), np.append(x, 0.3), 1.0).accurate_below == 0.3
     with pytest.raises(TooFewLabelsError, match="0 labelled"):
         calibrate([np.nan] * 50, [0.1] * 50, 1.0)
 
@@ -142,30 +147,35 @@ def test_calibration_does_not_extrapolate():
     """All labels are right: the threshold is the largest deviation seen, not more."""
     x = np.linspace(0.01, 1.0, 200)
     found = calibrate(x, np.zeros(200), 0.1)
-    assert (found.low, found.n_labels, found.n_below, found.n_wrong) == (1.0, 200, 199, 0)
+    assert (found.accurate_below, found.n_labels, found.n_below, found.n_wrong) == (
+        1.0,
+        200,
+        199,
+        0,
+    )
 
 
 def test_calibration_finds_a_sharp_edge():
     """Right below 0.5, wrong above: accepted while the errors seen stay compatible with a tenth."""
     x = np.linspace(0.001, 1.0, 1000)
     found = calibrate(x, np.where(x < 0.5, 0.0, 1.0), 0.2)
-    assert 0.5 <= found.low < 0.56
+    assert 0.5 <= found.accurate_below < 0.56
     assert found.n_wrong / found.n_below < 0.1
 
 
-def test_nothing_is_good_where_errors_are_everywhere():
+def test_nothing_is_accurate_where_errors_are_everywhere():
     x = np.linspace(0.01, 1.0, 300)
     found = calibrate(x, np.ones(300), 0.2)
-    assert (found.low, found.n_below) == (0.0, 0)
-    assert set(classify(x, Thresholds(found.low, 2.0))) == {DECENT}
+    assert (found.accurate_below, found.n_below) == (0.0, 0)
+    assert set(classify(x, Thresholds(found.accurate_below, 2.0))) == {CANDIDATE}
 
 
-def test_one_early_error_does_not_spoil_it():
+def test_one_early_error_does_not_end_the_calibration():
     x = np.linspace(0.01, 1.0, 300)
     errors = np.zeros(300)
     errors[3] = 1.0
     found = calibrate(x, errors, 0.2)
-    assert (found.low, found.n_wrong) == (1.0, 1)
+    assert (found.accurate_below, found.n_wrong) == (1.0, 1)
 
 
 def test_ties_and_order_of_labels():
@@ -175,12 +185,12 @@ def test_ties_and_order_of_labels():
     found = calibrate(x, errors, 0.5)
     order = rng.permutation(400)
     assert calibrate(x[order], errors[order], 0.5) == found
-    assert found.n_below == (x < found.low).sum()
+    assert found.n_below == (x < found.accurate_below).sum()
 
 
 @pytest.mark.parametrize("n", [30, 100, 400])
 def test_coverage(n):
-    """Over 500 draws the promise is broken in at most a tenth; with labels it becomes useful.
+    """In 500 samples the statement fails in at most a tenth; more labels make it useful.
 
     The error is the deviation times a log-normal factor, so the true share of errors below a
     threshold is known from a large sample.
@@ -197,7 +207,7 @@ def test_coverage(n):
     wrong = np.cumsum(true[order] > 0.1)
     broken, found = 0, []
     for _ in range(500):
-        low = calibrate(*draw(n), 0.1).low
+        low = calibrate(*draw(n), 0.1).accurate_below
         below = np.searchsorted(population, low)
         broken += bool(below and wrong[below - 1] / below > 0.1)
         found.append(low)

@@ -6,7 +6,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.science.errors import (
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.learning.metrics import (
     COMMITTEE,
     MOTIFS,
     align,
@@ -19,7 +20,6 @@ from aiida_nanoclusters.science.errors import (
     parity_name,
     summarise_motif_difference,
 )
-from aiida_nanoclusters.science.frames import Frames
 
 
 def labelled(sizes, kinds=None, seed=0) -> Frames:
@@ -158,7 +158,7 @@ def test_force_deviation_by_hand():
 
 
 def test_force_deviation_symmetries():
-    """It turns with nobody, knows no order of members, and no shift common to all."""
+    """It is unchanged by rotation, by the order of members and by a shift common to all."""
     rng = np.random.default_rng(2)
     forces, offsets = rng.normal(size=(4, 9, 3)), [0, 2, 9]
     expected = max_force_deviation(forces, offsets)

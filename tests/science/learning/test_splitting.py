@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.selection import deduplicate, filter_frames, split_frames
+from aiida_nanoclusters.science.learning.splitting import deduplicate, split_frames
 
 
 def trajectories(lengths, n_atoms=2, kind="cluster") -> Frames:
@@ -67,21 +67,6 @@ def test_bad_fractions_and_too_few_trajectories() -> None:
         split_frames(trajectories([1, 1]), (0.8, 0.3), 0)
     with pytest.raises(ValueError, match="sample more trajectories"):
         split_frames(trajectories([30]), (0.8, 0.2), 0)
-
-
-def test_filters_combine() -> None:
-    forceful = Atoms("Cu3", positions=np.eye(3) * 3, info={"config_type": "melt"})
-    forceful.calc = SinglePointCalculator(forceful, energy=0.0, forces=np.full((3, 3), 9.0))
-    gentle = forceful.copy()
-    gentle.calc = SinglePointCalculator(gentle, energy=0.0, forces=np.full((3, 3), 0.1))
-    alloy = Atoms("CuAg", positions=np.eye(3)[:2] * 3)
-    frames = Frames.from_atoms([forceful, gentle, alloy])
-    assert len(filter_frames(frames, sizes=[3])) == 2
-    assert len(filter_frames(frames, elements=["Cu"], max_force=1.0)) == 1
-    assert filter_frames(frames, labelled=False)[0].symbols.get_chemical_formula() == "AgCu"
-    assert len(filter_frames(frames, config_types=["melt"])) == 2
-    with pytest.raises(ValueError, match="loosen the filter"):
-        filter_frames(frames, sizes=[99])
 
 
 def test_duplicates_prefer_the_label() -> None:

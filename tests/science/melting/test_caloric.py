@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from aiida_nanoclusters.science.caloric import (
+from aiida_nanoclusters.science.melting.caloric import (
     correlated_mean,
     fluctuation_heat_capacity,
     melting_by_energy,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
-from aiida_nanoclusters.science.lindemann import lindemann, surface_mask
+from aiida_nanoclusters.science.melting.lindemann import lindemann, surface_mask
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
 
 
 def einstein_crystal(size: int, count: int, width: float, seed: int = 0):

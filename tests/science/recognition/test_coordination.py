@@ -5,16 +5,16 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
-from aiida_nanoclusters.science.coordination import (
+from aiida_nanoclusters.science.elements import ELEMENTS
+from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recognition.coordination import (
     coordination_coverage,
     coordination_density,
     frame_coordination,
     frame_groups,
     shell_cutoff,
 )
-from aiida_nanoclusters.science.elements import ELEMENTS
-from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
 
 
 def frames_of(*images: Atoms) -> Frames:

@@ -5,10 +5,10 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
-from aiida_nanoclusters.science.descriptors import bond_length, describe_atoms, describe_frames
-from aiida_nanoclusters.science.environment_map import Components, map_environments
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recognition.coverage import Components, map_environments
+from aiida_nanoclusters.science.recognition.soap import bond_length, describe_atoms, describe_frames
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
 
 BOND = bond_length(["Cu"])
 
@@ -78,7 +78,7 @@ def test_a_pure_target_of_an_alloy():
     pure = Frames.from_atoms(rattled(cell, 2, seed=9))
     found = map_environments(training, pure, seed=1)
     assert found.coverage > 0.9
-    with pytest.raises(ValueError, match="knows no Au"):
+    with pytest.raises(ValueError, match="training set has no Au"):
         map_environments(pure, training, seed=1)
 
 

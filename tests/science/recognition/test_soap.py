@@ -7,9 +7,9 @@ from ase.build import bulk, fcc111
 from ase.cluster import Icosahedron, Octahedron
 from scipy.spatial.transform import Rotation
 
-from aiida_nanoclusters.science import descriptors
-from aiida_nanoclusters.science.descriptors import bond_length, describe_frames
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.recognition import soap
+from aiida_nanoclusters.science.recognition.soap import bond_length, describe_frames
 
 
 def describe(*images, **kwargs):
@@ -74,7 +74,7 @@ def test_elements_are_told_apart(cluster):
 def test_order_and_chunks_change_nothing(cluster, monkeypatch):
     images = [cluster, Icosahedron("Cu", 2), Atoms("Cu"), Octahedron("Cu", 4, 1), bulk("Cu")]
     whole = describe(*images)
-    monkeypatch.setattr(descriptors, "_CHUNK", 20)
+    monkeypatch.setattr(soap, "_CHUNK", 20)
     np.testing.assert_allclose(describe(*images), whole, atol=1e-13)
     np.testing.assert_allclose(describe(*images[::-1]), whole[::-1], atol=1e-13)
 

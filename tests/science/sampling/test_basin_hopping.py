@@ -9,15 +9,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.units import kB
 from scipy.spatial.distance import pdist
 
-from aiida_nanoclusters.science.basin_hopping import (
-    LONGEST,
-    SHORTEST,
-    BasinHopping,
-    Walker,
-    is_accepted,
-)
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
-from aiida_nanoclusters.science.environments import point_group
+from aiida_nanoclusters.science.recognition.neighbours import point_group
+from aiida_nanoclusters.science.sampling.basin_hopping import BasinHopping
+from aiida_nanoclusters.science.sampling.settings import LONGEST, SHORTEST
+from aiida_nanoclusters.science.sampling.walkers import Walker, is_accepted
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
 from tests.cluster_potentials import (
     EPSILON,
     LJ_MINIMA,
@@ -283,7 +279,7 @@ def test_the_lowest_are_kept() -> None:
 @pytest.mark.parametrize(
     ("results", "message"),
     [
-        ({(99, 0): None}, "waits for nothing"),
+        ({(99, 0): None}, "has no proposal"),
         ({(13, 0): Atoms("Cu12", positions=np.eye(12, 3))}, "give its own structure"),
         ({(13, 0): Atoms("Ag13", positions=np.eye(13, 3))}, "give its own structure"),
     ],
@@ -302,19 +298,19 @@ def test_foreign_results_are_refused_as_a_whole(results, message) -> None:
         ({"sizes": []}, "from 2 up"),
         ({"sizes": [1]}, "from 2 up"),
         ({"sizes": [13, 13]}, "each once"),
-        ({"walkers": 0}, "1 or more"),
-        ({"steps": 0}, "1 or more"),
-        ({"keep": 0}, "keep all"),
-        ({"temperature": -1}, "not be negative"),
-        ({"seed": -1}, "not be negative"),
-        ({"step": 2.0}, "bond lengths"),
-        ({"acceptance": 1.0}, "between 0 and 1"),
+        ({"walkers": 0}, "`walkers` is 0: input should be greater than or equal to 1"),
+        ({"steps": 0}, "`steps` is 0: input should be greater than or equal to 1"),
+        ({"keep": 0}, "`keep` is 0: input should be greater than or equal to 1"),
+        ({"temperature": -1}, "`temperature` is -1: input should be greater than or equal to 0"),
+        ({"seed": -1}, "`seed` is -1: input should be greater than or equal to 0"),
+        ({"step": 2.0}, "`step` is 2.0: input should be less than or equal to 0.8"),
+        ({"acceptance": 1.0}, "`acceptance` is 1.0: input should be less than 1"),
         ({"moves": {"swap": 1}}, "choose from shake"),
         ({"moves": {"shake": 0}}, "at least one"),
         ({"moves": {}}, "at least one"),
-        ({"bounds": [0.9, 1.6]}, "bounds"),
-        ({"bounds": [0.6]}, "bounds"),
-        ({"distance": -2.0}, "bond length in Å"),
+        ({"bounds": [0.9, 1.6]}, "`bounds`: .* the first between 0 and 0.85"),
+        ({"bounds": [0.6]}, "`bounds.1` is missing: give Shortest distance"),
+        ({"distance": -2.0}, "`distance` is -2.0: input should be greater than 0"),
         ({"element": "Xx"}, "no data for element"),
     ],
 )

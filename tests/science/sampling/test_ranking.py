@@ -3,9 +3,12 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from scipy.spatial.transform import Rotation
 
-from aiida_nanoclusters.science.annealing import describe, lowest_structures, success_rates
-from aiida_nanoclusters.science.clusters import mackay_icosahedron, regular_truncated_octahedron
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.sampling.ranking import describe, lowest_structures, success_rates
+from aiida_nanoclusters.science.structures.motifs import (
+    mackay_icosahedron,
+    truncated_octahedron,
+)
 
 
 def at(atoms: Atoms, energy: float, seed: int | None = None) -> Atoms:
@@ -23,7 +26,7 @@ def test_one_structure_counts_once_however_it_is_turned() -> None:
     ball = mackay_icosahedron("Cu", 1, 2.55)
     rng = np.random.default_rng(0)
     worse = Atoms(ball.numbers, ball.positions + rng.normal(scale=0.4, size=(13, 3)))
-    other = regular_truncated_octahedron("Cu", 1, 2.55)
+    other = truncated_octahedron("Cu", 4, 1, 2.55)
     images = [
         at(worse, -40.0),
         at(ball, -43.0),
@@ -64,5 +67,5 @@ def test_description_of_a_perfect_icosahedron() -> None:
     found = describe(mackay_icosahedron("Cu", 2, 2.55))
     assert found["point_group"] == "Ih"
     assert found["motif"] == "icosahedral"
-    assert found["n_twelvefold"] == 13
+    assert found["n_12_coordinated"] == 13
     assert found["coordination"] == {"6": 12, "8": 30, "12": 13}

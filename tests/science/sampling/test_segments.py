@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from aiida_nanoclusters.science.boxes import in_box, outgrown
-from aiida_nanoclusters.science.segments import cut_stages, seed_of, seeds_problem
-from aiida_nanoclusters.science.stages import parse_stages, time_of
+from aiida_nanoclusters.science.sampling.segments import cut_stages, seed_of, seeds_problem
+from aiida_nanoclusters.science.sampling.stages import parse_stages, time_of
+from aiida_nanoclusters.science.structures.boxes import in_box, outgrown
 
 STAGES = parse_stages(
     [
@@ -16,13 +16,15 @@ STAGES = parse_stages(
 
 
 def test_a_ramp_is_climbed_in_even_treads() -> None:
-    segments = cut_stages(STAGES, treads=4)
+    segments = cut_stages(STAGES, ramp_steps=4)
     assert [s.stage for s in segments] == [0, 1, 1, 1, 1, 2]
     assert [s.number for s in segments] == list(range(6))
-    treads = segments[1:5]
-    assert [s.temperature[0] for s in treads] == [125, 175, 225, 275]
-    assert sum(s.steps for s in treads) == 103
-    assert [s.first for s in treads] == np.cumsum([0, *(s.steps for s in treads[:3])]).tolist()
+    ramp_steps = segments[1:5]
+    assert [s.temperature[0] for s in ramp_steps] == [125, 175, 225, 275]
+    assert sum(s.steps for s in ramp_steps) == 103
+    assert [s.first for s in ramp_steps] == np.cumsum(
+        [0, *(s.steps for s in ramp_steps[:3])]
+    ).tolist()
     assert segments[0].steps == 50 and segments[5].steps == 50
 
 
@@ -38,7 +40,7 @@ def test_time_goes_on_through_stages() -> None:
 
 
 def test_each_segment_has_a_seed_of_its_own() -> None:
-    segments = cut_stages(STAGES, treads=4)
+    segments = cut_stages(STAGES, ramp_steps=4)
     assert len({seed_of(seed, s) for seed in (0, 1) for s in segments}) == 12
     assert "2 seeds for 3 structures" in str(seeds_problem([0, 1], 3))
     assert seeds_problem([0, True], 2) == "seeds must be integers from 0"

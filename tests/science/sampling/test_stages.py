@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from aiida_nanoclusters.science.stages import (
+from aiida_nanoclusters.science.sampling.seeds import derive_seed
+from aiida_nanoclusters.science.sampling.stages import (
     count_fragments,
     count_steps,
-    derive_seed,
     parse_stage,
     parse_stages,
     sample_info,

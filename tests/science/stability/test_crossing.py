@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from aiida_nanoclusters.science.crossing import (
+from aiida_nanoclusters.science.stability.crossing import (
     difference_curve,
     find_crossing,
     sphere_diameter_nm,
     two_sides,
 )
-from aiida_nanoclusters.science.energy_fit import design, fit_families
+from aiida_nanoclusters.science.stability.expansion import design, fit_families
 
 ICOSAHEDRA = np.array([147, 309, 561, 923, 1415, 2057, 2869, 3871])
 OCTAHEDRA = np.array([201, 586, 1289, 2406, 4033, 6266, 9201])

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from aiida_nanoclusters.science.energy_fit import (
+from aiida_nanoclusters.science.stability.expansion import (
     TERMS,
     design,
     fit_families,
     fit_family,
-    is_strained,
     select_terms,
 )
+from aiida_nanoclusters.science.structures.motif_kinds import is_multiply_twinned
 
 SIZES = np.array([147, 309, 561, 923, 1415, 2057, 2869, 3871])
 CRYSTALS = np.array([201, 586, 1289, 2406, 4033, 6266])
@@ -26,13 +26,18 @@ def noisy(sizes, coefficients, seed, scale=0.01):
     "motif",
     ["icosahedron", "incomplete icosahedron", "Marks decahedron", "Ih", "Dh", "Mackay icosahedra"],
 )
-def test_multiply_twinned_motifs_are_known_as_strained(motif):
-    assert is_strained(motif)
+def test_multiply_twinned_motifs_and_their_aliases(motif):
+    assert is_multiply_twinned(motif)
 
 
 @pytest.mark.parametrize("motif", ["truncated octahedron", "Wulff", "TO", "fcc", "octahedron"])
-def test_single_crystals_are_not_strained(motif):
-    assert not is_strained(motif)
+def test_single_crystals_are_not_multiply_twinned(motif):
+    assert not is_multiply_twinned(motif)
+
+
+def test_the_kind_of_a_motif_is_not_guessed_from_parts_of_its_name():
+    with pytest.raises(ValueError, match="unknown motif 'untwinned nicotine'; known: icosahedron"):
+        is_multiply_twinned("untwinned nicotine")
 
 
 def test_exact_coefficients_are_recovered():

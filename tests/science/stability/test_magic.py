@@ -3,10 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from aiida_nanoclusters.science.clusters import incomplete_icosahedron
 from aiida_nanoclusters.science.elements import element
-from aiida_nanoclusters.science.environments import bond_count
-from aiida_nanoclusters.science.magic import (
+from aiida_nanoclusters.science.recognition.neighbours import coordination_numbers
+from aiida_nanoclusters.science.stability.magic import (
     binding_energy,
     coordination_difference,
     electronic_magic_numbers,
@@ -16,6 +15,7 @@ from aiida_nanoclusters.science.magic import (
     magic_sizes,
     second_difference,
 )
+from aiida_nanoclusters.science.structures.motifs import incomplete_icosahedron
 
 
 def test_binding_energy():
@@ -50,7 +50,8 @@ def test_second_difference_of_a_committee():
 def test_closed_shells_are_magic_for_a_bond_counting_energy():
     n = np.arange(40, 160)
     distance = element("Cu").nearest_neighbour
-    energies = [-0.3 * bond_count(incomplete_icosahedron("Cu", k), 1.2 * distance) for k in n]
+    clusters = [incomplete_icosahedron("Cu", k) for k in n]
+    energies = [-0.15 * coordination_numbers(atoms, 1.2 * distance).sum() for atoms in clusters]
     found = magic_sizes(*second_difference(n, energies))
     # The two closed shells stand highest: removing a vertex costs 6 bonds, an atom on top brings 3.
     highest = sorted(found, key=lambda peak: peak.second_difference)[-2:]

@@ -37,9 +37,10 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from aiida_nanoclusters.science.crossing import find_crossing
-from aiida_nanoclusters.science.crossover import CrossoverSearch
-from aiida_nanoclusters.science.energy_fit import design, fit_families
+from aiida_nanoclusters.science.stability import search as search_module
+from aiida_nanoclusters.science.stability.crossing import find_crossing
+from aiida_nanoclusters.science.stability.expansion import design, fit_families
+from aiida_nanoclusters.science.stability.search import CrossoverSearch
 
 IH, TO = "icosahedron", "truncated octahedron"
 # Motif -> size: (relaxed energy in eV, force evaluations of the relaxation).
@@ -76,7 +77,26 @@ COPPER = {
     },
 }
 BULK_ENERGY, BULK_VOLUME = -3.54021833, 11.80967392
-FULL_GRID = 1003  # crossing of free four-term fits to all sizes above 100
+
+
+def crossing_by_lstsq(powers):
+    """Crossing of two ordinary fits of E(N) in powers of N^(1/3) to all sizes above 100."""
+    fitted = {}
+    for motif, table in COPPER.items():
+        sizes = np.array([n for n in table if n > 100])
+        energies = np.array([table[n][0] for n in sizes])
+        # Rows divided by N^(1/3), the scale of what the expansion leaves out.
+        edge = np.cbrt(sizes)[:, None]
+        matrix = edge ** np.array(powers)
+        fitted[motif] = np.linalg.lstsq(matrix / edge, energies / edge[:, 0], rcond=None)[0]
+
+    def difference(n):
+        return np.cbrt(n) ** np.array(powers) @ (fitted[IH] - fitted[TO])
+
+    return brentq(difference, 300, 3000)
+
+
+FULL_GRID = crossing_by_lstsq((3, 2, 1, 0))
 
 
 def copper_fits(**options):
@@ -128,8 +148,9 @@ TRUTH = brentq(lambda n: (smooth(IH, n) - smooth(TO, n)) / n, 200, 5000)
 def test_full_grid_of_copper(terms):
     found = find_crossing(copper_fits(terms=terms), 100, 17885, atomic_volume=BULK_VOLUME)
     assert found.verdict == "crossing"
-    assert found.size == pytest.approx(FULL_GRID, rel=0.03)
-    assert found.low <= FULL_GRID + 1 and found.high >= FULL_GRID - 1
+    # The root between two of 200 sizes evenly spaced in log N is found by a straight line.
+    assert found.size == pytest.approx(crossing_by_lstsq(terms), rel=1e-4)
+    assert found.low < crossing_by_lstsq(terms) < found.high
     assert found.diameter_nm == pytest.approx(2.83, abs=0.02)
 
 
@@ -280,6 +301,36 @@ def test_state_through_json_continues_alike():
     finished = CrossoverSearch.from_state(json.loads(json.dumps(search.state)))
     assert finished.is_finished and finished.reason == search.reason
     assert finished.result() == search.result()
+
+
+def test_the_plan_is_decided_once_and_travels_with_the_state(monkeypatch):
+    search = CrossoverSearch(full_families(), width=0.005)
+    search.update({(m, n): uneven(m, n) for m, n in search.next()})
+    calls = []
+
+    def counted(*args, **options):
+        calls.append(options)
+        return find_crossing(*args, **options)
+
+    monkeypatch.setattr(search_module, "find_crossing", counted)
+    state = json.loads(json.dumps(search.state))
+    assert len(calls) == 2  # with all sources of error, and with that of the fits alone
+    again = CrossoverSearch.from_state(state)
+    assert (again.next(), again.reason) == (search.next(), search.reason)
+    assert not again.is_finished and again.state == state
+    assert len(calls) == 2
+    again.update({(m, n): uneven(m, n) for m, n in again.next()})
+    assert again.next() != [tuple(cluster) for cluster in state["plan"]["clusters"]]
+    assert len(calls) == 4
+
+
+def test_a_state_of_an_earlier_version_has_no_plan_and_is_planned_anew():
+    search = CrossoverSearch(full_families())
+    while not search.is_finished:
+        earlier = {name: value for name, value in search.state.items() if name != "plan"}
+        assert set(earlier) == {"settings", "results"}
+        assert CrossoverSearch.from_state(earlier).state == search.state
+        search.update({(m, n): uneven(m, n) for m, n in search.next()})
 
 
 def test_a_cluster_that_comes_twice_counts_once():

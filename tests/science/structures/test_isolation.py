@@ -3,7 +3,7 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from aiida_nanoclusters.science.isolation import out_of_box
+from aiida_nanoclusters.science.structures.isolation import out_of_box
 
 
 def test_cluster_across_the_border() -> None:
@@ -38,3 +38,16 @@ def test_crystals_and_slabs() -> None:
         np.sort(free.get_all_distances(mic=True)), np.sort(slab.get_all_distances(mic=True))
     )
     assert not out_of_box(Atoms("Cu", positions=[[1, 1, 1]], cell=[15, 15, 15], pbc=True)).pbc.any()
+
+
+def test_directions_without_a_cell_vector() -> None:
+    """A wire that is periodic along x and boxed along y keeps its positions along z."""
+    wire = Atoms("Cu4", positions=[[0, y, z] for y, z in ((-1, 0), (1, 0), (0, 7), (0, 9))])
+    wire.set_cell([2.5, 24.0, 0.0])
+    wire.set_pbc([True, True, False])
+    free = out_of_box(wire)
+    assert list(free.pbc) == [True, False, False]
+    assert np.allclose(free.get_all_distances(mic=True), wire.get_all_distances(mic=True))
+    assert np.isclose(np.ptp(free.positions[:, 1]), 2.0)
+    broken = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2]], pbc=True)
+    assert out_of_box(broken).pbc.all()

@@ -6,21 +6,21 @@ import pytest
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
-from aiida_nanoclusters.science.clusters import (
-    MOTIFS,
+from aiida_nanoclusters.science.elements import element
+from aiida_nanoclusters.science.recognition.neighbours import point_group
+from aiida_nanoclusters.science.structures.motif_kinds import MOTIFS, Motif, is_multiply_twinned
+from aiida_nanoclusters.science.structures.motifs import (
     incomplete_icosahedron,
     mackay_icosahedron,
     mackay_sizes,
     marks_decahedron,
     marks_decahedron_counts,
     motif_family,
-    regular_truncated_octahedron,
     truncated_octahedron,
     truncated_octahedron_size,
     wulff_cluster,
     wulff_sizes,
 )
-from aiida_nanoclusters.science.elements import element
 
 REGULAR = (38, 201, 586, 1289, 2406, 4033, 6266, 9201, 12934, 17561)
 COPPER = {(1, 1, 1): 1.34, (1, 0, 0): 1.53, (1, 1, 0): 1.63}
@@ -173,7 +173,7 @@ def test_truncated_octahedron_sizes():
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_regular_truncated_octahedron(order):
-    atoms = regular_truncated_octahedron("Cu", order, 1.0)
+    atoms = truncated_octahedron("Cu", 3 * order + 1, order, 1.0)
     assert len(atoms) == REGULAR[order - 1]
     np.testing.assert_allclose(bond_lengths(atoms), 1.0)
 
@@ -282,6 +282,41 @@ def test_offered_decahedra_have_few_broken_bonds():
     assert not sizes & {54, 55, 111, 147, 181, 309}
 
 
+def test_ino_decahedra_have_square_faces_and_the_sizes_of_icosahedra():
+    # S. Ino, J. Phys. Soc. Jpn. 27, 941 (1969).
+    members = motif_family("Ino decahedron", 13, 17885)
+    assert tuple(member.size for member in members) == mackay_sizes(17885)
+    assert [member.size for member in members][:5] == [13, 55, 147, 309, 561]
+    for k, member in enumerate(members[:5], start=2):
+        atoms = member.build("Cu", 1.0)
+        assert bonds(atoms) == marks_decahedron_counts(k, k, 0)[1]
+        assert point_group(atoms) == "D5h"
+        # The (100) faces are squares of k by k atoms: the atoms farthest from the axis on one side.
+        beside = np.linalg.norm(atoms.positions[:, :2], axis=1)
+        ring = atoms.positions[beside > beside.max() - 1e-6]
+        assert len(ring) == 5 * k and len(set(ring[:, 2].round(6))) == k
+        height = np.ptp(ring[:, 2])
+        around = np.linalg.norm((ring - ring[0])[:, :2], axis=1)
+        edge = around[around > 1e-6].min()
+        assert edge == pytest.approx(height, rel=0.03)  # the strain of the five crystals
+
+
+def test_a_motif_is_one_row_with_its_family_and_builder(monkeypatch):
+    row = Motif("box", False, "decahedra:ino_decahedra", "decahedra:marks_decahedron", ("crate",))
+    monkeypatch.setitem(MOTIFS, "box", row)
+    (member,) = motif_family("box", 50, 60)
+    assert len(member.build("Cu", 1.0)) == member.size == 55
+    assert not is_multiply_twinned("Crate")
+    with pytest.raises(TypeError, match="family_function"):
+        Motif("only a name", True)
+
+
+def test_names_and_aliases_of_motifs_are_unique():
+    names = [name for m in MOTIFS.values() for name in (m.name.lower(), *m.aliases)]
+    assert len(set(names)) == len(names)
+    assert all(alias == alias.lower() for m in MOTIFS.values() for alias in m.aliases)
+
+
 def test_members_can_be_kept_in_sets():
     members = motif_family("Wulff", 13, 100, surface_energies=COPPER)
     assert len(set(members)) == len(members) > 3
@@ -296,7 +331,6 @@ def test_members_can_be_kept_in_sets():
         (lambda: mackay_icosahedron("Xx", 2), "no data for element"),
         (lambda: incomplete_icosahedron("Cu", 0), "n must be"),
         (lambda: truncated_octahedron("Cu", 4, 2), "cut"),
-        (lambda: regular_truncated_octahedron("Cu", 0), "order"),
         (lambda: marks_decahedron("Cu", 2, 0, 1), "q >= 1"),
         (lambda: wulff_cluster("Cu", {}, 50), "empty"),
         (lambda: wulff_cluster("Cu", {(1, 1, 1): -1.0}, 50), "positive"),

@@ -1,16 +1,22 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.recipe import (
+from aiida_nanoclusters.science.structures.recipe import (
     build_entry,
+    convergence_test_entries,
     distort,
     entry_of,
-    largest_probe,
+    largest_convergence_test,
     thin,
 )
-from aiida_nanoclusters.science.recipe_checks import recipe_problem
+from aiida_nanoclusters.science.structures.recipe_checks import recipe_problem
+from aiida_nanoclusters.science.structures.settings import ENTRIES, Entry
 
+DOCS = Path(__file__).parents[3] / "docs"
 BOND = 2.556
 FCC = {"kind": "bulk", "lattices": ["fcc"], "repeat": 1}
 
@@ -33,7 +39,7 @@ def test_crystals_have_the_bond_length(lattice, neighbours) -> None:
     assert np.isclose(distances, BOND).sum() == neighbours
 
 
-def test_every_frame_knows_its_origin() -> None:
+def test_every_frame_has_its_origin() -> None:
     frames = Frames.concatenate(
         [
             build({"kind": "motif", "motif": "icosahedron", "sizes": [13, 55]}, 0),
@@ -108,36 +114,60 @@ def test_thin_keeps_small_classes_whole() -> None:
     ("recipe", "message"),
     [
         ([], "empty"),
-        ([{"kind": "blob"}], "unknown kind 'blob', use atom"),
-        ([{"kind": "atom", "distort": {"wobble": 1}}], "unknown ['wobble'] in distort"),
+        ([{"kind": "blob"}], "unknown kind 'blob': choose from atom"),
+        (
+            [{"kind": "atom", "distort": {"wobble": 1}}],
+            "unknown setting `distort.wobble`: choose among strains",
+        ),
         ([{"kind": "atom", "sample": {}, "distort": {}}], None),
-        ([{"kind": "atom", "sample": {"pressures": [1.0]}}], "list of temperatures"),
+        (
+            [{"kind": "atom", "sample": {"pressures": [1.0]}}],
+            "`sample.temperatures` is missing: give Temperatures",
+        ),
         ([{"kind": "atom"}], None),
         (["atom"], "entry 0: write it as {kind: ...}"),
         ([{"kind": "cluster", "sizes": range(10, 12), "structures": 1}], None),
-        ([{"kind": "cluster", "sizes": [13], "structures": 0}], "give `structures`"),
-        ([{"kind": "minima", "sizes": [13], "structures": "3"}], "give `structures`"),
-        ([{**FCC, "lattices": "fcc"}], "`lattices` is a list"),
-        ([{**FCC, "lattices": []}], "nothing in it"),
-        ([{**FCC, "repeat": 0}], "nothing in it"),
-        ([{**FCC, "repeat": [2, 2]}], "entry 0 (bulk): "),
-        ([{"kind": "motif", "motif": "icosahedron", "sizes": [1]}], "near by are 13, 55"),
-        ([{"kind": "atom", "distort": {"strains": 0.02}}], "`strains` is a list of numbers"),
-        ([{"kind": "atom", "distort": {"strains": ["1e-2"]}}], "`strains` is a list of numbers"),
-        ([{"kind": "atom", "distort": {"copies": 0}}], "`copies` is a whole number"),
-        ([{"kind": "atom", "distort": True}], "`distort` has keys"),
+        ([{"kind": "cluster", "sizes": [13], "structures": 0}], "`structures` is 0"),
+        (
+            [{"kind": "minima", "sizes": [13], "structures": "3"}],
+            "`structures` is '3': input should be",
+        ),
+        ([{**FCC, "lattices": "fcc"}], "`lattices` is 'fcc': input should be a valid list"),
+        ([{**FCC, "lattices": []}], "`lattices` is []: list should have at least 1"),
+        ([{**FCC, "repeat": 0}], "`repeat` is 0"),
+        ([{**FCC, "repeat": [2, 2]}], "entry 0 (bulk): `repeat` is [2, 2]"),
+        ([{"kind": "motif", "motif": "icosahedron", "sizes": [1]}], "the nearest are 13, 55"),
+        ([{"kind": "atom", "distort": {"strains": 0.02}}], "`distort.strains` is 0.02: input"),
+        (
+            [{"kind": "atom", "distort": {"strains": ["1e-2"]}}],
+            "strains.0` is '1e-2': input should be",
+        ),
+        ([{"kind": "atom", "distort": {"copies": 0}}], "`distort.copies` is 0"),
+        ([{"kind": "atom", "distort": True}], "`distort` is True: input should be"),
         ([{"kind": "atom", "sample": {"temperatures": [300]}}], "no motion"),
-        ([{"kind": "bulk", "sample": {"temperatures": [0]}}], "above 0 K"),
-        ([{"kind": "atom", "distort": {"strains": None}}], "`strains` is a list of numbers"),
+        ([{**FCC, "sample": {"temperatures": [0]}}], "greater than 0 K"),
+        (
+            [{"kind": "atom", "distort": {"strains": None}}],
+            "`distort.strains` is None: input should be",
+        ),
         ([{**FCC, "sample": {"temperatures": [300], "pressures": None}}], None),
-        ([{**FCC, "sample": {"temperatures": [300]}, "probe": True}], "probes are clusters"),
-        ([{"kind": "cluster", "sizes": 13, "structures": 1}], "numbers of atoms, got 13"),
-        ([{"kind": "cluster", "sizes": [13]}], "give `structures`"),
-        ([{"kind": "cluster", "sizes": [13], "structures": 1, "wobble": [1]}], "wobble"),
+        (
+            [{**FCC, "sample": {"temperatures": [300]}, "convergence_test": True}],
+            "structures are clusters",
+        ),
+        (
+            [{"kind": "cluster", "sizes": 13, "structures": 1}],
+            "`sizes` is 13: input should be a valid list",
+        ),
+        ([{"kind": "cluster", "sizes": [13]}], "`structures` is missing: give Structures of"),
+        (
+            [{"kind": "cluster", "sizes": [13], "structures": 1, "wobble": [1]}],
+            "unknown setting `wobble`",
+        ),
         ([{"kind": "cluster", "sizes": [13], "structures": 1}], None),
         (
             [{"kind": "motif", "motif": "icosahedron", "sizes": [100]}],
-            "no icosahedron of 100 atoms: give sizes of this family, near by are 13, 55, 147",
+            "no icosahedron of 100 atoms: give sizes of its closed shells, the nearest are 13, 55",
         ),
         ([{"kind": "atom", "sample": {"temperatures": ["0.8Tm"]}}], "such as `0.8 Tm`"),
         ([{**FCC, "lattices": ["fcc", "bct"]}], "unknown lattice 'bct'"),
@@ -148,10 +178,17 @@ def test_thin_keeps_small_classes_whole() -> None:
         ),
         ([{"kind": "stacking", "sequences": ["AB", "ABC"], "repeat": 1, "vacuum": 9}], None),
         ([{"kind": "minima", "sizes": [10], "relax": True}], "relaxed already"),
-        ([{"kind": "minima", "sizes": [10], "count": 3}], "unknown ['count']"),
+        ([{"kind": "minima", "sizes": [10], "count": 3}], "unknown setting `count`"),
         (
-            [{"kind": "minima", "sizes": [10], "probe": True, "sample": {"temperatures": [300]}}],
-            "probes are clusters: give a `cluster`",
+            [
+                {
+                    "kind": "minima",
+                    "sizes": [10],
+                    "convergence_test": True,
+                    "sample": {"temperatures": [300]},
+                }
+            ],
+            "convergence-test structures are clusters: give a `cluster`",
         ),
     ],
 )
@@ -160,10 +197,29 @@ def test_recipes_are_checked(recipe, message) -> None:
     assert (problem is None) if message is None else (message in problem)
 
 
-def test_the_largest_probe_is_that_of_the_recipe() -> None:
-    probe = {"kind": "motif", "motif": "icosahedron", "sizes": [55, 147], "probe": True}
-    assert largest_probe([{"kind": "cluster", "sizes": [309], "structures": 1}, probe]) == 147
-    assert largest_probe([{"kind": "atom"}]) is None
+def test_the_largest_convergence_test_is_that_of_the_recipe() -> None:
+    cluster = {"kind": "cluster", "sizes": [309], "structures": 1}
+    motif = {"kind": "motif", "motif": "icosahedron", "sizes": [55, 147]}
+    for name in ("convergence_test", "probe"):  # its name now and in earlier versions
+        recipe = [cluster, {**motif, name: True}]
+        assert largest_convergence_test(recipe) == 147
+        assert convergence_test_entries(recipe) == [1]
+    assert largest_convergence_test([{"kind": "atom"}]) is None
+
+
+def test_the_page_of_recipes_shows_every_setting(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
+    from recipe_tables import recipe_tables
+
+    page = recipe_tables()
+    for kind, model in ENTRIES.items():
+        own = page.partition(f"\n## `{kind}`\n")[2].partition("\n## ")[0]
+        shared = page.partition("\n## `atom`\n")[0]
+        for row in model.table():
+            if row.name != "kind":
+                assert row.description.endswith("."), row.name
+                section = shared if row.name in Entry.model_fields else own
+                assert f"`{row.name}` | {row.description} | {row.unit} |" in section
 
 
 def test_wrong_arguments_name_the_entry() -> None:

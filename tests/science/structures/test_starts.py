@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from aiida_nanoclusters.science.starts import crystal_cut, random_cluster, starting_clusters
+from aiida_nanoclusters.science.structures.starts import (
+    crystal_cut,
+    random_cluster,
+    starting_clusters,
+)
 
 BOND = 2.55
 

@@ -8,7 +8,7 @@ from ase.cluster import Icosahedron
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
+from aiida_nanoclusters.workflows.base.evaluate import EvaluateBaseWorkChain
 
 EXIT = EvaluateBaseWorkChain.exit_codes
 
@@ -32,7 +32,7 @@ def test_one_broken_frame_costs_only_itself(lmp_code, eam_potential):
     assert len(node.called) == 1
 
 
-def test_goes_on_where_a_job_was_cut_short(code_on, lmp_code, eam_potential, tmp_path):
+def test_continues_where_a_job_was_interrupted(code_on, lmp_code, eam_potential, tmp_path):
     """The first job loses the end of its output, as a kill would have it."""
     flag = tmp_path / "cut"
     script = tmp_path / "lmp_cut_once"
@@ -57,7 +57,7 @@ def test_goes_on_where_a_job_was_cut_short(code_on, lmp_code, eam_potential, tmp
     assert len([c for c in node.called if "calcjob" in c.node_type]) == 2
 
 
-def test_gives_up_a_program_that_only_dies(code_on, eam_potential):
+def test_aborts_if_every_job_dies(code_on, eam_potential):
     outputs, node = run_base(code_on("false", "/bin/false"), dimers(1), {"eam": eam_potential})
     assert node.exit_status == EXIT.ERROR_NO_PROGRESS.status
     assert outputs["report"]["frames"][0]["state"] == "unfinished"

@@ -16,16 +16,16 @@ from aiida.schedulers.plugins.slurm import SlurmScheduler
 from ase import Atoms
 from ase.build import bulk
 
-from aiida_nanoclusters.calculations.compile import CompileCalculation
 from aiida_nanoclusters.calculations.faults import DISK_FULL, validate_rerunnable
+from aiida_nanoclusters.calculations.learning.compile import CompileCalculation
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.formats.lammps_input import STRUCTURES_FILE
-from aiida_nanoclusters.workflows.compilation import CompileBaseWorkChain
-from aiida_nanoclusters.workflows.evaluate import EvaluateBaseWorkChain
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
-from tests.workflows.test_training import run_training
+from aiida_nanoclusters.formats.lammps.input import STRUCTURES_FILE
+from aiida_nanoclusters.workflows.base.compile import CompileBaseWorkChain
+from aiida_nanoclusters.workflows.base.evaluate import EvaluateBaseWorkChain
+from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from tests.workflows.base.test_train import run_training
 
 #: kB of address space that are enough for LAMMPS and a few atoms, and too little for `large`.
 LITTLE = 150_000
@@ -100,7 +100,7 @@ def test_where_lammps_says_nothing_memory_is_named_as_well(code_on, soft):
         LammpsBaseWorkChain, lammps={**inputs, "stages": List([{"kind": "relax"}])}
     )
     assert node.exit_status == LammpsBaseWorkChain.exit_codes.ERROR_NO_PROGRESS.status
-    assert "it may lack memory: ask for more" in node.exit_message
+    assert "ck memory: ask for more with `--options memory_kb" in node.exit_message
 
 
 def test_training_is_not_changed_to_fit(stand_in):
@@ -126,7 +126,7 @@ def killed_once(tmp_path, program, words=PREEMPTION) -> str:
     return str(script)
 
 
-def test_preempted_job_goes_on(code_on, soft, tmp_path):
+def test_preempted_job_is_continued(code_on, soft, tmp_path):
     code = code_on("preempted", killed_once(tmp_path, LMP), "export OMP_NUM_THREADS=1")
     inputs = {**job(code), "frames": FramesData([dimer()]), "potentials": {"soft": soft}}
     _, node = run_get_node(EvaluateBaseWorkChain, evaluate=inputs)
@@ -149,7 +149,7 @@ def package(aiida_profile, allegro_package):
     return PotentialData.from_file(allegro_package, "allegro", level_of_theory="EAM").store()
 
 
-def test_preempted_compilation_goes_on(stand_in, package, allegro_compiled, tmp_path, code_on):
+def test_preempted_compilation_is_repeated(stand_in, package, allegro_compiled, tmp_path, code_on):
     code = stand_in(COMPILED=allegro_compiled)
     script = killed_once(tmp_path, code.filepath_executable)
     again = code_on("preempted", script, code.prepend_text)
@@ -200,7 +200,7 @@ def test_slurm_does_not_start_jobs_again():
     """A job that begins anew among its old files is refused; AiiDA's script says so to Slurm."""
     from aiida.schedulers.datastructures import JobTemplate
 
-    assert "next job goes on" in validate_rerunnable(True, None)
+    assert "next job continues where this one ended" in validate_rerunnable(True, None)
     assert validate_rerunnable(False, None) is validate_rerunnable(None, None) is None
     options = CompileCalculation.spec().inputs["metadata"]["options"]
     assert options.validate({"rerunnable": True, "resources": {"num_machines": 1}}) is not None

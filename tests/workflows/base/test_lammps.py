@@ -9,9 +9,13 @@ from aiida.orm import Dict, Int, List
 from ase import Atoms
 from ase.cluster import Icosahedron
 
-from aiida_nanoclusters.calculations.lammps_batches import _SUMS, merge_batches, pending_structures
+from aiida_nanoclusters.calculations.sampling.lammps_batches import (
+    _SUMS,
+    merge_batches,
+    pending_structures,
+)
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.workflows.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
 
 EXIT = LammpsBaseWorkChain.exit_codes
 
@@ -165,7 +169,7 @@ def test_frames_before_the_last_failure(lmp_code, eam_potential):
     assert times and times == sorted(set(times)) and max(times) < 4
 
 
-def test_gives_up_broken_structures_alone(lmp_code, eam_potential):
+def test_broken_structures_fail_alone(lmp_code, eam_potential):
     frames = [Atoms("Cu2", positions=np.zeros((2, 3))), *clusters(2)]
     outputs, node = run_base(lmp_code, frames, eam_potential, [{"kind": "relax"}])
     assert node.exit_status == EXIT.ERROR_STRUCTURES_FAILED.status
@@ -196,7 +200,7 @@ def test_not_converged(lmp_code, eam_potential):
     assert len(outputs["structures"]) == 1
 
 
-def test_gives_up_a_program_that_only_dies(code_on, eam_potential):
+def test_aborts_if_every_job_dies(code_on, eam_potential):
     outputs, node = run_base(
         code_on("false", "/bin/false"), clusters(2), eam_potential, [{"kind": "relax"}]
     )
@@ -226,7 +230,7 @@ def run_killed_once(code_on, lmp_code, potential, tmp_path, afterwards=""):
     return outputs, node
 
 
-def test_goes_on_after_a_kill(code_on, lmp_code, eam_potential, tmp_path):
+def test_continues_after_a_kill(code_on, lmp_code, eam_potential, tmp_path):
     """The next job uses the restart file of the one that was killed."""
     outputs, node = run_killed_once(code_on, lmp_code, eam_potential, tmp_path)
     assert len([c for c in node.called if "CalcJob" in c.node_type]) == 2
@@ -236,7 +240,9 @@ def test_goes_on_after_a_kill(code_on, lmp_code, eam_potential, tmp_path):
     assert np.allclose(times, np.arange(1, 11) * 40)
 
 
-def test_begins_anew_where_the_restart_file_is_another(code_on, lmp_code, eam_potential, tmp_path):
+def test_starts_again_where_the_restart_file_is_of_another_step(
+    code_on, lmp_code, eam_potential, tmp_path
+):
     """A program that outlives its job goes on to overwrite the files of the step it was seen at."""
     swap = "mv run.a other; mv run.b run.a; mv other run.b"
     outputs, node = run_killed_once(code_on, lmp_code, eam_potential, tmp_path, swap)

@@ -5,9 +5,10 @@ from aiida.engine import run_get_node
 from aiida.manage.caching import enable_caching
 from aiida.orm import Int
 
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.training import MAX_HALVINGS, TrainBaseWorkChain, validate_inputs
-from tests.calculations.test_train import labelled, tiny
+from aiida_nanoclusters.workflows.base.train import TrainBaseWorkChain, validate_inputs
+from aiida_nanoclusters.workflows.base.training_restart import MAX_HALVINGS
+from aiida_nanoclusters.workflows.parts.job_inputs import job
+from tests.calculations.learning.test_train import labelled, tiny
 
 EXIT = TrainBaseWorkChain.exit_codes
 
@@ -37,7 +38,7 @@ def jobs(node) -> list:
     return [child for child in node.called if child.process_label == "TrainCalculation"]
 
 
-def test_goes_on_from_checkpoints(stand_in):
+def test_continues_from_checkpoints(stand_in):
     """Nine epochs at four a job take three jobs; curve and times are joined."""
     outputs, node = run_training(stand_in(EPOCHS_PER_JOB=4), epochs=9)
     assert node.is_finished_ok, node.exit_message
@@ -63,7 +64,7 @@ def test_nan_loss_halves_the_learning_rate(stand_in):
     assert outputs["report"]["jobs"] == 1  # what diverged is no part of the curve
 
 
-def test_a_warm_training_goes_on_and_begins_anew(stand_in, tiny_potential):
+def test_a_warm_training_continues_and_is_repeated(stand_in, tiny_potential):
     """All jobs tell where it began; cut short it goes on, diverged it begins there again."""
     code = stand_in(EPOCHS_PER_JOB=2, NAN_ABOVE=0.005)
     outputs, node = run_training(code, start_from=tiny_potential, epochs=4, learning_rate=0.008)
@@ -83,7 +84,7 @@ def test_nan_loss_is_given_up(stand_in):
     assert "lower the learning rate" in node.exit_message
 
 
-def test_lost_job_goes_on(stand_in, tmp_path):
+def test_lost_job_is_continued(stand_in, tmp_path):
     """A job killed from outside leaves a checkpoint: nothing is computed twice."""
     code = stand_in(EPOCHS_PER_JOB=2, LOST_ONCE=tmp_path / "lost")
     outputs, node = run_training(code, epochs=4)
@@ -92,7 +93,7 @@ def test_lost_job_goes_on(stand_in, tmp_path):
     assert outputs["learning_curve"].get_array("epoch").tolist() == [0, 1, 2, 3]
 
 
-def test_error_of_nequip_is_handed_on(stand_in):
+def test_error_of_nequip_is_reported(stand_in):
     _, node = run_training(stand_in(BROKEN_SEEDS="3"))
     assert node.exit_status == EXIT.ERROR_TRAINING_FAILED.status
     assert node.exit_message.endswith("nequip stopped: RuntimeError: no such thing")

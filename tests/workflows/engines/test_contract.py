@@ -6,9 +6,9 @@ from aiida.engine import run_get_node
 from ase import Atoms
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
-from aiida_nanoclusters.workflows.jobs import job
-from aiida_nanoclusters.workflows.label import ENGINES
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
+from aiida_nanoclusters.workflows.labels.label import ENGINES
+from aiida_nanoclusters.workflows.parts.job_inputs import job
 
 STEP = 1e-3  # Å
 
@@ -78,7 +78,7 @@ def test_labels(engine) -> None:
     assert forces[1][1, 0] == pytest.approx(-slope, abs=5e-3)
 
 
-def test_a_dead_program_is_told(engine) -> None:
+def test_a_program_that_died_is_reported(engine) -> None:
     process, inputs = engine
     _, node = run_get_node(process, frames=frames(), **inputs(dead=True))
     assert node.exit_status == process.exit_codes.ERROR_NOTHING_LABELLED.status
@@ -89,4 +89,4 @@ def test_method_and_cost(engine) -> None:
     assert process.method(inputs()) == process.method(inputs())
     assert process.method(inputs()).partition("-")[0] in ENGINES
     assert process.cost_exponent >= 1 and process.least_batches >= 0
-    assert isinstance(process.needs_lone_atoms, bool)
+    assert isinstance(process.needs_isolated_atoms, bool)

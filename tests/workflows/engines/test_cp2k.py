@@ -1,4 +1,4 @@
-"""Labels by a real CP2K, and what befalls its jobs. GFN1-xTB: seconds instead of minutes."""
+"""Labels by CP2K and failures of its jobs, with GFN1-xTB: seconds instead of minutes."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,11 @@ from ase.build import bulk
 from ase.cluster import Icosahedron
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
 pytest.importorskip("aiida_cp2k", reason="pip install aiida-nanoclusters[cp2k]")
 
-from aiida_nanoclusters.calculations.cp2k import Cp2kCalculation
+from aiida_nanoclusters.calculations.labels.cp2k import Cp2kCalculation
 from aiida_nanoclusters.workflows.engines.cp2k import Cp2kEngineWorkChain
 
 
@@ -93,30 +93,30 @@ def test_a_frame_that_cannot_converge_costs_only_itself(cp2k_code):
     """A stretched chain, its levels close together; its batch mates keep their labels."""
     chain = Atoms("Cu13", positions=[[0, 0, 3.2 * i] for i in range(13)])
     slow = {"EPS_SCF": 1e-7, "EPS_DIIS": 0.1, "MAX_DIIS": 4, "MIXING": {"ALPHA": 0.2}}
-    rungs = [{"DFT": {"SCF": {**slow, "MAX_SCF": n}}} for n in (60, 50)]
-    outputs, node = run_engine(cp2k_code, [disturbed(2), chain, dimer(2.2)], {"ladder": rungs})
+    levels = [{"DFT": {"SCF": {**slow, "MAX_SCF": n}}} for n in (60, 50)]
+    outputs, node = run_engine(cp2k_code, [disturbed(2), chain, dimer(2.2)], {"fallbacks": levels})
     assert node.is_finished_ok, node.exit_message
     assert len(jobs_of(node)) == 2
     rows = outputs["report"]["frames"]
     assert [row["state"] for row in rows] == ["labelled", "failed", "labelled"]
     assert "did not converge" in rows[1]["reason"]
-    assert [attempt["rung"] for attempt in rows[1]["attempts"]] == [0, 1]
+    assert [attempt["settings_level"] for attempt in rows[1]["attempts"]] == [0, 1]
     assert list(outputs["frames"].sizes) == [2, 13]
 
 
-def test_the_next_rung_mends_it(cp2k_code):
+def test_the_next_settings_level_succeeds(cp2k_code):
     outputs, _ = run_engine(
-        cp2k_code, [disturbed(1)], {"ladder": [{"DFT": {"SCF": {"MAX_SCF": 3}}}, {}]}
+        cp2k_code, [disturbed(1)], {"fallbacks": [{"DFT": {"SCF": {"MAX_SCF": 3}}}, {}]}
     )
     (row,) = outputs["report"]["frames"]
-    assert row["state"] == "labelled" and row["rung"] == 1 and len(row["attempts"]) == 1
+    assert row["state"] == "labelled" and row["settings_level"] == 1 and len(row["attempts"]) == 1
 
 
 def test_killed_in_the_middle_of_a_batch(cp2k_code, killed_once):
     """What was done before the kill keeps its label; the next job does the rest."""
     images = [disturbed(seed) for seed in range(8)]
-    # a block of 15 lines per frame: two frames are written
-    enough = "[ $(cat run0000-frc-1.xyz 2>/dev/null | wc -l) -ge 30 ]"
+    # a block of 15 lines per frame, which is not the last file of a frame: the third is begun
+    enough = "[ $(cat run0000-frc-1.xyz 2>/dev/null | wc -l) -gt 30 ]"
     outputs, node = run_engine(killed_once(cp2k_code, enough), images)
     assert node.is_finished_ok, node.exit_message
     first, second = jobs_of(node)
@@ -166,21 +166,56 @@ def test_an_input_cp2k_does_not_know_is_not_repeated(cp2k_code):
     assert "NONSENSE" in outputs["report"]["frames"][0]["reason"]
 
 
-def test_method_is_what_a_label_depends_on(aiida_profile):
-    def method(**overrides):
-        settings = load_protocol("cp2k", "gfn1-xtb", overrides)
-        return Cp2kEngineWorkChain.method({"job": {"settings": Dict(settings)}})
+def method(settings):
+    return Cp2kEngineWorkChain.method({"job": {"settings": Dict(settings)}})
 
-    assert method() == method(ladder=[{}]) != method(vacuum=11.0)
+
+def test_method_is_what_a_label_depends_on(aiida_profile):
+    def of(**overrides):
+        return method(load_protocol("cp2k", "gfn1-xtb", overrides))
+
+    assert of() == of(fallbacks=[{}]) != of(vacuum=11.0)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "recorded"),
+    [
+        ("gfn1-xtb", "cp2k-c1a0c6b4924c47de1e75c0e8"),
+        ("pbe", "cp2k-de40d56add2420c387e2ab22"),
+        ("pbe-d3-tzv2p", "cp2k-07b976d3a08bf55e6eb4becf"),
+    ],
+)
+def test_labels_of_earlier_versions_are_found(aiida_profile, protocol, recorded):
+    """Keys that were recorded when `fallbacks` were called `ladder`."""
+    present = load_protocol("cp2k", protocol)
+    former = {**present, "ladder": present["fallbacks"]}
+    del former["fallbacks"]
+    assert method(present) == method(former) == recorded
+
+
+def test_former_names_are_understood(cp2k_code):
+    """Settings with `ladder` and a job with `rung`, as archives of earlier versions hold them."""
+    levels = [{"DFT": {"SCF": {"MAX_SCF": 1}}}, {}]
+    with pytest.warns(DeprecationWarning, match="`ladder` is called `fallbacks` now"):
+        inputs = Cp2kEngineWorkChain.builder_inputs(cp2k_code, "gfn1-xtb", {"ladder": levels})
+    settings = inputs["job"]["settings"].get_dict()
+    assert settings["fallbacks"] == levels and "ladder" not in settings
+    settings["ladder"] = settings.pop("fallbacks")
+    job = {**inputs["job"], "settings": Dict(settings)}
+    with pytest.warns(DeprecationWarning, match="`rung` of jobs of CP2K is called"):
+        outputs = run_get_node(
+            Cp2kCalculation, frames=FramesData([dimer(2.2)]), rung=Int(1), **job
+        )[0]
+    assert outputs["report"]["frames"][0]["state"] == "labelled"  # not with a single iteration
 
 
 def test_wrong_settings_are_refused(cp2k_code):
-    with pytest.raises(ValueError, match="unknown keys \\['colour'\\]"):
-        run_engine(cp2k_code, [dimer(2.2)], {"colour": 1})
-    with pytest.raises(ValueError, match="rung 7"):
+    with pytest.raises(ValueError, match="unknown setting `vaccum`: did you mean `vacuum`"):
+        run_engine(cp2k_code, [dimer(2.2)], {"vaccum": 1})
+    with pytest.raises(ValueError, match="settings_level 7"):
         run_get_node(
             Cp2kCalculation,
             frames=FramesData([dimer(2.2)]),
-            rung=Int(7),
+            settings_level=Int(7),
             **Cp2kEngineWorkChain.builder_inputs(cp2k_code, "gfn1-xtb")["job"],
         )

@@ -211,16 +211,16 @@ def test_a_structure_that_fails_costs_only_itself(cp2k_code):
     """A stretched chain, its levels close together; its batch mates come to their end."""
     chain = Atoms("Cu13", positions=[[0, 0, 3.2 * i] for i in range(13)])
     slow = {"EPS_SCF": 1e-7, "EPS_DIIS": 0.1, "MAX_DIIS": 4, "MIXING": {"ALPHA": 0.2}}
-    rungs = [{"DFT": {"SCF": {**slow, "MAX_SCF": n}}} for n in (60, 50)]
+    levels = [{"DFT": {"SCF": {**slow, "MAX_SCF": n}}} for n in (60, 50)]
     stages = [{**RELAX, "max_steps": 1}]
     outputs, node = run_stages(
-        cp2k_code, [dimer(), chain, dimer(2.2)], stages, [0, 1, 2], {"ladder": rungs}
+        cp2k_code, [dimer(), chain, dimer(2.2)], stages, [0, 1, 2], {"fallbacks": levels}
     )
     assert node.is_finished_ok, node.exit_message
     rows = outputs["report"]["structures"]
     assert [row["state"] for row in rows] == ["finished", "failed", "finished"]
     assert "did not converge" in rows[1]["reason"]
-    assert [attempt["rung"] for attempt in rows[1]["attempts"]] == [0, 1]
+    assert [attempt["settings_level"] for attempt in rows[1]["attempts"]] == [0, 1]
     assert outputs["structures"].frames.sizes.tolist() == [2, 2]
 
 
@@ -229,7 +229,7 @@ def test_what_cp2k_is_not_asked_to_do(cp2k_code):
     for images, stage, message in (
         ([dimer()], hold(pressure=0.0), "leave `pressure` out"),
         ([dimer()], {**RELAX, "cell": "iso"}, "set `cell: fixed`"),
-        ([dimer(), thin], RELAX, "frame 1: it is a crystal thinner than `thickness`"),
+        ([dimer(), thin], RELAX, "frame 1: the crystal is thinner than `thickness`"),
         ([Atoms("Cu")], hold(), "a single atom, which has no motion"),
     ):
         with pytest.raises(ValueError, match=message):

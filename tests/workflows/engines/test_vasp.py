@@ -9,9 +9,11 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 
+from aiida_nanoclusters.cli.launch.nodes import get_frames
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
-from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.science.labels.settings import VaspSettings
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
 pytest.importorskip("aiida_vasp", reason="aiida-vasp is not installed")
 
@@ -81,6 +83,11 @@ def test_contract(family, vasp, mixed) -> None:
         else:
             assert "stress" not in labelled.calc.results
     assert frames.atom_energies == {"Cu": pytest.approx(frames.energies[0])}
+    # A calculation of aiida-vasp by its UUID has the same labels.
+    single = next(job for job in jobs_of(node) if job.process_label == "VaspCalculation")
+    own = get_frames(single.uuid, "").frames
+    assert own.level_of_theory == frames.level_of_theory
+    assert min(abs(own.energies[-1] - frames.energies)) < 2e-6
     check_nothing_licensed_is_kept(jobs_of(node))
     check_input_of_the_paper(jobs_of(node))
 
@@ -138,13 +145,13 @@ def tags(text: str) -> dict[str, str]:
     return {name.strip().upper(): value.strip() for name, value in pairs}
 
 
-def test_recovery_climbs_the_ladder(family, vasp, mixed) -> None:
-    """Only the frame whose field does not converge is tried again, until a rung cures it."""
+def test_a_frame_that_does_not_converge_escalates(family, vasp, mixed) -> None:
+    """Only the frame that does not converge is repeated, until a settings level succeeds."""
     frames = FramesData(mixed.frames.select([1, 4])).store()
     node = labels_of(vasp(STAND_IN_VASP="13=unconverged", STAND_IN_CURE="All"), frames)
     assert node.is_finished_ok, node.exit_message
     rows = node.outputs.report["frames"]
-    assert [row["rung"] for row in rows] == [3, 0]
+    assert [row["settings_level"] for row in rows] == [3, 0]
     assert rows[0]["retried"] == 3
     assert [a["reason"] for a in rows[0]["attempts"]] == [
         f"not converged: {n} electronic steps, NELM is {n}" for n in (100, 200, 300)
@@ -153,7 +160,7 @@ def test_recovery_climbs_the_ladder(family, vasp, mixed) -> None:
     assert len(node.outputs.frames) == 2
 
 
-#: By number of atoms: what befalls the frame, what is said of it, and how often it is tried.
+#: By number of atoms: failure of the frame, its reason in the report, and number of attempts.
 FAULTS = {
     2: ("unconverged", "not converged: 200 electronic steps, NELM is 200", 2),
     3: ("disagree", "not of the same run", 2),
@@ -169,7 +176,7 @@ def test_failed_frames_cost_only_themselves(family, vasp) -> None:
     images = [Atoms(f"Cu{n}", positions=2.0 * rng.permutation(GRID)[:n]) for n in (*FAULTS, 7)]
     frames = FramesData(images).store()
     code = vasp(STAND_IN_VASP=",".join(f"{n}={fault}" for n, (fault, _, _) in FAULTS.items()))
-    node = labels_of(code, frames, {"ladder": [{}, {"NELM": 200}]})
+    node = labels_of(code, frames, {"fallbacks": [{}, {"NELM": 200}]})
     assert node.is_finished_ok, node.exit_message
     *failed, labelled = node.outputs.report["frames"]
     for row, (_, reason, jobs) in zip(failed, FAULTS.values(), strict=True):
@@ -185,12 +192,12 @@ def test_job_that_died_is_run_again(family, vasp, mixed, tmp_path) -> None:
     node = labels_of(vasp(STAND_IN_VASP="truncated", STAND_IN_ONCE=tmp_path / "once"), frames)
     assert node.is_finished_ok, node.exit_message
     (row,) = node.outputs.report["frames"]
-    assert (row["state"], row["rung"], row["retried"]) == ("labelled", 0, 1)
+    assert (row["state"], row["settings_level"], row["retried"]) == ("labelled", 0, 1)
 
 
 def test_nothing_labelled(family, vasp, mixed) -> None:
     frames = FramesData(mixed.frames.select([4]))
-    node = labels_of(vasp(STAND_IN_VASP="drift"), frames, {"ladder": [{}]})
+    node = labels_of(vasp(STAND_IN_VASP="drift"), frames, {"fallbacks": [{}]})
     assert node.exit_status == 400
     assert "frames" not in node.outputs
     assert node.outputs.report["n_failed"] == 1
@@ -206,7 +213,7 @@ def test_charge_and_multiplicity(family, vasp) -> None:
     assert node.is_finished_ok, node.exit_message
     incar = tags(jobs_of(node)[0].base.repository.get_object_content("INCAR"))
     assert (incar["NELECT"], incar["ISPIN"], incar["NUPDOWN"]) == ("21.0", "2", "1")
-    wrong = labels_of(code, frames, {"valence_electrons": {"Cu": 17}, "ladder": [{}]})
+    wrong = labels_of(code, frames, {"valence_electrons": {"Cu": 17}, "fallbacks": [{}]})
     assert "VASP computed with 33 electrons; a charge of +1 e is 21" in str(
         wrong.outputs.report["frames"][0]["reason"]
     )
@@ -214,7 +221,7 @@ def test_charge_and_multiplicity(family, vasp) -> None:
 
 def test_labels_for_the_label_work_chain(family, vasp, mixed) -> None:
     """As an engine among others: atoms are labelled too, and nothing is computed twice."""
-    from aiida_nanoclusters.workflows.label import LabelWorkChain
+    from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
 
     frames = FramesData(mixed.frames.select([4])).store()
     code = vasp()
@@ -228,20 +235,43 @@ def test_labels_for_the_label_work_chain(family, vasp, mixed) -> None:
         assert len(node.outputs.frames) == 1 and set(node.outputs.frames.atom_energies) == {"Cu"}
 
 
-def test_method_is_what_a_label_depends_on() -> None:
-    def method(**overrides) -> str:
-        return VaspEngineWorkChain.method(
-            {"settings": Dict(load_protocol("vasp", None, overrides))}
-        )
+def method(protocol=None, **overrides) -> str:
+    return VaspEngineWorkChain.method(
+        {"settings": Dict(load_protocol("vasp", protocol, overrides))}
+    )
 
-    assert method() == method(incar={"NCORE": 8, "NELM": 500}, ladder=[{}])
+
+def test_method_is_what_a_label_depends_on() -> None:
+    assert method() == method(incar={"NCORE": 8, "NELM": 500}, fallbacks=[{}])
     assert method() != method(max_net_force=0.1)
     assert len({method(), method(incar={"encut": 500}), method(vacuum=20.0)}) == 3
 
 
+@pytest.mark.parametrize(
+    ("protocol", "recorded"),
+    [
+        ("liu2025", "vasp-a37f6ec210b92278bebb46eb"),
+        ("quick", "vasp-c3bcf428d664e4b1959db407"),
+    ],
+)
+def test_labels_of_earlier_versions_are_found(protocol, recorded) -> None:
+    """Keys that were recorded when `fallbacks` were called `ladder`."""
+    assert method(protocol) == recorded
+    former = load_protocol("vasp", protocol)
+    former["ladder"] = former.pop("fallbacks")
+    assert VaspEngineWorkChain.method({"settings": Dict(former)}) == recorded
+
+
+def test_a_former_name_is_understood(family, vasp, mixed) -> None:
+    """Overrides under the former name replace the fallbacks of the protocol."""
+    with pytest.warns(DeprecationWarning, match="`ladder` is called `fallbacks` now"):
+        inputs = VaspEngineWorkChain.builder_inputs(vasp(), overrides={"ladder": [{}]})
+    assert inputs["settings"]["fallbacks"] == [{}] and "ladder" not in inputs["settings"]
+
+
 def test_bad_input_names_the_fix(family, vasp, mixed) -> None:
-    settings = load_protocol("vasp")
-    message = potential_problem(["Cu"], {**settings, "potential_family": "PBE.99"})
+    settings = VaspSettings.model_validate(load_protocol("vasp"))
+    message = potential_problem(["Cu"], settings.model_copy(update={"potential_family": "PBE.99"}))
     assert "no POTCAR family `PBE.99`" in message
     assert "aiida-vasp potcar uploadfamily --path=<folder of POTCARs> --name=PBE.99" in message
     missing = potential_problem(["Pt"], settings)
@@ -249,12 +279,15 @@ def test_bad_input_names_the_fix(family, vasp, mixed) -> None:
     with pytest.raises(ValueError, match="no POTCAR family"):
         labels_of(vasp(), mixed, {"potential_family": "PBE.99"})
     for change, words in (
-        ({"vacuum": -1}, "`vacuum` is -1, give a number above 0"),
-        ({"ladder": []}, "`ladder` needs one rung"),
+        ({"vacuum": -1}, "`vacuum` is -1: input should be greater than 0"),
+        ({"fallbacks": []}, "`fallbacks`: give at least one settings level"),
         ({"incar": {"NSW": 5}}, "set NSW: 0"),
-        ({"incar": {"NELECT": 5}}, "NELECT in `incar`"),
-        ({"ladder": [{}, {"sigma": 0.2}]}, "SIGMA in `ladder` would give labels of another level"),
-        ({"colour": "red"}, "unknown keys ['colour']"),
+        ({"incar": {"NELECT": 5}}, "`incar`: remove NELECT"),
+        (
+            {"fallbacks": [{}, {"sigma": 0.2}]},
+            "`fallbacks`: SIGMA would give labels of another level",
+        ),
+        ({"vaccum": 10}, "unknown setting `vaccum`: did you mean `vacuum`?"),
     ):
         assert words in validate_settings(Dict(load_protocol("vasp", None, change)), None)
 
@@ -266,5 +299,5 @@ def test_without_aiida_vasp(monkeypatch) -> None:
         raise MissingEntryPointError(name)
 
     monkeypatch.setattr("aiida_nanoclusters.workflows.engines.vasp.DataFactory", missing)
-    message = potential_problem(["Cu"], load_protocol("vasp"))
+    message = potential_problem(["Cu"], VaspSettings.model_validate(load_protocol("vasp")))
     assert message == "aiida-vasp is not installed: pip install aiida-nanoclusters[vasp]"

@@ -11,7 +11,7 @@ from ase.calculators.emt import EMT
 from ase.optimize import BFGS
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
 
 pytest.importorskip("aiida_vasp", reason="aiida-vasp is not installed")
 
@@ -100,7 +100,7 @@ def test_relaxed_heated_and_held(family, vasp) -> None:
     assert incars[2]["NSW"] == "11" and incars[2]["POTIM"] == "2.0"
 
 
-def test_killed_job_goes_on_from_its_last_step(family, vasp, tmp_path) -> None:
+def test_killed_job_continues_from_its_last_step(family, vasp, tmp_path) -> None:
     stages = [{**HOLD, "sample_every": 0.002}]
     whole, _ = run_stages(vasp(), [dimer()], stages)
     code = vasp(STAND_IN_VASP="killed", STAND_IN_ONCE=tmp_path / "once")
@@ -149,11 +149,13 @@ def test_steps_that_did_not_converge_are_no_labels(family, vasp) -> None:
 
 def test_a_structure_that_fails_costs_only_itself(family, vasp) -> None:
     code = vasp(STAND_IN_VASP="13=unconverged")
-    outputs, node = run_stages(code, [alloy(), dimer()], [RELAX], {"ladder": [{}, {"NELM": 200}]})
+    outputs, node = run_stages(
+        code, [alloy(), dimer()], [RELAX], {"fallbacks": [{}, {"NELM": 200}]}
+    )
     assert node.is_finished_ok, node.exit_message
     failed, finished = outputs["report"]["structures"]
     assert failed["state"] == "failed" and "not converged" in failed["reason"]
-    assert [attempt["rung"] for attempt in failed["attempts"]] == [0, 1]
+    assert [attempt["settings_level"] for attempt in failed["attempts"]] == [0, 1]
     assert finished["state"] == "finished" and finished["converged"]
     assert outputs["structures"].frames.sizes.tolist() == [2]
 
@@ -170,8 +172,8 @@ def test_what_vasp_is_not_asked_to_do(family, vasp) -> None:
 
 def test_stages_by_vasp_among_other_engines(family, vasp) -> None:
     """The isolated atom is labelled too: the reference of energies."""
-    from aiida_nanoclusters.workflows.label import LabelWorkChain
-    from aiida_nanoclusters.workflows.stages import StagesWorkChain
+    from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
+    from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
 
     inputs = LabelWorkChain.engine_inputs("vasp", vasp())
     builder = StagesWorkChain.get_builder_for_engine(FramesData([dimer()]), [RELAX], inputs)

@@ -1,16 +1,24 @@
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
 from aiida.orm import Bool, Int, Str
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.eam import EAM
 
-from aiida_nanoclusters.cli.stages import read_progress
+from aiida_nanoclusters.cli.progress.counts import read_progress
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.workflows.label import LabelWorkChain, validate_engine, validate_frames
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
+from aiida_nanoclusters.workflows.labels.engine_batches import validate_frames
+from aiida_nanoclusters.workflows.labels.label import (
+    ENGINES,
+    EXTRAS,
+    LabelWorkChain,
+    level_of_labels,
+)
 
 
 @pytest.fixture
@@ -53,11 +61,29 @@ def test_labels_equal_those_of_another_code(lmp_code, eam_potential, eam_file, m
 def test_bad_input_names_the_fix(aiida_profile, eam_potential, lmp_code) -> None:
     collapsed = FramesData([Atoms("Cu2", positions=[[0, 0, 0], [0.5, 0, 0]])])
     assert "frame 0 has atoms 0 and 1 only 0.50 Å apart" in validate_frames(collapsed, None)
-    assert "unknown engine `dftb`: choose one of potential, " in validate_engine(Str("dftb"), None)
+    assert "unknown engine `dftb`: choose one of potential, " in LabelWorkChain.validate_engine(
+        Str("dftb"), None
+    )
     silver = FramesData([Atoms("Ag2", positions=[[0, 0, 0], [2.5, 0, 0]])])
     builder = LabelWorkChain.get_builder_for_potential(lmp_code, silver, eam_potential)
     with pytest.raises(ValueError, match=r"holds Ag, expected only Cu"):
         run_get_node(builder)
+
+
+def test_a_worker_without_the_engine_says_what_to_install(
+    lmp_code, eam_potential, mixed, monkeypatch
+) -> None:
+    """Inputs pass where they are submitted; the engine's package is missing in the daemon."""
+    builder = LabelWorkChain.get_builder_for_potential(lmp_code, mixed, eam_potential)
+    runner = get_manager().get_runner()
+    process = instantiate_process(runner, builder)
+    monkeypatch.delitem(ENGINES, "potential")
+    monkeypatch.setitem(EXTRAS, "potential", "some_package")
+    process.execute()
+    node = process.node
+    assert node.exit_status == LabelWorkChain.exit_codes.ERROR_ENGINE_MISSING.status
+    assert "pip install aiida-nanoclusters[potential]" in node.exit_message
+    assert level_of_labels({"engine": Str("potential"), "potential": {}}) is None
 
 
 def test_what_is_labelled_already_takes_no_job(lmp_code, eam_potential, mixed) -> None:

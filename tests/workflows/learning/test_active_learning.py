@@ -1,42 +1,45 @@
 """Rounds of trainings, explorations, choices and labels, and what happens where they fail.
 
-Most play nequip: all members are then the same model, so that they never disagree, and what is
-labelled is drawn by chance. Once all of it is real.
+Most replace nequip by a stand-in: all members are then the same model, so that their deviation is
+zero, and the frames to label are drawn at random. One test runs the real programs.
 """
 
-import importlib.util
-from pathlib import Path
+import re
+from importlib import import_module
 
-import numpy as np
 import pytest
+import torch
 from aiida.cmdline.utils.common import get_workchain_report
-from aiida.common import AttributeDict
 from aiida.engine import run_get_node
-from aiida.orm import Bool, Dict, Int, List, Str
-from ase.build import bulk
+from aiida.orm import Bool, Dict, Str
 from ase.calculators.eam import EAM
 from ase.calculators.singlepoint import SinglePointCalculator
 from click.testing import CliRunner
 
-from aiida_nanoclusters.calculations.active_learning import split_probes, take_labels
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.recipe_checks import recipe_problem
-from aiida_nanoclusters.science.selection import largest_forces
-from aiida_nanoclusters.workflows.active_learning import ActiveLearningWorkChain
-from aiida_nanoclusters.workflows.active_learning_inputs import validate_inputs, validate_settings
-from aiida_nanoclusters.workflows.label import limit_jobs
-from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
+from aiida_nanoclusters.science.learning.splitting import largest_forces
+from aiida_nanoclusters.science.structures.recipe import convergence_test_entries
+from aiida_nanoclusters.science.structures.recipe_checks import recipe_problem
+from aiida_nanoclusters.workflows.labels.label import limit_jobs
+from aiida_nanoclusters.workflows.learning.active_learning import ActiveLearningWorkChain
+from aiida_nanoclusters.workflows.learning.active_learning_inputs import (
+    validate_inputs,
+    validate_settings,
+)
+from aiida_nanoclusters.workflows.parts.codes import JobCodes
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_names
 from tests.allegro_model import training_frames
-from tests.calculations.test_train import labelled, tiny
+from tests.calculations.learning.test_train import labelled, tiny
+from tests.calculations.learning.test_warm_start import weights_of
 
 EXPLORED = [
     {"kind": "cluster", "sizes": [13], "structures": 2, "sample": {"temperatures": [300]}},
-    {"kind": "motif", "motif": "icosahedron", "sizes": [55], "probe": True,
+    {"kind": "motif", "motif": "icosahedron", "sizes": [55], "convergence_test": True,
      "sample": {"temperatures": [300]}},
 ]  # fmt: skip
 LEVEL = "EAM/Mishin2001"
-BY_CHANCE = {"by": "chance", "wanted": ["good", "decent"]}
+AT_RANDOM = {"by": "random", "classes": ["accurate", "candidate"]}
 
 
 @pytest.fixture
@@ -54,7 +57,12 @@ def sets(aiida_profile, eam_file) -> dict[str, FramesData]:
 
 def build(lammps, nequip, reference, sets, **overrides):
     builder = ActiveLearningWorkChain.get_builder_from_protocol(
-        lammps, nequip, "Cu", **sets, reference=reference, protocol="trial", overrides=overrides
+        JobCodes(lammps, nequip),
+        "Cu",
+        **sets,
+        reference=reference,
+        protocol="trial",
+        overrides=overrides,
     )
     builder.train_settings = tiny()
     return builder
@@ -64,16 +72,22 @@ def history(node):
     return node.outputs.history["rows"]
 
 
-def test_rounds(lmp_code, nequip_code, allegro_plugin, eam_potential, sets) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_rounds(lmp_code, nequip_code, allegro_plugin, eam_potential, sets, tmp_path) -> None:
+    """Trained, aligned, compiled; the second round begins with the aligned weights of the first."""
     settings = {"loop": {"budget": 6, "max_rounds": 1}}
-    node = run_get_node(build(lmp_code, nequip_code, eam_potential, sets, settings=settings))[1]
+    builder = build(lmp_code, nequip_code, eam_potential, sets, settings=settings)
+    builder.train_settings = Dict({**tiny().get_dict(), "alignment": {"dampings": [1e-2]}})
+    builder.warm_settings = tiny()
+    node = run_get_node(builder)[1]
     assert node.is_finished_ok, node.exit_message
     found = node.outputs.history
-    assert found["reason"] == "budget: 6 labels asked for, 6 obtained"
+    assert found["reason"] == "budget: 6 labels requested, 6 obtained"
     assert [row["labels"] for row in found["rows"]] == [0, 6]
     assert [row.get("labelled") for row in found["rows"]] == [6, None]
     assert all(row["members"] == 2 and row["errors"]["test"]["overall"] for row in found["rows"])
-    # Every label has gone somewhere, none to the test set, and no probe was labelled.
+    # Every label is in a set, none in the test set, and no convergence-test frame is labelled.
     before = {name: set(frames.frames.content_hashes()) for name, frames in sets.items()}
     after = {name: node.outputs[name].frames for name in ("training", "validation")}
     hashes = {name: set(frames.content_hashes()) for name, frames in after.items()}
@@ -84,20 +98,38 @@ def test_rounds(lmp_code, nequip_code, allegro_plugin, eam_potential, sets) -> N
     assert added == set(new.select(largest_forces(new) <= limit).content_hashes())
     assert not added & before["test"]
     assert 55 not in {*after["training"].sizes, *after["validation"].sizes}
-    assert "round 1: probes of 55 atoms in doubt " in get_workchain_report(node, "REPORT")
+    report = get_workchain_report(node, "REPORT")
+    assert re.search(
+        r"round 1: [\d.]+ % of the convergence-test frames of 55 atoms uncertain", report
+    )
     assert after["training"].labelled.all()
     assert node.inputs.test.uuid == sets["test"].uuid
     assert set(node.outputs.rounds) == {"round_001"}
     assert len(dict(node.outputs.rounds.round_001.potentials)) == 2
+    trainings = [c for c in node.called if c.process_label == "TrainWorkChain"]
+    assert len(trainings) == 2
+    jobs = []
+    for training in trainings:
+        errors = training.outputs.errors["sets"]["test"]["committee"]
+        assert errors["overall"]["n_frames"] == len(sets["test"])
+        assert errors["max_force_deviation"]["max"] > 0
+        called = training.called_descendants
+        jobs += [job for job in called if job.process_label == "TrainCalculation"]
+    later = [job for job in jobs if "start_from" in job.inputs]
+    assert len(later) == len(jobs) - len(later) == 2
+    for job in later:
+        old, new = (weights_of(p, tmp_path) for p in (job.inputs.start_from, job.outputs.potential))
+        assert set(old) == set(new)
+        assert any(not torch.equal(old[name], new[name]) for name in old)
 
 
 @pytest.fixture
 def play(stand_in, lmp_code, allegro_plugin, allegro_compiled, eam_potential, sets):
-    """Run a loop whose members are one and the same model, in no time."""
+    """Run a loop whose members are one and the same model, within seconds."""
 
-    def run(*, environment=None, prepare=None, choice=BY_CHANCE, calibration=None, **loop):
+    def run(*, environment=None, prepare=None, choice=AT_RANDOM, calibration=None, **loop):
         code = stand_in(COMPILED=allegro_compiled, **(environment or {}))
-        loop = {"members": 2, "high": 1e3, "max_rounds": 2, **loop}
+        loop = {"members": 2, "failed_above": 1e3, "max_rounds": 2, **loop}
         settings = {"loop": loop, "choice": choice, "calibration": calibration}
         explore = {"recipe": EXPLORED}
         builder = build(lmp_code, code, eam_potential, sets, settings=settings, explore=explore)
@@ -108,51 +140,52 @@ def play(stand_in, lmp_code, allegro_plugin, allegro_compiled, eam_potential, se
     return run
 
 
-def test_members_that_agree_on_the_probes_are_done(play) -> None:
+def test_members_that_agree_on_the_convergence_test_end_the_loop(play) -> None:
     node = play(choice={}, max_rounds=5)
     assert node.is_finished_ok, node.exit_message
     assert node.outputs.history["converged"]
     assert node.outputs.history["reason"] == (
-        "converged: 0 % of the frames of 55 atoms in doubt, below 5 % in 2 rounds in a row"
+        "converged: 0 % of the frames of 55 atoms uncertain, below 5 % in 2 rounds in a row"
     )
     assert len(node.outputs.training) == len(node.inputs.training)
 
 
-def test_a_lost_member_costs_only_itself_and_checks_are_not_learnt(play) -> None:
-    calibration = {"error": 5.0, "share": 0.5, "confidence": 0.5}
-    node = play(
-        environment={"BROKEN_SEEDS": "1000002"}, members=3, calibration=calibration, checks=2
-    )
-    assert node.is_finished_ok, node.exit_message
-    rows = history(node)
+@pytest.mark.timeout(1800)
+def test_a_lost_member_a_calibration_and_a_later_run(play) -> None:
+    """A member is left out, calibration frames are not learnt; a run continues from round 1."""
+    calibrated = {
+        "members": 3,
+        "calibration": {"max_error": 5.0, "share": 0.5, "confidence": 0.5},
+        "calibration_frames": 2,
+        "converged_rounds": 9,
+    }
+    whole = play(environment={"BROKEN_SEEDS": "1000002"}, **calibrated)
+    assert whole.is_finished_ok, whole.exit_message
+    rows = history(whole)
     assert [row["members"] for row in rows] == [2, 3, 3]
-    # At 50 % of each, two checks of such a model can show something: the threshold has moved.
-    assert rows[0]["low"] == 0.02 and rows[1]["low"] != 0.02
-    checks = set(node.outputs.checks.frames.content_hashes())
-    assert len(checks) == 4
+    # At 50 % of each, two calibration frames of such a model are enough to change the threshold.
+    assert rows[0]["accurate_below"] == 0.02 and rows[1]["accurate_below"] != 0.02
+    drawn = set(whole.outputs.calibration.frames.content_hashes())
+    assert len(drawn) == 4
     for name in ("training", "validation"):
-        assert not checks & set(node.outputs[name].frames.content_hashes())
+        assert not drawn & set(whole.outputs[name].frames.content_hashes())
+    # Each round splits its trajectories with another seed, and chooses no held-out frame.
+    steps = [(child.process_label, child.inputs) for child in whole.called]
+    assert len({inputs.seed.value for label, inputs in steps if label == "add_labels"}) == 2
+    for label, inputs in steps:
+        if label == "select_to_label":
+            aside = set(inputs.held_out.frames.content_hashes())
+            assert set(whole.inputs.test.frames.content_hashes()) <= aside
 
-
-def test_a_later_run_goes_on_from_a_round(play) -> None:
-    whole = play(calm_rounds=9)
-
-    def go_on(builder):
+    def restart(builder):
         left = dict(whole.outputs.rounds.round_001)
         builder.start_from = dict(left.pop("potentials"))
         for name, node in left.items():
             builder[name] = node
 
-    # Each round deals its trajectories anew, and keeps away from the frames that judge.
-    steps = [(child.process_label, child.inputs) for child in whole.called]
-    assert len({inputs.seed.value for label, inputs in steps if label == "take_labels"}) == 2
-    for label, inputs in steps:
-        if label == "select_to_label":
-            aside = set(inputs.checked.frames.content_hashes())
-            assert set(whole.inputs.test.frames.content_hashes()) <= aside
-    again = play(prepare=go_on, calm_rounds=9)
+    again = play(prepare=restart, **calibrated)
     for node in (whole, again):
-        assert node.outputs.history["reason"] == "budget: 12 labels asked for, 12 obtained"
+        assert node.outputs.history["reason"] == "budget: 12 labels requested, 12 obtained"
     for name in ("training", "validation"):
         ours, theirs = (n.outputs[name].frames.content_hashes() for n in (again, whole))
         assert ours == theirs
@@ -164,12 +197,16 @@ def test_a_later_run_goes_on_from_a_round(play) -> None:
 @pytest.mark.parametrize(
     ("environment", "breaks", "reason"),
     [
-        ({"BROKEN_SEEDS": "1000001 1000002"}, None, "training failed: a committee of 0 cannot"),
+        (
+            {"BROKEN_SEEDS": "1000001 1000002"},
+            None,
+            "training failed: a committee of 0 has no deviation",
+        ),
         ({}, "label", "labelling failed: none of 6 frames"),
         ({}, "explore", "exploration failed: ExploreWorkChain<"),
     ],
 )
-def test_what_never_works_is_given_up(play, code_on, environment, breaks, reason) -> None:
+def test_a_step_that_always_fails_ends_the_loop(play, code_on, environment, breaks, reason) -> None:
     def break_it(builder):
         if breaks == "label":
             builder.label.reuse = Bool(False)
@@ -183,74 +220,8 @@ def test_what_never_works_is_given_up(play, code_on, environment, breaks, reason
     assert len(node.outputs.training) == len(node.inputs.training)
 
 
-def test_probes_are_parted_from_candidates(aiida_profile) -> None:
-    images = [bulk("Cu"), bulk("Cu", cubic=True), bulk("Cu")]
-    for k, atoms in zip((0, 1, 0), images, strict=True):
-        atoms.info["parent"] = f"{k:02d}-bulk-{len(atoms)}-000 300 K"
-        atoms.rattle(0.01 * (k + 1))
-    frames = FramesData(Frames.from_atoms(images))
-    recipe = List([{"kind": "bulk"}, {"kind": "bulk", "probe": True}])
-    parts = split_probes(recipe, frames)
-    assert list(parts["candidates"].frames.sizes) == [1, 1]
-    assert list(parts["probes"].frames.sizes) == [4]
-    assert set(split_probes(List([{}, {}]), frames)) == {"candidates"}
-
-
-def test_labels_go_where_they_belong(aiida_profile) -> None:
-    """Of eight: one failed, two are checks, one has too large a force; the others are dealt out."""
-    chosen = labelled(range(8))
-    frames = chosen.frames.with_origin(parents=[f"run {k}" for k in range(8)])
-    largest = int(np.argmax(largest_forces(frames)[2:7])) + 2
-    limit = float(np.sort(largest_forces(frames)[2:7])[-1] - 1e-6)
-    start = {
-        "training": FramesData(frames.select([2])),
-        "validation": FramesData(frames.select([2])),
-    }
-    settings = Dict({"validation": 0.5, "max_force": limit})
-    given = (FramesData(frames.select(range(7))), chosen, Dict({"checks": 2}), settings, Int(3))
-    sets = take_labels(*given, **start)
-    hashes = frames.content_hashes()
-    found = {name: set(node.frames.content_hashes()) for name, node in sets.items()}
-    assert found["checks"] == set(hashes[:2])
-    learnt = set(hashes[2:7]) - {hashes[largest]} | {hashes[2]}
-    assert found["training"] | found["validation"] == learnt
-    assert not found["checks"] & learnt
-    # A trajectory stays on its side, whatever comes with it.
-    later = take_labels(FramesData(frames.select([4, 5])), *given[1:], **start)
-    for name in ("training", "validation"):
-        added = set(later[name].frames.content_hashes()) - {hashes[2]}
-        assert added <= found[name] | {hashes[largest]}
-
-
-def test_each_round_deals_anew(aiida_profile) -> None:
-    """Runs of later rounds have the names of earlier ones, but are others."""
-    chosen = labelled(range(8))
-    frames = chosen.frames.with_origin(parents=[f"run {k}" for k in range(8)])
-    start = {name: FramesData(frames.select([0])) for name in ("training", "validation")}
-    settings = Dict({"validation": 0.5, "max_force": 1e3})
-    given = (FramesData(frames.select(range(1, 8))), chosen, Dict({"checks": 0}), settings)
-    dealt = {
-        frozenset(take_labels(*given, Int(seed), **start)["validation"].frames.content_hashes())
-        for seed in range(1, 5)
-    }
-    assert len(dealt) > 1
-
-
-def test_thresholds_stay_where_one_member_judged_the_checks(aiida_profile) -> None:
-    told: list[str] = []
-    exit_message = "LAMMPS failed"
-    for outputs in ({}, {"labelled": {"seed_1": labelled([0])}}):
-        run = AttributeDict(
-            {"outputs": outputs, "process_label": "X", "pk": 7, "exit_message": exit_message}
-        )
-        process = AttributeDict({"ctx": {"run": run}})
-        process.report = told.append
-        assert ActiveLearningWorkChain._calibrated(process) == {}
-    assert told[1] == "`low` stays: 1 members judged the checks (X<7>: LAMMPS failed)"
-
-
 @pytest.mark.parametrize("engine", ["cp2k", "vasp"])
-def test_jobs_are_bounded_where_they_are_submitted(aiida_profile, engine) -> None:
+def test_jobs_are_limited_where_they_are_submitted(aiida_profile, engine) -> None:
     inputs = {"engine": Str(engine), engine: {}}
     limit_jobs(inputs, 5)
     bound = {"cp2k": (5, None), "vasp": (1, 5)}[engine]
@@ -258,14 +229,14 @@ def test_jobs_are_bounded_where_they_are_submitted(aiida_profile, engine) -> Non
 
 
 @pytest.mark.parametrize("protocol", protocol_names("active_learning"))
-def test_protocols_make_sense(protocol) -> None:
+def test_protocols_are_valid(protocol) -> None:
     values = load_protocol("active_learning", protocol, element="Ni")
     assert validate_settings(Dict(values["settings"]), None) is None
     recipe = values["explore"]["recipe"]
     assert recipe_problem(recipe) is None
-    labelled_sizes = {n for e in recipe if not e.get("probe") for n in e.get("sizes", [])}
-    probes = {n for e in recipe if e.get("probe") for n in e["sizes"]}
-    assert min(probes) >= max(labelled_sizes)
+    tested, sizes = convergence_test_entries(recipe), [e.get("sizes", []) for e in recipe]
+    labelled_sizes = {n for k, own in enumerate(sizes) if k not in tested for n in own}
+    assert tested and min(n for k in tested for n in sizes[k]) >= max(labelled_sizes)
     for name in ("train", "warm"):
         if values[name] is not None:
             assert load_protocol("train", values[name]["protocol"])
@@ -274,15 +245,15 @@ def test_protocols_make_sense(protocol) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loop": {"share": 0.0}}, "`share` is 0.0"),
-        ({"loop": {"epochs": 3}}, "unexpected keyword"),
-        ({"choice": {"wanted": ["bad"]}}, "only good, decent and poor"),
-        ({"calibration": {"error": 0.1}}, "is missing"),
-        ({"sets": {"validation": 1.0}}, "between 0 and 1"),
-        ({"more": {}}, "unknown ['more']"),
+        ({"loop": {"share": 0.0}}, "`loop.share` is 0.0"),
+        ({"loop": {"epochs": 3}}, "unknown setting `loop.epochs`"),
+        ({"choice": {"classes": ["bad"]}}, "only accurate, candidate, failed"),
+        ({"calibration": {"share": 0.1}}, "`calibration.max_error` is missing"),
+        ({"sets": {"validation": 1.0}}, "`sets.validation` is 1.0: input should be less than 1"),
+        ({"more": {}}, "unknown setting `more`"),
     ],
 )
-def test_settings_that_make_no_sense(change, message) -> None:
+def test_settings_out_of_their_limits(change, message) -> None:
     values = load_protocol("active_learning", "trial", {"settings": change})["settings"]
     assert message in validate_settings(Dict(values), None)
 
@@ -300,8 +271,8 @@ def test_inputs_that_do_not_fit(aiida_profile, eam_potential, lmp_code, nequip_c
     message = validate_inputs({**given, "label": by_cp2k}, None)
     assert "new frames would be by `CP2K/GFN1-xTB`" in message
     own = {**given, "label": {"cp2k": {}}}
-    assert "`checks` is labelled by" in validate_inputs(
-        {**own, "checks": labelled([4], level="PBE")}, None
+    assert "`calibration` is labelled by" in validate_inputs(
+        {**own, "calibration": labelled([4], level="PBE")}, None
     )
     assert validate_inputs(own, None) is None
     assert "give both its `state`" in validate_inputs({**own, "state": Dict({})}, None)
@@ -315,11 +286,18 @@ def test_inputs_that_do_not_fit(aiida_profile, eam_potential, lmp_code, nequip_c
     assert "`start_from.member_0` is a potential of kind" in validate_inputs(later, None)
 
 
+def test_ports_of_an_earlier_version(sets) -> None:
+    """Sets of a run recorded earlier are taken under their former names."""
+    builder = ActiveLearningWorkChain.get_builder()
+    with pytest.warns(DeprecationWarning, match="`unseen` of Act.* is called `extrapolation` now"):
+        builder.unseen = sets["test"]
+    with pytest.warns(DeprecationWarning, match="`checks` of Act.* is called `calibration` now"):
+        builder.checks = sets["test"]
+    assert builder.extrapolation.uuid == builder.calibration.uuid == sets["test"].uuid
+
+
 def test_options_of_the_launch_script(monkeypatch, sets, lmp_code, nequip_code, eam_file) -> None:
-    path = Path(__file__).parents[2] / "workchains" / "active_learning.py"
-    spec = importlib.util.spec_from_file_location("launch_active_learning", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = import_module("aiida_nanoclusters.cli.run.active_learning")
     built = []
 
     def launch(builder, here):
@@ -332,12 +310,13 @@ def test_options_of_the_launch_script(monkeypatch, sets, lmp_code, nequip_code, 
     given = ["--dataset", "x", "--potential-file", str(eam_file), "--level", LEVEL, *codes]
     thresholds = ["--low", "0.3", "--high", "2.5", "--calibrate", "0.4"]
     done = CliRunner().invoke(script.main, [*given, *thresholds])
-    assert "give --checks N as well" in done.output and not built
+    assert "give --calibration N as well" in done.output and not built
     done = CliRunner().invoke(
         script.main, [*given, *thresholds, "--checks", "4", "--labels-per-round", "12"]
     )
     assert done.exit_code == 0, done.output
     settings = built[0].settings.get_dict()
     loop = settings["loop"]
-    assert (loop["low"], loop["high"], loop["checks"], loop["per_round"]) == (0.3, 2.5, 4, 12)
-    assert settings["calibration"] == {"error": 0.4, "share": 0.1, "confidence": 0.9}
+    assert (loop["accurate_below"], loop["failed_above"]) == (0.3, 2.5)
+    assert (loop["calibration_frames"], loop["per_round"]) == (4, 12)
+    assert settings["calibration"] == {"max_error": 0.4, "share": 0.1, "confidence": 0.9}

@@ -4,21 +4,24 @@ from aiida.engine import run_get_node
 from aiida.orm import Dict, Float, Int, List, Str
 from ase.calculators.emt import EMT
 
-from aiida_nanoclusters.calculations.dataset import (
+from aiida_nanoclusters.calculations.learning.dataset import (
     build_recipe,
     split_dataset,
     vary_structures,
 )
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.workflows.dataset import (
+from aiida_nanoclusters.science.learning.dataset_settings import DatasetSettings
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
+from aiida_nanoclusters.workflows.learning.dataset import (
     DatasetWorkChain,
     validate_inputs,
-    validate_settings,
 )
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.sampling import validate_recipe
+from aiida_nanoclusters.workflows.learning.recipe import validate_recipe
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.validators import settings_validator
+
+validate_settings = settings_validator(DatasetSettings)
 
 RECIPE = [
     {"kind": "atom"},
@@ -52,7 +55,7 @@ def test_recipe_is_built_sampled_labelled_and_split(lmp_code, eam_potential) -> 
         assert part.atom_energies == {"Cu": 0.0}
         for other in parts[:k]:
             assert not set(part.parents) & set(other.parents)
-    # Single atoms and the dimer curve, which is one trajectory, can only be learnt from.
+    # Single atoms and the dimer curve, which is one trajectory, are in the training set.
     assert {"atom", "dimer", "icosahedron"} <= set(parts[0].config_types)
     sampled = whole.select(whole.config_types == "cluster")
     assert set(sampled.sizes) == {13, 14}
@@ -64,14 +67,14 @@ def test_recipe_is_built_sampled_labelled_and_split(lmp_code, eam_potential) -> 
 
 
 def test_where_all_sampling_failed(code_on, eam_potential) -> None:
-    """Each run is reported, and the data set says why it ends."""
+    """Each failed run is reported, and the exit message names the reason."""
     sampled = {"kind": "cluster", "sizes": [13], "structures": 1, "sample": {"temperatures": [300]}}
     builder = DatasetWorkChain.get_builder_from_protocol(
         code_on("false", "/bin/false"), "Cu", eam_potential, overrides={"recipe": [sampled]}
     )
     _, node = run_get_node(builder)
     assert node.exit_status == DatasetWorkChain.exit_codes.ERROR_NO_FRAMES.status
-    assert "The sampling came to nothing: no run kept a frame" in node.exit_message
+    assert "Nothing was sampled: no run kept a frame" in node.exit_message
 
 
 def test_own_labels_are_checked_and_split(lmp_code) -> None:
@@ -93,7 +96,7 @@ def test_own_labels_are_checked_and_split(lmp_code) -> None:
     assert not node.called_descendants[1:]  # the split alone
 
 
-def test_too_few_trajectories_are_told(lmp_code) -> None:
+def test_too_few_trajectories_are_reported(lmp_code) -> None:
     atoms = mackay_icosahedron("Cu", 1, 2.5)
     atoms.calc = EMT()
     atoms.get_forces()
@@ -131,7 +134,7 @@ def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
 
 def test_what_is_missing_is_named(aiida_profile) -> None:
     assert "sampler, label missing" in validate_inputs({"recipe": List(RECIPE)}, None)
-    assert "missing ['total']" in validate_settings(
+    assert "`total` is missing: give Largest number of frames" in validate_settings(
         Dict(
             {
                 k: v
@@ -145,7 +148,7 @@ def test_what_is_missing_is_named(aiida_profile) -> None:
 
 def test_sampled_by_first_principles(cp2k_code) -> None:
     """What the engine sampled has its labels; only what it did not go through takes a job."""
-    from aiida_nanoclusters.workflows.label import LabelWorkChain
+    from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
 
     recipe = [
         {"kind": "dimer", "nearest": 0.9, "farthest": 1.5, "count": 4},
@@ -171,7 +174,7 @@ def test_sampled_by_first_principles(cp2k_code) -> None:
     assert node.outputs.report["n_known"] == 8
 
 
-def test_minima_are_searched_and_their_relaxations_learnt(lmp_code, eam_potential) -> None:
+def test_minima_are_searched_and_their_relaxations_labelled(lmp_code, eam_potential) -> None:
     """The lowest of each size starts dynamics; what lay on the way is labelled like all else."""
     recipe = [
         {"kind": "atom"},
@@ -209,13 +212,14 @@ def test_minima_need_the_settings_of_a_basin_hopping(aiida_profile) -> None:
         "label": {},
         "stages": {"engine": Str("cp2k")},
     }
-    assert "first principles keep the cell" in validate_inputs(by_engine, None)
+    assert "sample at constant cell" in validate_inputs(by_engine, None)
     assert validate_inputs({**by_engine, "stages": {}}, None) is None
     wrong = Dict({**settings, "basin_hopping": {"walkers": 2}})
-    assert validate_settings(wrong, None).startswith("basin_hopping: ")
-    assert "give `sizes`" in validate_recipe(List([{"kind": "minima"}]), None)
-    probe = {"kind": "bulk", "lattices": ["fcc"], "repeat": 1, "probe": True}
-    assert "a probe is sampled" in validate_recipe(List([probe]), None)
+    assert validate_settings(wrong, None).startswith("settings: `basin_hopping.")
+    sizeless = validate_recipe(List([{"kind": "minima"}]), None)
+    assert "`sizes` is missing: give Sizes of the clusters (atoms)" in sizeless
+    unsampled = {**crystal, "convergence_test": True}
+    assert "convergence-test structure is sampled" in validate_recipe(List([unsampled]), None)
 
 
 def test_minima_that_were_not_found_are_left_out(aiida_profile) -> None:

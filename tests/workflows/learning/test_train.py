@@ -1,21 +1,24 @@
-"""A committee: trained by a stand-in and evaluated by LAMMPS; once all of it for real."""
+"""A committee, trained by a stand-in and evaluated by LAMMPS."""
 
-import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Dict, Int, List
+from aiida.orm import ArrayData, Dict, List
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cluster import Icosahedron, Octahedron
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.queries import explain, find_potentials
-from aiida_nanoclusters.science.errors import parity_name
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.workflows.rebuild import codes_of, rebuild
-from aiida_nanoclusters.workflows.train import TrainWorkChain, validate_inputs, validate_seeds
+from aiida_nanoclusters.science.learning.metrics import parity_name
+from aiida_nanoclusters.workflows.learning.train import (
+    TrainWorkChain,
+    validate_inputs,
+    validate_seeds,
+)
+from aiida_nanoclusters.workflows.reproduction.rebuild import codes_of, rebuild
 from tests.allegro_model import isolated_atom_energies
-from tests.calculations.test_train import labelled, tiny
+from tests.calculations.learning.test_train import labelled, tiny
 
 EXIT = TrainWorkChain.exit_codes
 OPTIONS = {"max_wallclock_seconds": 600}
@@ -60,7 +63,7 @@ def test_lost_member_costs_only_itself(stand_in, lmp_code, allegro_plugin, alleg
     """One of three trainings fails: two members are compiled, evaluated and compared."""
     code = stand_in(BROKEN_SEEDS="2", COMPILED=allegro_compiled)
     shells = motifs()
-    builder = builder_for(code, lmp_code, [10, 2, 3], motifs=shells, unseen=labelled([1]))
+    builder = builder_for(code, lmp_code, [10, 2, 3], motifs=shells, extrapolation=labelled([1]))
     outputs, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
     for name in ("potentials", "compiled", "learning_curves", "reports"):
@@ -70,7 +73,7 @@ def test_lost_member_costs_only_itself(stand_in, lmp_code, allegro_plugin, alleg
 
     errors = outputs["errors"].get_dict()
     assert errors["members"] == ["seed_10", "seed_3"]
-    assert sorted(errors["sets"]) == ["motifs", "test", "unseen"]
+    assert sorted(errors["sets"]) == ["extrapolation", "motifs", "test"]
     test = errors["sets"]["test"]
     assert test["n_frames"] == 2
     # the stand-in hands out one and the same model: members agree, and with their mean
@@ -100,7 +103,7 @@ def test_lost_member_costs_only_itself(stand_in, lmp_code, allegro_plugin, alleg
 def test_members_begin_from_their_own(
     stand_in, lmp_code, allegro_plugin, allegro_compiled, tiny_potential
 ):
-    """One of two begins from a package; the graph tells which, to `explain` as well."""
+    """One of two members has initial weights; the graph and `explain` show which."""
     code = stand_in(COMPILED=allegro_compiled)
     starts = {"seed_2": tiny_potential}
     outputs, node = run_get_node(builder_for(code, lmp_code, [1, 2], start_from=starts))
@@ -124,7 +127,7 @@ def test_starts_are_checked(tiny_potential, eam_potential):
     inputs |= {"seeds": List([1, 2]), "settings": tiny()}
     assert validate_inputs({**inputs, "start_from": {"seed_1": tiny_potential}}, None) is None
     wrong = validate_inputs({**inputs, "start_from": {"seed_3": tiny_potential}}, None)
-    assert wrong == "`start_from.seed_3` is no member: name it as one of seed_1, seed_2"
+    assert wrong == "`start_from.seed_3` is not a member: use one of seed_1, seed_2"
     wrong = validate_inputs({**inputs, "start_from": {"seed_2": eam_potential}}, None)
     assert wrong.startswith("`start_from.seed_2` is a potential of kind `eam/alloy`")
     inputs["settings"] = tiny()
@@ -148,24 +151,6 @@ def test_nothing_compiles(stand_in, lmp_code, tmp_path):
     assert list(outputs["potentials"]) == ["seed_1"]
 
 
-@pytest.mark.slow
-def test_for_real(nequip_code, lmp_code, allegro_plugin):
-    """Two members trained, compiled and evaluated differ, and say by how much."""
-    builder = builder_for(nequip_code, lmp_code, [1, 2], motifs=motifs(), max_concurrent=Int(1))
-    outputs, node = run_get_node(builder)
-    assert node.is_finished_ok, node.exit_message
-    errors = outputs["errors"].get_dict()
-    committee = errors["sets"]["test"]["committee"]
-    assert committee["overall"]["n_frames"] == 2
-    assert committee["max_force_deviation"]["max"] > 0
-    assert np.isfinite(errors["motif_difference"]["spread"])
-    # what LAMMPS finds by the compiled model is what nequip found by its own in validation
-    for key, curve in outputs["learning_curves"].items():
-        row = errors["sets"]["test"]["members"][key]["overall"]
-        last = curve.get_array("val_forces_rmse")[-1]
-        assert 0.5 < row["forces_rmse"] / last < 2.0
-
-
 def test_builder(nequip_code, lmp_code):
     builder = TrainWorkChain.get_builder_from_protocol(nequip_code, lmp_code, protocol="tutorial")
     assert builder.seeds.get_list() == [1, 2, 3, 4]
@@ -181,17 +166,30 @@ def test_validators(aiida_profile):
     assert validate_seeds(List([0, 5]), None) is None
     assert "whole numbers" in validate_seeds(List([]), None)
     assert "whole numbers" in validate_seeds(List([1, -1]), None)
-    assert "twice" in validate_seeds(List([1, 1]), None)
+    assert "not distinct" in validate_seeds(List([1, 1]), None)
     frames = labelled([0])
     good = {"training": frames, "validation": frames, "test": frames, "motifs": motifs()}
     assert validate_inputs(good, None) is None
     strange = labelled([1], level="PBE")
     assert "`motifs` is labelled by `PBE`" in validate_inputs({**good, "motifs": strange}, None)
     bare = FramesData([Icosahedron("Cu", 2)])
-    assert "`unseen`: frame 0 has no energy" in validate_inputs({**good, "unseen": bare}, None)
+    assert "`extrapolation`: frame 0 has no energy" in validate_inputs(
+        {**good, "extrapolation": bare}, None
+    )
 
 
 def test_settings_are_checked(nequip_code, lmp_code):
     builder = TrainWorkChain.get_builder_from_protocol(nequip_code, lmp_code)
     with pytest.raises(ValueError, match="settings"):
         builder.settings = Dict({"model": {}})
+
+
+def test_the_extrapolation_set_has_a_former_name(aiida_profile):
+    """`unseen` of earlier versions is taken for it, where a builder is filled and where it runs."""
+    frames = labelled([0])
+    builder = TrainWorkChain.get_builder()
+    with pytest.warns(DeprecationWarning, match="`unseen` of TrainWorkChain is called"):
+        builder.unseen = frames
+    assert builder.extrapolation is frames
+    with pytest.warns(DeprecationWarning, match="is called `extrapolation` now"):
+        assert TrainWorkChain.with_present_names({"unseen": frames}) == {"extrapolation": frames}

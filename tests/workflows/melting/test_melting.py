@@ -1,4 +1,4 @@
-"""Melting, end to end: LAMMPS runs the ladder, and what it says is held against what is known."""
+"""Melting, end to end: LAMMPS runs all temperatures; the result agrees with known values."""
 
 import numpy as np
 import pytest
@@ -9,26 +9,28 @@ from ase import Atoms
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.clusters import mackay_icosahedron
-from aiida_nanoclusters.workflows.melting import (
+from aiida_nanoclusters.science.melting.settings import MeltingSettings
+from aiida_nanoclusters.science.sampling.settings import AnnealSettings
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
+from aiida_nanoclusters.workflows.melting.melting import (
     MeltingWorkChain,
-    stages_at,
     validate_cluster,
     validate_frames,
-    validate_settings,
 )
-from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_names
+from aiida_nanoclusters.workflows.parts.validators import settings_validator
 
 ICOSAHEDRON = {"element": "Cu", "motif": "icosahedron", "size": 55}
 
 
+validate_settings = settings_validator(MeltingSettings)
 #: Argon: Lennard-Jones with epsilon in eV and sigma in Å.
 EPSILON, SIGMA = 0.0103, 3.4
 KB = 8.617333e-5
 
 
 @pytest.fixture(scope="module")
-def ladder():
+def short_settings():
     """Settings short enough for a test: eight temperatures, 36 ps each."""
     motion = {"timestep": 0.005, "damping": 0.5}
     return {
@@ -39,10 +41,10 @@ def ladder():
     }
 
 
-def test_copper_of_55_atoms(lmp_code, eam_potential, ladder) -> None:
+def test_copper_of_55_atoms(lmp_code, eam_potential, short_settings) -> None:
     """Solid and harmonic when cold, liquid when hot, and in between it melts."""
     builder = MeltingWorkChain.get_builder_from_protocol(
-        lmp_code, eam_potential, ICOSAHEDRON, overrides={"settings": ladder}
+        lmp_code, eam_potential, ICOSAHEDRON, overrides={"settings": short_settings}
     )
     _, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
@@ -50,7 +52,7 @@ def test_copper_of_55_atoms(lmp_code, eam_potential, ladder) -> None:
         name: node.outputs.curve.get_array(name) for name in node.outputs.curve.get_arraynames()
     }
     temperatures = curve[keys.TEMPERATURES]
-    assert temperatures == pytest.approx(1357.77 * np.array(ladder["fractions"]), abs=0.01)
+    assert temperatures == pytest.approx(1357.77 * np.array(short_settings["fractions"]), abs=0.01)
     measured = curve[keys.MEASURED_TEMPERATURES]
     assert measured[:4] == pytest.approx(temperatures[:4], rel=0.04)
     assert measured == pytest.approx(temperatures, rel=0.1)  # melting takes heat
@@ -106,8 +108,8 @@ def test_argon_of_55_atoms_melts_where_it_is_known_to(lmp_code, aiida_profile) -
     assert melting["lindemann"]["temperature"] * in_reduced == pytest.approx(0.30, abs=0.03)
 
 
-def test_runs_at_a_temperature_are_averaged(lmp_code, eam_potential, ladder) -> None:
-    """A given cluster, two runs of a picosecond: too short a ladder for a melting point."""
+def test_runs_at_a_temperature_are_averaged(lmp_code, eam_potential, short_settings) -> None:
+    """A given cluster, two runs of a picosecond: too few temperatures for a melting point."""
     short = {
         "fractions": [0.1, 0.2],
         "runs": 2,
@@ -137,12 +139,17 @@ def test_runs_at_a_temperature_are_averaged(lmp_code, eam_potential, ladder) -> 
         ({"fractions": []}, "must ascend"),
         ({"runs": 0}, "`runs` is 0"),
         ({"lindemann": [0.2, 0.1]}, "lower first"),
-        ({"colour": 1}, "unknown ['colour']"),
+        ({"lindemann": [0.2]}, "`lindemann.1` is missing"),
+        ({"colour": 1}, "unknown setting `colour`: choose among"),
         ({"blocks": 400}, "keeps 500 frames for 400 blocks"),
         ({"production": {"sample_every": 0}}, "keeps 0 frames"),
-        ({"production": {"temperature": 3}}, "`temperature` is the ladder's"),
+        ({"production": {"temperature": 3}}, "`production`: remove `temperature`"),
+        ({"production": 3}, "`production` is 3: input should be a valid dictionary"),
         ({"equilibration": {"timestep": 3}}, "times are in ps"),
         ({"equilibration": {"colour": 3}}, "does not know colour"),
+        ({"equilibration": {"sample_every": 1.0}}, "remove `equilibration.sample_every`"),
+        ({"relax": {"sample_steps": 5}}, "`relax`: give a minimisation without `sample_steps`"),
+        ({"relax": {"kind": "melt"}}, "`relax`: stage of unknown kind"),
     ],
 )
 def test_settings_are_checked(aiida_profile, change, message) -> None:
@@ -155,7 +162,21 @@ def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
     settings = load_protocol("melting", protocol)["settings"]
     assert validate_settings(Dict(settings), None) is None
     assert len(settings["fractions"]) >= 8
-    assert [s["kind"] for s in stages_at(300.0, settings)] == ["relax", "hold", "hold"]
+    stages = MeltingSettings(**settings).stages_at(300.0)
+    assert [stage["kind"] for stage in stages] == ["relax", "hold", "hold"]
+    assert stages[0] == settings["relax"]
+    for stage, name in zip(stages[1:], ("equilibration", "production"), strict=True):
+        assert stage == {"kind": "hold", "temperature": 300.0, **settings[name]}
+
+
+def test_defaults_are_those_of_the_protocols() -> None:
+    for model, name in ((AnnealSettings, "anneal"), (MeltingSettings, "melting")):
+        settings = load_protocol(name, "moderate")["settings"]
+        rows = [row for row in model.table() if not row.required]
+        assert rows
+        for row in rows:
+            wanted = settings[row.name]
+            assert row.default == (tuple(wanted) if isinstance(wanted, list) else wanted), row.name
 
 
 @pytest.mark.parametrize(

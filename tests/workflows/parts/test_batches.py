@@ -5,7 +5,7 @@ from itertools import pairwise
 from aiida.engine import WorkChain, run_get_node, while_
 from aiida.orm import Int, Node
 
-from aiida_nanoclusters.workflows.batches import BatchedWorkChain, validate_max_concurrent
+from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, validate_max_concurrent
 
 
 class Child(WorkChain):

@@ -1,9 +1,9 @@
-"""What goes into one job."""
+"""Frames and sizes grouped into jobs."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiida_nanoclusters.science.packing import bins_of_sizes, split_by_cost
+from aiida_nanoclusters.workflows.parts.job_packing import bins_of_sizes, split_by_cost
 
 
 @given(
@@ -42,7 +42,7 @@ def test_a_bin_does_not_depend_on_what_else_is_asked_for(some, more, each, share
 @given(st.integers(1, 400), COSTS, COSTS)
 def test_bins_cost_what_they_should(largest, each, share):
     bins = bins_of_sizes(range(1, largest + 1), each, share)
-    for members in bins[:-1]:  # the last may be cut short
+    for members in bins[:-1]:  # the last may be smaller
         assert abs(each * sum(members) - share) <= each * members[-1] * (1 + 1e-9)
 
 

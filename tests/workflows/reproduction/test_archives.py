@@ -9,7 +9,8 @@ from aiida.tools.archive import import_archive
 from click.testing import CliRunner
 
 from aiida_nanoclusters.cli.reproduce.command import reproduce
-from tests.workflows.test_reproduce import call
+from aiida_nanoclusters.data.trust import trust
+from tests.workflows.reproduction.test_reproduce import call
 
 ARCHIVES = ("arithmetic.add", "dos_wc_Cu", "export_main_0001_simple", "scf_wc_Cu_simple")
 
@@ -37,7 +38,7 @@ def test_every_process_gets_a_sensible_answer(imported, name) -> None:
         text = " ".join(result.output.split())
         assert result.exit_code == 1, result.output  # no code, or no plugin, is here
         assert "files good" in text and "run again bad" in text
-        reasons = ("no plugin here for", "no code here for", "a WorkFunctionNode cannot")
+        reasons = ("no plugin here for", "is not one of this package", "a WorkFunctionNode cannot")
         assert any(reason in text for reason in reasons), result.output
         refused = CliRunner().invoke(reproduce, [node.uuid, "--here"])
         assert refused.exit_code == 2, refused.output
@@ -54,7 +55,12 @@ def test_an_addition_of_old_adds_up_again(imported, tmp_path: Path) -> None:
     computer.configure(safe_interval=0.0)
     bash = shutil.which("bash")
     InstalledCode(label="bash", computer=computer, filepath_executable=bash).store()
-    run = call(node.uuid, "--here", "--code", f"{node.inputs.code.label}=bash@here")
+    code = ("--here", "--code", f"{node.inputs.code.label}=bash@here")
+    refused = call(node.uuid, *code)
+    assert refused.exit_code == 2
+    assert f"run `aiida-nanoclusters trust {node.uuid}`" in " ".join(refused.output.split())
+    trust(node)
+    run = call(node.uuid, *code)
     assert run.exit_code == 0, run.output
     text = " ".join(run.output.split())
     assert "exit status identical" in text and "sum identical" in text

@@ -5,10 +5,10 @@ import pytest
 from aiida.engine import run_get_node
 from aiida.orm import ArrayData, Dict
 
-from aiida_nanoclusters.calculations.reproduce import compare_output
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from tests.workflows.test_reproduce import again, rows
-from tests.workflows.test_train import builder_for
+from aiida_nanoclusters.calculations.reproduction.reproduce import compare_output
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from tests.workflows.learning.test_train import builder_for
+from tests.workflows.reproduction.test_reproduce import again, rows
 
 RULES = load_protocol("reproduce")
 RUN = {"dynamics": False}

@@ -5,9 +5,12 @@ from aiida.engine import run_get_node
 from aiida.orm import Dict
 
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.workflows.anneal import AnnealWorkChain, validate_settings
-from aiida_nanoclusters.workflows.protocol import load_protocol
+from aiida_nanoclusters.science.sampling.settings import AnnealSettings
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_names
+from aiida_nanoclusters.workflows.parts.validators import settings_validator
+from aiida_nanoclusters.workflows.sampling.anneal import AnnealWorkChain
 
+validate_settings = settings_validator(AnnealSettings)
 #: Argon: Lennard-Jones with epsilon in eV and sigma in Å; energies are compared in epsilon.
 EPSILON, SIGMA = 0.0103, 3.4
 STAGES = [
@@ -53,7 +56,7 @@ def test_finds_the_known_minima(lmp_code, lennard_jones, shared_data) -> None:
         assert best[size]["hits"] >= 1, "annealing itself must find it, not the starts alone"
         assert best[size]["runs"] == 4
     assert best[13]["point_group"] == best[55]["point_group"] == "Ih"
-    assert best[55]["motif"] == "icosahedral" and best[55]["n_twelvefold"] == 13
+    assert best[55]["motif"] == "icosahedral" and best[55]["n_12_coordinated"] == 13
 
     frames = node.outputs.structures.frames
     energies = [row["energy"] for row in node.outputs.table["rows"]]
@@ -92,8 +95,13 @@ def test_reference_ranks_again(lmp_code, lennard_jones) -> None:
     ("change", "message"),
     [
         ({"starts": 0}, "`starts` is 0"),
-        ({"stages": []}, "stage"),
-        ({"colour": 1}, "unknown ['colour']"),
+        ({"keep": 1.5}, "`keep` is 1.5: input should be a valid integer"),
+        ({"atom_steps_per_job": 0}, "`atom_steps_per_job` is 0"),
+        ({"stages": []}, "`stages`: no stages: give at least one, for example `{kind: relax}`"),
+        ({"relax_stages": [{"kind": "melt"}]}, "`relax_stages`: stage 0: stage of unknown kind"),
+        ({"relax_stages": ["relax"]}, "`relax_stages.0` is 'relax'"),
+        ({"colour": 1}, "unknown setting `colour`: choose among starts, keep"),
+        ({"start": 1}, "did you mean `starts`?"),
     ],
 )
 def test_settings_are_checked(aiida_profile, change, message) -> None:
@@ -101,9 +109,7 @@ def test_settings_are_checked(aiida_profile, change, message) -> None:
     assert message in validate_settings(Dict(settings), None)
 
 
-@pytest.mark.parametrize("protocol", ["trial", "tutorial", "moderate", "liu2025"])
+@pytest.mark.parametrize("protocol", protocol_names("anneal"))
 def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
-    assert (
-        validate_settings(Dict(load_protocol("anneal", protocol, element="Cu")["settings"]), None)
-        is None
-    )
+    settings = load_protocol("anneal", protocol, element="Cu")["settings"]
+    assert validate_settings(Dict(settings), None) is None

@@ -1,4 +1,6 @@
-"""The work chain finds published minima, and a round that fails does not end it."""
+"""The work chain finds published minima, and one failed round does not end it."""
+
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -6,15 +8,20 @@ from aiida.engine import run_get_node
 from aiida.orm import Dict, Int, WorkChainNode
 from ase.units import kB
 
-from aiida_nanoclusters.calculations.basin_hopping import update_basin_hopping
+from aiida_nanoclusters.calculations.sampling.basin_hopping import update_basin_hopping
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.science.basin_hopping import BasinHopping
-from aiida_nanoclusters.workflows.basin_hopping import BasinHoppingWorkChain, validate_settings
-from aiida_nanoclusters.workflows.label import LabelWorkChain
-from aiida_nanoclusters.workflows.protocol import load_protocol, protocol_names
-from aiida_nanoclusters.workflows.stages import ENGINES
+from aiida_nanoclusters.science.sampling.basin_hopping import BasinHopping
+from aiida_nanoclusters.science.sampling.settings import BasinHoppingSettings
+from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_names
+from aiida_nanoclusters.workflows.parts.validators import settings_validator
+from aiida_nanoclusters.workflows.sampling.basin_hopping import (
+    BasinHoppingWorkChain,
+)
+from aiida_nanoclusters.workflows.sampling.stages import ENGINES
 from tests.cluster_potentials import EPSILON, LJ_MINIMA, SC_MINIMA, SIGMA, write_sutton_chen
 
+validate_settings = settings_validator(BasinHoppingSettings)
 RELAX = [{"kind": "relax", "force_tolerance": 1e-5}]
 
 
@@ -40,7 +47,7 @@ def test_finds_published_minima(lmp_code, lennard_jones) -> None:
         assert row["relaxations"] == 6
         assert row["lowest"] / EPSILON == pytest.approx(LJ_MINIMA[row["size"]], abs=1e-4)
         assert row["lowest"] == frames.energies[frames.sizes == row["size"]].min()
-    assert rows[0]["point_group"] == "Ih" and rows[0]["n_twelvefold"] == 1
+    assert rows[0]["point_group"] == "Ih" and rows[0]["n_12_coordinated"] == 1
     assert frames.labelled.all() and np.abs(frames.forces).max() < 1e-4
     assert frames.level_of_theory == lennard_jones.level_of_theory
     assert set(frames.config_types) == {"minimum"}
@@ -50,7 +57,32 @@ def test_finds_published_minima(lmp_code, lennard_jones) -> None:
     assert [len(n.inputs.frames) for n in rounds] == [4, 4, 4]
 
 
-def test_a_longer_search_begins_alike(lmp_code, lennard_jones) -> None:
+def test_compositions_and_their_excess_energies(lmp_code, aiida_profile, eam_file) -> None:
+    """Copper and nickel; pure clusters are the zero of the excess energy."""
+    potential = PotentialData.from_file(
+        eam_file.with_name("CuNi.eam.alloy"), "eam/alloy", level_of_theory="EAM/CuNi"
+    )
+    builder = BasinHoppingWorkChain.get_builder_from_protocol(
+        lmp_code,
+        potential,
+        protocol="alloy",
+        overrides={"settings": {"walkers": 1, "steps": 2, "relax_stages": RELAX}},
+        compositions=["Cu4", "Cu2Ni2", "Ni4"],
+    )
+    assert builder.settings["temperature"] == round(0.4 * (1357.77 + 1728) / 2)
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    table = node.outputs.table
+    energies = {row["formula"]: row["lowest"] for row in table["rows"]}
+    excess = {row["formula"]: row["excess"] for row in table["excess"]}
+    assert set(energies) == set(excess) == {"Cu4", "Cu2Ni2", "Ni4"}
+    assert excess["Cu4"] == excess["Ni4"] == 0.0
+    ideal = (energies["Cu4"] + energies["Ni4"]) / 2
+    assert excess["Cu2Ni2"] == pytest.approx(energies["Cu2Ni2"] - ideal, abs=1e-6)
+    assert "element" not in node.inputs and node.outputs.minima.frames.labelled.all()
+
+
+def test_a_longer_search_begins_with_the_same_minima(lmp_code, lennard_jones) -> None:
     def found(steps):
         builder = build(lmp_code, lennard_jones, [9], walkers=1, steps=steps)
         builder.seed = Int(3)
@@ -119,7 +151,7 @@ def test_by_cp2k(cp2k_code) -> None:
     assert "xTB" in frames.level_of_theory and "Cu" in frames.atom_energies
 
 
-def test_rounds_that_relax_nothing_end_it(lmp_code, lennard_jones) -> None:
+def test_rounds_that_relax_no_structure_end_the_search(lmp_code, lennard_jones) -> None:
     stages = [{"kind": "relax", "force_tolerance": 1e-9, "max_steps": 1}]
     builder = build(lmp_code, lennard_jones, [9], relax_stages=stages, walkers=1)
     _, node = run_get_node(builder)
@@ -127,7 +159,7 @@ def test_rounds_that_relax_nothing_end_it(lmp_code, lennard_jones) -> None:
     assert "minima" not in node.outputs
 
 
-def test_a_lost_batch_costs_one_step(aiida_profile) -> None:
+def test_a_failed_batch_counts_as_one_step(aiida_profile) -> None:
     search = BasinHopping("Cu", [5, 6], 2, 3)
     after = update_basin_hopping(Dict(search.state)).get_dict()
     assert [walker["done"] for walker in after["walkers"]] == [1] * 4
@@ -138,16 +170,20 @@ def test_a_lost_batch_costs_one_step(aiida_profile) -> None:
 @pytest.mark.parametrize(
     ("settings", "sizes", "message"),
     [
-        ({"walkers": 0}, [13], "walkers is 0"),
-        ({"step": "far"}, [13], "settings:"),
-        ({"moves": {"swap": 1}}, [13], "unknown move"),
-        ({"relax_stages": [{"kind": "hold", "temperature": 9, "duration": 1}]}, [13], "must end"),
-        ({"colour": 1}, [13], r"unknown \['colour'\]"),
-        ({}, [1], "from 2 up"),
+        ({"walkers": 0}, [13], "`walkers` is 0: input should be greater than or equal to 1"),
+        ({"step": "far"}, [13], "`step` is 'far': input should be a valid number"),
+        ({"moves": {"swap": 1}}, [13], "`moves`: unknown move 'swap': choose from shake"),
+        (
+            {"relax_stages": [{"kind": "hold", "temperature": 9, "duration": 1}]},
+            [13],
+            "`relax_stages`: the last stage must be a minimisation",
+        ),
+        ({"colour": 1}, [13], "unknown setting `colour`: choose among walkers"),
+        ({}, [1], r"`sizes`: \[1\]: give numbers of atoms from 2 up"),
         ({}, [0], "whole numbers"),
     ],
 )
-def test_nothing_without_sense_is_submitted(
+def test_settings_out_of_their_limits_are_not_submitted(
     lmp_code, lennard_jones, settings, sizes, message
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -167,4 +203,14 @@ def test_every_protocol_is_valid(aiida_profile, protocol) -> None:
     settings = load_protocol("basin_hopping", protocol, element="Cu")["settings"]
     assert validate_settings(Dict(settings), None) is None
     numbers = {key: value for key, value in settings.items() if key != "relax_stages"}
-    assert BasinHopping("Cu", [13], **numbers).next()
+    if "exchange" in settings.get("moves", {}):
+        assert BasinHopping(compositions=["Cu12Ni"], **numbers).next()
+    else:
+        assert BasinHopping("Cu", [13], **numbers).next()
+
+
+def test_defaults_are_those_of_the_search() -> None:
+    parameters = signature(BasinHopping).parameters
+    for row in BasinHoppingSettings.table():
+        if row.name != "relax_stages":
+            assert row.default == parameters[row.name].default, row.name

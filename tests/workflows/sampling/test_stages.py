@@ -1,16 +1,19 @@
-"""One verb, any engine: the same stages, outputs and reference of energies."""
+"""The same stages, outputs and reference of energies with any engine."""
 
 import json
 
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
 from aiida.orm import Int, List, WorkChainNode
 from ase import Atoms
 
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.workflows.label import LabelWorkChain
-from aiida_nanoclusters.workflows.stages import ENGINES, StagesWorkChain
+from aiida_nanoclusters.workflows.labels.label import ENGINES as LABEL_ENGINES
+from aiida_nanoclusters.workflows.labels.label import EXTRAS, LabelWorkChain
+from aiida_nanoclusters.workflows.sampling.stages import ENGINES, StagesWorkChain
 
 STAGES = [
     {"kind": "relax", "force_tolerance": 0.02, "max_steps": 100, "sample_steps": 1},
@@ -82,7 +85,24 @@ def test_by_cp2k(cp2k_code, structures) -> None:
     assert np.abs(labels.energies - frames.energies).max() < 1e-4
 
 
-def test_what_does_not_fit_is_refused(lmp_code, eam_potential, structures, aiida_profile) -> None:
+def test_a_worker_without_the_engine_says_what_to_install(
+    lmp_code, eam_potential, structures, monkeypatch
+) -> None:
+    """Inputs pass where they are submitted; the engine's package is missing in the daemon."""
+    builder = StagesWorkChain.get_builder_for_potential(lmp_code, structures, STAGES, eam_potential)
+    process = instantiate_process(get_manager().get_runner(), builder)
+    monkeypatch.delitem(ENGINES, "potential")
+    monkeypatch.delitem(LABEL_ENGINES, "potential")
+    monkeypatch.setitem(EXTRAS, "potential", "some_package")
+    process.execute()
+    assert process.node.exit_status == StagesWorkChain.exit_codes.ERROR_ENGINE_MISSING.status
+    assert "pip install aiida-nanoclusters[potential]" in process.node.exit_message
+    assert not process.node.called
+
+
+def test_inputs_that_do_not_fit_are_refused(
+    lmp_code, eam_potential, structures, aiida_profile
+) -> None:
     def start(stages, seeds=None):
         builder = StagesWorkChain.get_builder_for_potential(
             lmp_code, structures, stages, eam_potential

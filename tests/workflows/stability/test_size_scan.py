@@ -2,18 +2,21 @@ import numpy as np
 import pytest
 from aiida.engine import run_get_node
 from aiida.manage.caching import enable_caching
-from aiida.orm import CalcJobNode, List, Str
+from aiida.orm import CalcJobNode, Dict, List, Str
 
-from aiida_nanoclusters.calculations.size_scan import compare_sizes
+from aiida_nanoclusters.calculations.stability.size_scan import compare_sizes, join_scans
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.clusters import incomplete_icosahedron
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.workflows.protocol import load_protocol
-from aiida_nanoclusters.workflows.rebuild import rebuild
-from aiida_nanoclusters.workflows.resources import JobOptions
-from aiida_nanoclusters.workflows.size_scan import SizeScanWorkChain, validate_options_by_size
+from aiida_nanoclusters.science.structures.motifs import incomplete_icosahedron
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.resources import JobOptions
+from aiida_nanoclusters.workflows.reproduction.rebuild import rebuild
+from aiida_nanoclusters.workflows.stability.size_scan import (
+    SizeScanWorkChain,
+    validate_options_by_size,
+)
 
 STAGES = [
     {"kind": "anneal", "temperature": [35, 5], "duration": 100, "timestep": 0.01},
@@ -61,6 +64,22 @@ def test_lennard_jones_13_is_magic(lmp_code) -> None:
     assert [m["size"] for m in magic["magic"]] == [13]
     assert magic["magic"][0]["probability"] == 1.0
     assert magic["geometric"] == [13]
+
+
+def test_tables_of_earlier_versions_are_joined_under_the_present_names(aiida_profile) -> None:
+    """A child that the cache provides may have been run by an earlier version."""
+    images = [incomplete_icosahedron("Cu", n) for n in (12, 13)]
+    rows = [
+        {"size": 12, "rank": 0, "n_12_coordinated": 0},
+        {"size": 13, "rank": 0, "n_twelvefold": 1},
+    ]
+    parts = {}
+    for k, (atoms, row) in enumerate(zip(images, rows, strict=True)):
+        parts[f"structures_{k}"] = FramesData([atoms])
+        parts[f"table_{k}"] = Dict({"columns": {name: "" for name in row}, "rows": [row]})
+    table = join_scans(**parts)["table"]
+    assert [row["n_12_coordinated"] for row in table["rows"]] == [0, 1]
+    assert set(table["columns"]) == {"size", "rank", "n_12_coordinated"}
 
 
 def test_a_size_is_done_once_and_alike_whatever_goes_with_it(lmp_code, code_on) -> None:

@@ -1,4 +1,6 @@
 "use strict";
+// What the script of the chart shares with this one.
+const clusterReport = {};
 (() => {
   const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const config = {
@@ -35,11 +37,6 @@
   addEventListener("afterprint", paper(false));
 
   // -- structures --------------------------------------------------------------------------
-  const source = document.getElementById("structures-data");
-  if (!source) return;
-  const {steps, structures} = JSON.parse(source.textContent);
-  const viewer = document.getElementById("viewer");
-  const choice = document.getElementById("structure");
   const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
   const webgl = Boolean(document.createElement("canvas").getContext("webgl"));
 
@@ -78,12 +75,6 @@
     for (let k = 0; k < 3; k++) p[k] /= length;
   };
 
-  const read = structure => {
-    const raw = new DataView(bytes(structure.positions).buffer);
-    const at = i => [0, 1, 2].map(k => raw.getInt16(2 * (3 * i + k), true) / steps);
-    const atoms = Array.from({length: structure.size}, (_, i) => at(i));
-    return {atoms, neighbours: [...bytes(structure.coordination)]};
-  };
   // Half the median distance to the nearest atom: spheres that touch.
   const radius = atoms => {
     const nearest = atoms.slice(0, 60).map(a => Math.min(...atoms
@@ -91,7 +82,19 @@
     nearest.sort((a, b) => a - b);
     return nearest.length > 1 ? nearest[Math.floor(nearest.length / 2)] / 2 : 1.2;
   };
+  Object.assign(clusterReport, {config, css, sphere, radius, webgl});
 
+  const source = document.getElementById("structures-data");
+  if (!source) return;
+  const {steps, structures} = JSON.parse(source.textContent);
+  const viewer = document.getElementById("viewer");
+  const choice = document.getElementById("structure");
+  const read = structure => {
+    const raw = new DataView(bytes(structure.positions).buffer);
+    const at = i => [0, 1, 2].map(k => raw.getInt16(2 * (3 * i + k), true) / steps);
+    const atoms = Array.from({length: structure.size}, (_, i) => at(i));
+    return {atoms, neighbours: [...bytes(structure.coordination)]};
+  };
   const modebar = {bgcolor: "rgba(0,0,0,0)", color: css("--line"), activecolor: css("--muted")};
   const solid = ({atoms, neighbours}) => {
     const {points, faces} = sphere(atoms.length > 150 ? 1 : 2);

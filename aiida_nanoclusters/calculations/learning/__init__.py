@@ -1,0 +1,1 @@
+"""Jobs and calcfunctions of training, choice of frames and active learning."""

@@ -1,0 +1,1 @@
+"""Calcfunctions of melting."""

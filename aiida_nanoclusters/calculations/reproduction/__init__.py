@@ -1,0 +1,1 @@
+"""Calcfunctions that compare runs."""

@@ -1,0 +1,79 @@
+"""Variables and hills of the jobs of a run as one, and the free energy of all runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from aiida.engine import calcfunction
+from aiida.orm import ArrayData, Dict
+
+from aiida_nanoclusters.calculations.arrays import arrays_node
+from aiida_nanoclusters.science import keys
+from aiida_nanoclusters.science.sampling.metadynamics import Hills
+from aiida_nanoclusters.science.sampling.metadynamics_analysis import BiasedRun, analyse_runs
+from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
+
+_SERIES = (
+    keys.STEPS,
+    keys.TIMES,
+    keys.VARIABLES,
+    keys.BIAS_ENERGIES,
+    keys.HILLS_ENERGIES,
+)
+
+
+@calcfunction
+def join_bias(**parts: ArrayData) -> ArrayData:
+    """Return variables and hills of consecutive jobs ``bias_<k>`` as those of one run.
+
+    Each job has all hills before it; a job that began anew replaces the ones before.
+    """
+    nodes = [parts[name] for name in sorted(parts)]
+    ends = [int(node.get_array(keys.STEPS)[0]) for node in nodes[1:]] + [np.inf]
+    keep = []
+    for k, node in enumerate(nodes):
+        keep.append(node.get_array(keys.STEPS) < min(ends[k:]))
+    arrays = {name: nodes[-1].get_array(name) for name in nodes[-1].get_arraynames()}
+    for name in _SERIES:
+        rows = [node.get_array(name)[kept] for node, kept in zip(nodes, keep, strict=True)]
+        arrays[name] = np.concatenate(rows)
+    joined = arrays_node(arrays)
+    joined.base.attributes.set("names", nodes[-1].base.attributes.get("names"))
+    return joined
+
+
+@calcfunction
+def analyse_metadynamics(settings: Dict, **bias: ArrayData) -> dict[str, Any]:
+    """Return the free energy along the variables from all runs ``run_<k>``.
+
+    Returns
+    -------
+    dict
+        ``free_energy``: arrays as named in :mod:`aiida_nanoclusters.science.keys`. ``report``:
+        hills, range of the variables and height of the last hill of each run.
+    """
+    values = MetadynamicsSettings(**settings.get_dict())
+    runs = {name: run_of(bias[name], values) for name in sorted(bias)}
+    arrays, report = analyse_runs(runs, values)
+    node = arrays_node(arrays)
+    node.base.attributes.set("names", [variable.name for variable in values.ordered])
+    return {"free_energy": node, "report": Dict(report)}
+
+
+def run_of(node: ArrayData, settings: MetadynamicsSettings) -> BiasedRun:
+    """Return the run that a node of variables and hills holds."""
+    hills = Hills(
+        node.get_array(keys.HILL_CENTRES),
+        node.get_array(keys.HILL_WIDTHS),
+        node.get_array(keys.HILL_HEIGHTS),
+        settings.bias_factor,
+    )
+    return BiasedRun(
+        steps=node.get_array(keys.STEPS),
+        times=node.get_array(keys.TIMES),
+        variables=node.get_array(keys.VARIABLES),
+        bias=node.get_array(keys.BIAS_ENERGIES),
+        hill_steps=node.get_array(keys.HILL_STEPS),
+        hills=hills,
+    )

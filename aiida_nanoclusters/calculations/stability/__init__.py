@@ -1,0 +1,1 @@
+"""Calcfunctions of energies against size."""

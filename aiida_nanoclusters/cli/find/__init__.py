@@ -1,0 +1,1 @@
+"""What is in the profile, and where it came from."""

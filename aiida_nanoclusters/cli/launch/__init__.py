@@ -1,0 +1,1 @@
+"""What the launch commands share: options, checks before submission, results."""

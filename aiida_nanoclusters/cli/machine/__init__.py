@@ -1,0 +1,1 @@
+"""The machine: setup, doctor, profiles."""

@@ -1,0 +1,202 @@
+"""The sections of a report on parallel tempering and on a chart: words, pictures, tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from aiida_nanoclusters.cli.report import lowest_path, populations, tempering, transitions
+from aiida_nanoclusters.cli.report.chart_content import ChartPart, TemperingPart
+from aiida_nanoclusters.cli.report.chart_points import pack_chart
+from aiida_nanoclusters.cli.report.figures import (
+    COLOURS,
+    MUTED,
+    Picture,
+    logarithmic,
+    picture,
+    style,
+)
+
+#: Adjusted Rand index below which families depend on the seed.
+_UNSTABLE = 0.6
+
+
+def chart_context(chart: ChartPart | None, temperings: tuple[TemperingPart, ...]) -> dict[str, Any]:
+    """Return what the template needs for these sections; absent parts are empty."""
+    context: dict[str, Any] = {
+        "temperings": [
+            (
+                part,
+                tempering.tempering_words(part),
+                {
+                    "heat": tempering.thermodynamics(part, number),
+                    "swaps": tempering.swaps(part, number),
+                },
+            )
+            for number, part in enumerate(temperings, start=1)
+        ],
+        "charted": chart is not None,
+    }
+    if chart is None:
+        return context
+    return context | {
+        "chart_words": chart_words(chart),
+        "chart_data": pack_chart(chart),
+        "family_words": family_words(chart),
+        "family_rows": family_rows(chart),
+        "bandwidth": bandwidth(chart),
+        "losses": losses(chart),
+        "stability_rows": list(chart.stability.items()),
+        "stability_words": stability_words(chart),
+        "populations": populations.population_pictures(chart),
+        "path_words": lowest_path.path_words(chart),
+        "path_caption": lowest_path.path_caption(chart),
+        "path_picture": lowest_path.path_picture(chart),
+        "criterion": transitions.criterion(chart.transitions) if chart.transitions else "",
+        "in_time": transitions.coordinates_in_time(chart),
+        "dwell_columns": transitions.dwell_columns(chart),
+        "dwell_rows": transitions.dwell_rows(chart),
+        "event_columns": transitions.event_columns(chart),
+        "event_rows": transitions.event_rows(chart),
+    }
+
+
+def chart_words(part: ChartPart) -> str:
+    """What the chart holds."""
+    n_drawn, dimensions = len(part.points.family), part.points.coordinates.shape[1]
+    text = (
+        f"Each point is one of {part.n_frames} structures, at {dimensions} coordinates that an "
+        "autoencoder makes of its distribution of pair distances: similar structures lie close to "
+        "each other."
+    )
+    if n_drawn < part.n_frames:
+        text += f" {n_drawn} of them are drawn, of each family a random share."
+    if part.placed:
+        text += " Grey points behind them are frames of the chart itself."
+        count = int(part.points.outside.sum())
+        if count:
+            text += f" {count} of the drawn frames lie outside of what the chart has seen."
+    return " ".join([text, *part.facts])
+
+
+def family_words(part: ChartPart) -> str:
+    """How the families were found and named."""
+    text = f"{len(part.families)} families by mean shift"
+    if part.bandwidth is not None:
+        text += f" with a bandwidth of {part.bandwidth:.3g} in the lengths of the chart"
+    return (
+        text + ". Each is named by the common neighbours of the frames nearest to its centre; "
+        "“named so” is the share of these frames that have the name of the packing."
+    )
+
+
+def stability_words(part: ChartPart) -> str:
+    """What the agreement between seeds means."""
+    text = (
+        "Adjusted Rand index between the families of the chart and those of charts trained with "
+        "other seeds: 1 where they are the same, 0 on average for random ones."
+    )
+    if part.stability and min(part.stability.values()) < _UNSTABLE:
+        text += (
+            " Here the seeds divide the frames differently: do not rely on single families, but on "
+            "what all members have in common; more frames or a longer training help."
+        )
+    return text
+
+
+def family_rows(part: ChartPart) -> list[tuple[Any, str, float]]:
+    """Family, colour and share of the frames in per cent."""
+    total = max(1, sum(family.count for family in part.families))
+    return [
+        (family, colour, 100 * family.count / total)
+        for family, colour in zip(part.families, part.colours, strict=True)
+    ]
+
+
+def bandwidth(part: ChartPart) -> Picture | None:
+    """Number of families against bandwidth."""
+    if len(part.curve) < 2:
+        return None
+    widths, counts = (np.array(column) for column in zip(*part.curve, strict=True))
+    figure = go.Figure(
+        go.Scatter(
+            x=widths,
+            y=counts,
+            mode="lines+markers",
+            line={"color": COLOURS[0], "width": 2, "shape": "linear"},
+            marker={"size": 6},
+            showlegend=False,
+            hovertemplate="bandwidth %{x:.3g}: %{y} families<extra></extra>",
+        )
+    )
+    if part.plateau is not None:
+        figure.add_vrect(
+            x0=part.plateau[0],
+            x1=part.plateau[1],
+            fillcolor=MUTED,
+            opacity=0.18,
+            line_width=0,
+        )
+    if part.bandwidth is not None:
+        figure.add_vline(x=part.bandwidth, line={"color": COLOURS[1], "width": 1.8})
+    figure.update_xaxes(title_text="Bandwidth", **logarithmic_small(widths))
+    figure.update_yaxes(title_text="Families", rangemode="tozero")
+    return picture(
+        "bandwidth",
+        "Choice of the bandwidth",
+        f"Number of families with {len(widths)} bandwidths from {widths[0]:.3g} to "
+        f"{widths[-1]:.3g}; the vertical line is the one taken, the grey band its plateau.",
+        style(figure, 320),
+        ("bandwidth", "families"),
+        [(float(w), int(c)) for w, c in zip(widths, counts, strict=True)],
+        {"families": part.uuids.get("families", "")},
+    )
+
+
+def logarithmic_small(values: Any) -> dict[str, Any]:
+    """Logarithmic axis with plain numbers, of values within a few decades."""
+    return logarithmic(float(np.min(values)), float(np.max(values)))
+
+
+def losses(part: ChartPart) -> Picture | None:
+    """Losses of the members of the committee against the epoch."""
+    if not part.training:
+        return None
+    figure, rows = go.Figure(), []
+    for k, (member, own) in enumerate(part.training.items()):
+        for name, dash in (("validation", "solid"), ("training", "dot")):
+            values = np.asarray(own.get(name, ()), float)
+            if not len(values):
+                continue
+            figure.add_trace(
+                go.Scatter(
+                    x=np.arange(1, len(values) + 1),
+                    y=values,
+                    name=member,
+                    legendgroup=member,
+                    showlegend=dash == "solid",
+                    mode="lines",
+                    opacity=1 if dash == "solid" else 0.6,
+                    line={"color": COLOURS[k % len(COLOURS)], "dash": dash, "width": 1.8},
+                    hovertemplate=f"{member}, {name}<br>epoch %{{x}}: %{{y:.3g}}<extra></extra>",
+                )
+            )
+            best = int(np.argmin(values))
+            rows.append((member, name, len(values), best + 1, float(values[best])))
+    if not rows:
+        return None
+    figure.update_xaxes(title_text="Epoch")
+    figure.update_yaxes(
+        title_text="Mean squared error", type="log", dtick=1, exponentformat="power"
+    )
+    return picture(
+        "chart-training",
+        "Training of the chart",
+        f"Reconstruction error against the epoch for {len(part.training)} seeds.",
+        style(figure, 340),
+        ("member", "frames", "epochs", "best epoch", "lowest error"),
+        rows,
+        {"report": part.uuids.get("report", "")},
+    )

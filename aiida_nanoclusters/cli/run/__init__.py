@@ -1,0 +1,1 @@
+"""Commands that launch work chains: `aiida-nanoclusters run NAME`."""

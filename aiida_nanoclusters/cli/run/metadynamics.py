@@ -1,0 +1,123 @@
+"""What lies between the structures of a cluster? Metadynamics along a chart or order parameters."""
+
+import click
+
+from aiida_nanoclusters.cli.launch import options as cli
+from aiida_nanoclusters.cli.run.melting import pick_frame
+from aiida_nanoclusters.cli.terminal import echo
+
+#: Width of a hill along each kind of variable that is named without one.
+WIDTHS = {"chart": 0.1, "q4": 0.008, "q6": 0.02, "coordination": 0.1}
+
+
+@click.command("metadynamics", cls=cli.LaunchCommand, stem="metadynamics")
+@cli.element_option
+@click.option("--size", type=int, help="Number of atoms of the closed shell to build.")
+@click.option("--motif", default="truncated octahedron", show_default=True, help="Motif of --size.")
+@click.option(
+    "--frames", help="Cluster that exists already: UUID of frames or a structure, or a file."
+)
+@click.option("--index", default=0, show_default=True, help="Which frame of --frames, from 0.")
+@click.option(
+    "--variables",
+    metavar="NAME[:WIDTH],...",
+    help="One to three of chart1, chart2, chart3, q4, q6, coordination, each with the width of its "
+    "hills. Default: those of the protocol.",
+)
+@click.option("--chart", help="UUID of the chart, for variables chart1 to chart3.")
+@cli.potential_options
+@cli.protocol_options("metadynamics", "moderate")
+@cli.lammps_option
+@cli.seed_option("velocities and random forces")
+@cli.jobs_option
+@cli.options_option
+@cli.here_option
+def main(element, potential, protocol, assignments, lammps, options, here, **given):
+    """Drive a cluster between its structures by a growing bias; free energy along variables.
+
+    \b
+    aiida-nanoclusters run metadynamics --size 38 --potential-file Cu_mishin1.eam.alloy
+    """
+    from aiida.orm import Int
+
+    from aiida_nanoclusters.workflows.sampling.metadynamics import MetadynamicsWorkChain
+
+    if (given["size"] is None) == (given["frames"] is None):
+        raise cli.Fixable("give either --size N, a closed shell to build, or --frames UUID")
+    changed = cli.changes("metadynamics", protocol, assignments, element).own
+    one, chart = potential.one(), get_chart(given["chart"])
+    if given["frames"] is None:
+        with cli.fixable():
+            frames = build(element, given["motif"], given["size"])
+    else:
+        frames = pick_frame(cli.get_frames(given["frames"], ""), given["index"])
+    if given["variables"]:
+        own = {"settings": {"variables": parse_variables(given["variables"])}}
+        changed = cli.merge(own, changed)
+    code = cli.get_code(lammps)
+    with cli.fixable():
+        builder = MetadynamicsWorkChain.get_builder_from_protocol(
+            code,
+            one,
+            frames,
+            protocol,
+            changed,
+            cli.options_of(code, options),
+            chart=chart,
+        )
+        builder.seed, builder.max_concurrent = Int(given["seed"]), Int(given["jobs"])
+    node = cli.launch(builder, here=here)
+    if "report" in node.outputs:
+        for name, run in node.outputs.report.get_dict().items():
+            spans = ", ".join(f"{k} {a:.3g} to {b:.3g}" for k, (a, b) in run["ranges"].items())
+            echo(f"{name}: {run['duration']:g} ps, {run['hills']} hills; {spans}")
+        echo(f"  free energy {node.outputs.free_energy.uuid}")
+    cli.finish(node, [f"verdi node show {node.uuid}"])
+
+
+def build(element, motif, size):
+    """Return a closed shell as a node."""
+    from aiida.orm import Dict
+
+    from aiida_nanoclusters.calculations.melting.melting import build_cluster
+    from aiida_nanoclusters.workflows.melting.melting import validate_cluster
+
+    wanted = Dict({"element": element, "motif": motif, "size": size})
+    if problem := validate_cluster(wanted, None):
+        raise ValueError(problem)
+    return build_cluster(wanted)
+
+
+def parse_variables(text):
+    """Return the settings of variables written as NAME[:WIDTH],..."""
+    found = []
+    for word in text.split(","):
+        name, _, width = word.strip().partition(":")
+        kind = "chart" if name in ("chart1", "chart2", "chart3") else name
+        if kind not in WIDTHS or name == "chart":
+            raise cli.Fixable(
+                f"--variables: there is no {name!r}; choose of chart1, chart2, chart3, q4, q6, "
+                "coordination"
+            )
+        try:
+            variable = {"kind": kind, "width": float(width) if width else WIDTHS[kind]}
+        except ValueError as error:
+            raise cli.Fixable(f"--variables: {width!r} is no width, write q6:0.02") from error
+        if kind == "chart":
+            variable["coordinate"] = int(name[-1])
+        found.append(variable)
+    return found
+
+
+def get_chart(uuid):
+    """Return the chart node of --chart, or None."""
+    if uuid is None:
+        return None
+    from aiida.orm import load_node
+
+    from aiida_nanoclusters.data.chart import ChartData
+
+    node = load_node(uuid)
+    if not isinstance(node, ChartData):
+        raise cli.Fixable(f"--chart {uuid} is no chart: make one with `run chart`")
+    return node

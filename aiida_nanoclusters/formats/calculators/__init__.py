@@ -1,0 +1,1 @@
+"""ASE calculators as potentials: how one is made, and the process that LAMMPS asks."""

@@ -1,0 +1,1 @@
+"""nequip: configuration, models, and scripts that are copied into its jobs."""

@@ -1,0 +1,1 @@
+"""VASP: input, runs, labels."""

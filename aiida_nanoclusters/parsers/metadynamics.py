@@ -1,0 +1,52 @@
+"""Parser of jobs of LAMMPS with a growing bias."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiida.engine import ExitCode
+
+from aiida_nanoclusters.calculations.sampling.lammps import make_job
+from aiida_nanoclusters.calculations.sampling.metadynamics import bias_node
+from aiida_nanoclusters.formats.lammps.bias import HILLS_FILE, VARIABLES_FILE, read_table
+from aiida_nanoclusters.parsers.lammps import LammpsParser
+from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
+
+
+class MetadynamicsParser(LammpsParser):
+    """Return, beside the results of the stages, variables and hills up to where a job continues."""
+
+    def parse(self, **kwargs: Any) -> ExitCode | None:
+        """Attach all results, and return the exit code."""
+        code = super().parse(**kwargs)
+        report = self.outputs["report"].get_dict() if "report" in self.outputs else {}
+        entry = report.get("structures", [{}])[0]
+        resume = report.get("resume")
+        if entry.get("state") == "finished":
+            last = np.inf
+        elif entry.get("state") == "unfinished" and resume:
+            last = float(resume["timestep"])
+        else:
+            return code
+        inputs = self.node.inputs
+        _, job = make_job({key: inputs[key] for key in inputs})
+        settings = MetadynamicsSettings(**inputs.bias.get_dict())
+        count = len(settings.variables)
+        folder = Path(kwargs["retrieved_temporary_folder"])
+        rows = _read(folder / VARIABLES_FILE, count + 3)
+        hills = _read(folder / HILLS_FILE, 2 * count + 3)
+        start = job.plan.start(0, len(job.stages) - 1)
+        rows, hills = (table[table[:, 0] <= last] for table in (rows, hills))
+        if len(rows):
+            timestep = settings.timestep * job.factors[0]
+            self.out("bias", bias_node(rows, hills, settings, start, timestep))
+        return code
+
+
+def _read(path: Path, columns: int) -> np.ndarray:
+    if not path.is_file():
+        return np.empty((0, columns))
+    with path.open(encoding="utf-8") as handle:
+        return read_table(handle, columns)

@@ -1,0 +1,1 @@
+"""Structural charts: distributions of pair distances, an autoencoder, families of structures."""

@@ -1,0 +1,1 @@
+"""What makes a label acceptable: sanity of frames, retries, outliers."""

@@ -1,0 +1,1 @@
+"""Data set, committee, errors, choice of frames, active learning, alignment."""

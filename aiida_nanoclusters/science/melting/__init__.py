@@ -1,0 +1,1 @@
+"""How a cluster melts: caloric curve, Lindemann index."""

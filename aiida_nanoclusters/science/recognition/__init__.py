@@ -1,0 +1,1 @@
+"""What a structure is: neighbours, coordination, point group, SOAP."""

@@ -1,0 +1,1 @@
+"""Whether results computed anew agree with recorded ones."""

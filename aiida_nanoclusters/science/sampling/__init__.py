@@ -1,0 +1,1 @@
+"""How configurations are made: stages of dynamics, basin hopping, annealing."""

@@ -1,0 +1,139 @@
+"""Settings of metadynamics of a cluster."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from aiida_nanoclusters.science.settings import Settings, quantity
+
+#: Variables that a bias may have.
+MOST_VARIABLES = 3
+
+
+class VariableSettings(Settings):
+    """One variable along which the bias grows."""
+
+    kind: Literal["chart", "q4", "q6", "coordination"] = quantity(
+        "`chart`, a coordinate of the given chart; `q4` or `q6`, Steinhardt's parameters of the "
+        "whole cluster; `coordination`, its mean coordination number."
+    )
+    width: float = quantity("Width of a hill, in the unit of the variable.", gt=0)
+    coordinate: int | None = quantity(
+        "Coordinate of the chart, from 1; only of `chart`.", default=None, ge=1, le=3
+    )
+    neighbours: tuple[float, float] = quantity(
+        "Distances, in bond lengths, up to which an atom is a neighbour and beyond which it is "
+        "none; not of `chart`.",
+        default=(1.15, 1.45),
+    )
+    lower: float | None = quantity("Value below which a wall acts.", default=None)
+    upper: float | None = quantity("Value above which a wall acts.", default=None)
+    stiffness: float = quantity("Stiffness of the walls, eV per squared unit.", default=100, gt=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> VariableSettings:
+        if (self.kind == "chart") != (self.coordinate is not None):
+            raise ValueError(
+                "give `coordinate`, which one of the chart, for `chart` and only there"
+            )
+        low, high = self.neighbours
+        if not 0 <= low < high:
+            raise ValueError(f"`neighbours` [{low}, {high}]: give two ascending distances")
+        if self.lower is not None and self.upper is not None and self.lower >= self.upper:
+            raise ValueError(f"`lower` {self.lower} is not below `upper` {self.upper}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Name in tables: that of the kind, of a chart with the coordinate."""
+        return f"chart{self.coordinate}" if self.kind == "chart" else self.kind
+
+
+class MetadynamicsSettings(Settings):
+    """A run of well-tempered metadynamics at constant temperature, and its analysis."""
+
+    variables: list[VariableSettings] = quantity(
+        "One to three variables along which the bias grows.",
+        min_length=1,
+        max_length=MOST_VARIABLES,
+    )
+    temperature: float = quantity("Temperature.", unit="K", gt=0)
+    height: float = quantity("Height of the first hill.", unit="eV", ge=0)
+    bias_factor: float = quantity(
+        "Bias factor: the variables are sampled as if at this many times the temperature.", gt=1
+    )
+    pace: float = quantity("Time between two hills.", unit="ps", gt=0)
+    duration: float = quantity("Duration of the biased run.", unit="ps", gt=0)
+    equilibration: float = quantity("Unbiased run before it.", unit="ps", default=10, gt=0)
+    timestep: float = quantity("Time step.", unit="ps", default=0.002, gt=0)
+    damping: float = quantity(
+        "Time constant of the Langevin thermostat.", unit="ps", default=0.5, gt=0
+    )
+    print_every: float = quantity(
+        "Interval between values of the variables that are kept.", unit="ps", default=0.1, gt=0
+    )
+    sample_every: float = quantity(
+        "Interval between frames that are kept.", unit="ps", default=5, ge=0
+    )
+    runs: int = quantity("Independent runs, each with its own bias.", default=1, ge=1)
+    interval: int = quantity(
+        "Steps between two actions of the bias, each that many times as strong.",
+        default=1,
+        ge=1,
+        le=20,
+    )
+    precision: Literal["single", "double"] = quantity(
+        "Precision of the encoder of a chart.", default="single"
+    )
+    bond_length: float | None = quantity(
+        "Unit of `neighbours`, and of a chart; null takes that of the chart or of the bulk metal.",
+        unit="Å",
+        default=None,
+        gt=0,
+    )
+    cells: int = quantity("Cells of the free energy along each variable.", default=50, ge=5, le=200)
+    blocks: int = quantity("Stretches of the run for the errors.", default=5, ge=2)
+    discard: float = quantity(
+        "Share of the run that is left out before the reweighting.", default=0.2, ge=0, lt=1
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> MetadynamicsSettings:
+        names = [variable.name for variable in self.variables]
+        if len(set(names)) < len(names):
+            raise ValueError(f"`variables`: {', '.join(names)}: name each once")
+        for name in ("pace", "print_every"):
+            value = getattr(self, name)
+            if value < self.timestep:
+                raise ValueError(
+                    f"`{name}` {value} ps is shorter than the time step {self.timestep}"
+                )
+        if self.duration < self.pace:
+            raise ValueError("`duration` is shorter than `pace`: no hill would be added")
+        return self
+
+    @property
+    def ordered(self) -> list[VariableSettings]:
+        """The variables in the order of tables: those of the chart first."""
+        return sorted(self.variables, key=lambda variable: variable.kind != "chart")
+
+    @property
+    def needs_chart(self) -> bool:
+        """Whether a variable is a coordinate of a chart."""
+        return any(variable.kind == "chart" for variable in self.variables)
+
+    def stages(self) -> list[dict[str, Any]]:
+        """Return the stages of a run: without the bias, then with it."""
+        hold = {
+            "kind": "hold",
+            "temperature": self.temperature,
+            "timestep": self.timestep,
+            "damping": self.damping,
+            "thermostat": "langevin",
+        }
+        return [
+            {**hold, "duration": self.equilibration, "sample_every": 0.0},
+            {**hold, "duration": self.duration, "sample_every": self.sample_every},
+        ]

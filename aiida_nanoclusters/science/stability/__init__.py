@@ -1,0 +1,1 @@
+"""Energies against size: expansion, crossing, crossover search, magic numbers."""

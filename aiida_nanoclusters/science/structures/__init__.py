@@ -1,0 +1,1 @@
+"""What can be built: motifs, crystals, starting structures, recipes of frames."""

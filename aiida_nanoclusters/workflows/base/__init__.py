@@ -1,0 +1,1 @@
+"""Base work chains: one job through the faults of machines and programs."""

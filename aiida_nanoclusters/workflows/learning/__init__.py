@@ -1,0 +1,1 @@
+"""Work chains of data sets, training and active learning."""

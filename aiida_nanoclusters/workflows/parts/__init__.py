@@ -1,0 +1,1 @@
+"""What the work chains share: batches, options of jobs, protocols, validators."""

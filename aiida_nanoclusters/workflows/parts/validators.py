@@ -1,0 +1,67 @@
+"""Validators that several work chains share: each returns None, or a message naming the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aiida.orm import Dict, List, Str
+
+from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.elements import element
+from aiida_nanoclusters.science.settings import Settings
+
+
+def validate_element(value: Str, _) -> str | None:
+    """Refuse elements whose nearest-neighbour distance is not known."""
+    try:
+        element(value.value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def validate_sizes(value: List, _) -> str | None:
+    """Refuse sizes that are no whole numbers of atoms, and repeated ones."""
+    sizes = value.get_list()
+    if not sizes or any(not isinstance(n, int) or n < 1 for n in sizes):
+        return f"sizes {sizes[:5]} must be whole numbers of atoms, at least one"
+    if len(set(sizes)) != len(sizes):
+        return "a size is given twice: give each once"
+    return None
+
+
+def validate_seeds(value: List, _: Any) -> str | None:
+    """Refuse an empty committee, and equal members."""
+    seeds = value.get_list()
+    if not seeds or any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in seeds):
+        return f"seeds {seeds[:5]} must be whole numbers from 0, one for each member"
+    if len(set(seeds)) != len(seeds):
+        return f"seeds {seeds[:5]} are not distinct: equal seeds give equal members"
+    return None
+
+
+def unknown_elements_problem(potential: PotentialData | None, wanted: Iterable[str]) -> str | None:
+    """Return which elements a potential does not know, or None; a missing one its port reports."""
+    if potential is None or not (missing := sorted(set(wanted) - set(potential.elements))):
+        return None
+    return f"the potential does not know {', '.join(missing)}: choose one of these elements"
+
+
+def optional(validator: Callable[[Any, Any], str | None]) -> Callable[[Any, Any], str | None]:
+    """Return the validator for a port that may be left out."""
+
+    def validate(value: Any, port: Any) -> str | None:
+        return None if value is None else validator(value, port)
+
+    return validate
+
+
+def settings_validator(model: type[Settings]) -> Callable[[Dict | None, Any], str | None]:
+    """Return the validator of a port that holds the settings of a model."""
+
+    def validate_settings(value: Dict | None, _: Any) -> str | None:
+        problem = None if value is None else model.problem(value.get_dict())
+        return problem and f"settings: {problem}"
+
+    return validate_settings

@@ -1,0 +1,1 @@
+"""Work chains that run recorded processes again."""

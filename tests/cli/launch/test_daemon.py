@@ -1,0 +1,47 @@
+"""Workers that are older than what is installed are restarted before anything is submitted."""
+
+import io
+import os
+import time
+
+import pytest
+from rich.console import Console
+
+from aiida_nanoclusters.cli.launch import daemon
+
+
+class Client:
+    def __init__(self, running: bool, started: tuple[float, ...]) -> None:
+        self.is_daemon_running, self.started, self.restarted = running, started, 0
+
+    def get_worker_info(self) -> dict:
+        workers = {str(pid): {"create_time": time} for pid, time in enumerate(self.started)}
+        return {"status": "ok", "info": workers}
+
+    def restart_daemon(self) -> None:
+        self.restarted += 1
+
+
+@pytest.mark.parametrize(
+    ("running", "started", "restarts"),
+    ((True, (200.0, 50.0), 1), (True, (200.0,), 0), (True, (), 0), (False, (50.0,), 0)),
+)
+def test_only_workers_that_are_older_are_restarted(monkeypatch, running, started, restarts) -> None:
+    client = Client(running, started)
+    monkeypatch.setattr("aiida.engine.daemon.client.get_daemon_client", lambda: client)
+    monkeypatch.setattr(daemon, "newest_installation", lambda: 100.0)
+    console = Console(file=io.StringIO(), width=200)
+    assert daemon.refresh_daemon(console) is bool(restarts)
+    assert client.restarted == restarts
+    assert ("verdi daemon restart" in console.file.getvalue()) is bool(restarts)
+
+
+def test_the_newest_installation_is_that_of_the_last_package(tmp_path) -> None:
+    assert daemon.newest_installation([tmp_path]) == 0.0
+    for name, age in (("one-1.0.dist-info", 1000.0), ("two-2.0.dist-info", 10.0)):
+        (tmp_path / name).mkdir()
+        record = tmp_path / name / "RECORD"
+        record.touch()
+        os.utime(record, (time.time() - age,) * 2)
+    found = daemon.newest_installation([tmp_path])
+    assert found == (tmp_path / "two-2.0.dist-info" / "RECORD").stat().st_mtime

@@ -1,0 +1,32 @@
+"""Where one metal is asked about, and where any composition is."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from aiida_nanoclusters.cli.find.find import split_elements
+from aiida_nanoclusters.cli.launch.nodes import parse_atom_energy
+from aiida_nanoclusters.cli.run.command import run
+from aiida_nanoclusters.cli.terminal import Fixable
+
+
+@pytest.mark.parametrize("command", ["crossover", "melting", "size-scan", "anneal", "study"])
+@pytest.mark.parametrize("given", ["Cu,Ni", "CuNi", "Cu13", "Ag Au"])
+def test_questions_of_one_metal_say_so(command, given) -> None:
+    done = CliRunner().invoke(run, [command, "--element", given])
+    said = " ".join(done.output.split())
+    assert done.exit_code and f"`run {command}` asks about one metal" in said
+    assert "basin-hopping --composition" in said
+
+
+def test_lists_of_elements() -> None:
+    made = click.Context(click.Command("x")), click.Option(["--element"])
+    assert split_elements(*made, ("Ag,Au", "Cu")) == ("Ag", "Au", "Cu")
+    assert split_elements(*made, ()) == ()
+
+
+@pytest.mark.parametrize("text", ["Xx=1", "Cu=nan", "=1", "Cu=x", "Cu"])
+def test_isolated_atoms_have_a_symbol_and_an_energy(text) -> None:
+    assert parse_atom_energy("Cu=-0.2") == ("Cu", -0.2)
+    with pytest.raises(Fixable, match="--atom-energy"):
+        parse_atom_energy(text)

@@ -1,0 +1,155 @@
+"""Metadynamics through AiiDA: order parameters, a chart, walltime, what is refused."""
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import Dict, Int, List
+from ase.cluster import Octahedron
+
+from aiida_nanoclusters.data.chart import ChartData
+from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science import keys
+from aiida_nanoclusters.science.charts.chart import Chart, ChartHead
+from aiida_nanoclusters.science.charts.distributions import pair_distributions
+from aiida_nanoclusters.science.charts.network import make_network, state_arrays
+from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
+from aiida_nanoclusters.workflows.base.metadynamics import MetadynamicsBaseWorkChain
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_names
+from aiida_nanoclusters.workflows.sampling.metadynamics import (
+    MetadynamicsWorkChain,
+    validate_inputs,
+)
+
+SETTINGS = {
+    "variables": [{"kind": "q6", "width": 0.02}, {"kind": "chart", "coordinate": 2, "width": 0.02}],
+    "temperature": 400.0,
+    "height": 0.05,
+    "bias_factor": 20,
+    "pace": 0.04,
+    "duration": 2.0,
+    "equilibration": 0.2,
+    "print_every": 0.02,
+    "sample_every": 0.2,
+    "cells": 10,
+    "blocks": 3,
+}
+
+
+@pytest.fixture
+def cluster(aiida_profile):
+    atoms = Octahedron("Cu", 4, cutoff=1)
+    atoms.set_tags(0)
+    return FramesData([atoms]).store()
+
+
+@pytest.fixture
+def chart(aiida_profile):
+    """An untrained chart: its numbers are random, its coordinates well defined."""
+    import torch
+
+    torch.manual_seed(3)
+    network = {"channels": [4, 4], "kernels": [5, 4], "dimensions": 3}
+    head = ChartHead(
+        distribution={"longest": 4.0, "bins": 64},
+        network=network,
+        reproduces="thermal",
+        bond_lengths={"Cu": 2.556},
+        sizes=[38],
+        largest_error=1.0,
+        largest_distance=1.0,
+        outside_quantile=0.99,
+        n_seen=1,
+    )
+    ones, zeros = np.ones(64, np.float32), np.zeros(64, np.float32)
+    state = state_arrays(make_network(64, network))
+    made = Chart(head, zeros, ones, zeros, ones, np.zeros((1, 3), np.float32), state)
+    return ChartData(made).store()
+
+
+def base(code, potential, frames, chart=None, timeout=None, **changes):
+    settings = {**SETTINGS, **changes}
+    builder = MetadynamicsBaseWorkChain.get_builder()
+    inputs = {
+        "code": code,
+        "metadata": {"options": {"resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1}}},
+        "frames": frames,
+        "potential": potential,
+        "stages": List(MetadynamicsSettings(**settings).stages()),
+        "seeds": List([5]),
+        "bias": Dict(settings),
+    }
+    if chart is not None:
+        inputs["chart"] = chart
+    if timeout is not None:
+        inputs["settings"] = Dict({"timeout": timeout})
+    builder.lammps = inputs
+    return builder
+
+
+@pytest.mark.usefixtures("allegro_plugin")
+def test_a_run_with_a_chart(lmp_code, eam_potential, cluster, chart):
+    """Variables are those of the frames, and there is a hill every `pace`."""
+    _, node = run_get_node(base(lmp_code, eam_potential, cluster, chart))
+    assert node.is_finished_ok, node.exit_message
+    bias = node.outputs.bias
+    assert bias.base.attributes.get("names") == ["chart2", "q6"]
+    assert len(bias.get_array(keys.HILL_STEPS)) == pytest.approx(50, abs=1)
+    frames = node.outputs.trajectory.frames
+    rows = pair_distributions(frames, chart.chart.distribution, 2.556)
+    coordinates = chart.chart.coordinates(rows)[:, 1]
+    places = np.rint(np.arange(0.2, 2.01, 0.2) / 0.02).astype(int) - 1
+    values = bias.get_array(keys.VARIABLES)
+    np.testing.assert_allclose(values[places, 0], coordinates, atol=1e-4)
+    assert bias.get_array(keys.HILLS_ENERGIES)[-1] > 0
+
+
+@pytest.mark.faults
+@pytest.mark.usefixtures("allegro_plugin")
+def test_walltime_loses_nothing(lmp_code, eam_potential, cluster):
+    """Jobs that run out of time continue, with every hill and every value once."""
+    variables = [{"kind": "q6", "width": 0.02}, {"kind": "q4", "width": 0.01}]
+    changes = {"variables": variables, "duration": 40.0}
+    run = base(lmp_code, eam_potential, cluster, timeout=1, **changes)
+    _, node = run_get_node(run)
+    assert node.is_finished_ok, node.exit_message
+    assert len(node.called) > 2  # several jobs
+    bias = node.outputs.bias
+    hills, steps = bias.get_array(keys.HILL_STEPS), bias.get_array(keys.STEPS)
+    assert (np.diff(hills) == 20).all() and len(hills) == pytest.approx(1000, abs=1)
+    assert (np.diff(steps) == 10).all() and steps[-1] == 20000
+
+
+@pytest.mark.usefixtures("allegro_plugin")
+def test_work_chain(lmp_code, eam_potential, cluster):
+    changed = {"settings": {"duration": 6.0, "runs": 2, "temperature": 400.0, "blocks": 2}}
+    builder = MetadynamicsWorkChain.get_builder_from_protocol(
+        lmp_code, eam_potential, cluster, "trial", changed
+    )
+    builder.seed = Int(2)
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    report = node.outputs.report.get_dict()
+    assert set(report) == {"run_000", "run_001"}
+    assert report["run_000"]["ranges"] != report["run_001"]["ranges"]
+    energy = node.outputs.free_energy
+    assert energy.get_array(keys.FREE_ENERGIES).shape == (20, 20)
+    assert energy.get_array(keys.FREE_ENERGIES_BY_HILLS).min() == 0
+    assert set(node.outputs.trajectory) == {"run_000", "run_001"}
+
+
+def test_what_cannot_run_is_refused(eam_potential, cluster, chart):
+    inputs = {"frames": cluster, "settings": Dict(SETTINGS), "lammps": {"potential": eam_potential}}
+    assert "give `chart`" in validate_inputs(inputs, None)
+    assert validate_inputs({**inputs, "chart": chart}, None) is None
+    carbon = FramesData([Octahedron("C", 4, cutoff=1, latticeconstant=3.6)])
+    orders = {**SETTINGS, "variables": SETTINGS["variables"][:1]}
+    inputs = {**inputs, "frames": carbon, "settings": Dict(orders)}
+    assert "bond_length" in validate_inputs(inputs, None)
+    inputs["settings"] = Dict({**orders, "bond_length": 2.5})
+    assert "does not know C:" in validate_inputs(inputs, None)
+
+
+@pytest.mark.parametrize("name", protocol_names("metadynamics"))
+def test_protocols_are_settings(name):
+    values = load_protocol("metadynamics", name, element="Cu")
+    assert MetadynamicsSettings.problem(values["settings"]) is None
