@@ -23,9 +23,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if not hasattr(config, "workerinput"):
         return
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    long = Counter(
+        item.path
+        for item in items
+        if (limit := item.get_closest_marker("timeout")) and limit.args[0] > 900
+    )
     size = Counter(item.path for item in items)
-    items.sort(key=lambda item: (-slow[item.path], -size[item.path], str(item.path)))
+    items.sort(key=lambda item: (-long[item.path], -size[item.path], str(item.path)))
 
 
 @event.listens_for(Engine, "connect")

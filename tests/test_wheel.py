@@ -138,7 +138,6 @@ def test_full_installation_imports_every_module(full, tmp_path) -> None:
     assert set(optional) <= {"aiida_cp2k", "aiida_vasp"}
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_from_an_empty_home_to_a_report(full, tmp_path) -> None:
     variables, command = home(tmp_path, full), full.parent / "aiida-nanoclusters"

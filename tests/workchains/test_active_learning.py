@@ -8,7 +8,7 @@ import pytest
 
 from tests.workchains.test_scripts import EAM, SCRIPTS, UUID, kill_workers, query, script, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = pytest.mark.faults
 
 
 def uuid_of(text: str, label: str) -> str:

@@ -11,8 +11,6 @@ from tests.laptop import CLI, Home
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "published"
 SCRIPT = Path(__file__).resolve().parents[2] / "workchains" / "reproduce.py"
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory, allegro_plugin):

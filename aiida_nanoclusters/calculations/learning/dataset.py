@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from aiida.engine import calcfunction
 from aiida.orm import Float, Int, List, Str
 
@@ -10,6 +13,7 @@ from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.labels.sanity import check_frames, sound_frames
 from aiida_nanoclusters.science.learning.splitting import deduplicate, largest_forces, split_frames
 from aiida_nanoclusters.science.structures import recipe as science
+from aiida_nanoclusters.science.structures.alloys import build_alloy_entry
 from aiida_nanoclusters.science.structures.settings import MINIMA
 
 
@@ -24,12 +28,31 @@ def build_recipe(recipe: List, element: Str, distance: Float, seed: Int) -> dict
         before they are varied or sampled. A key is missing where it would be empty. Entries of
         kind ``minima`` are in neither.
     """
+    return _by_relaxation(
+        recipe,
+        lambda entry, index: science.build_entry(
+            entry, index, element.value, distance.value, seed.value
+        ),
+    )
+
+
+@calcfunction
+def build_alloy_recipe(recipe: List, elements: List, seed: Int) -> dict[str, FramesData]:
+    """Build the starting structures of a recipe for several elements, as :func:`build_recipe`."""
+    return _by_relaxation(
+        recipe,
+        lambda entry, index: build_alloy_entry(entry, index, elements.get_list(), seed.value),
+    )
+
+
+def _by_relaxation(
+    recipe: List, build: Callable[[dict[str, Any], int], Frames]
+) -> dict[str, FramesData]:
     groups: dict[str, list[Frames]] = {}
     for index, entry in enumerate(recipe.get_list()):
-        if entry["kind"] == MINIMA:
-            continue
-        built = science.build_entry(entry, index, element.value, distance.value, seed.value)
-        groups.setdefault("to_relax" if entry.get("relax") else "as_built", []).append(built)
+        if entry["kind"] != MINIMA:
+            key = "to_relax" if entry.get("relax") else "as_built"
+            groups.setdefault(key, []).append(build(entry, index))
     return {key: FramesData(Frames.concatenate(parts)) for key, parts in groups.items()}
 
 

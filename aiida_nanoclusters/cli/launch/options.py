@@ -148,6 +148,24 @@ class PotentialChoice:
     level: str | None
     calculator: CalculatorChoice | None
     types: tuple[str, ...] = ()
+    elements: str | None = None
+
+    def symbols(self, element: str) -> str | list[str]:
+        """Return the elements of the structures: those of `--elements`, or `--element`.
+
+        Raises
+        ------
+        Fixable
+            If they are no different chemical symbols.
+        """
+        from ase.data import atomic_numbers
+
+        if not self.elements:
+            return element
+        found = [symbol.strip() for symbol in self.elements.split(",")]
+        if len(set(found)) != len(found) or any(s not in atomic_numbers for s in found):
+            raise Fixable(f"--elements {self.elements}: give different chemical symbols as Ag,Cu")
+        return found if len(found) > 1 else found[0]
 
     @property
     def is_given(self) -> bool:
@@ -189,8 +207,11 @@ class PotentialChoice:
         return potential
 
 
-def calculator_options(command: Command) -> Command:
-    """Options that name an ASE calculator; the command gets a :class:`CalculatorChoice` or None."""
+def calculator_options(command: Command, *, keep_elements: bool = False) -> Command:
+    """Options that name an ASE calculator; the command gets a :class:`CalculatorChoice` or None.
+
+    With `keep_elements` it gets `elements` as well, for whatever else they decide.
+    """
 
     @wraps(command)
     def with_calculator(
@@ -208,13 +229,16 @@ def calculator_options(command: Command) -> Command:
             named = CalculatorChoice.of(calculator, arguments, checkpoint, dispersion, symbols)
         elif arguments or checkpoint or dispersion:
             raise Fixable("--arg, --checkpoint and --dispersion belong to --calculator")
+        if keep_elements:
+            given["elements"] = elements
         return command(*args, calculator=named, **given)
 
     for option in (
         click.option(
             "--elements",
             metavar="Ag,Au",
-            help="Elements for which --calculator is used. Default: --element.",
+            help="Elements of structures that may be alloys, and those for which --calculator is "
+            "used. Default: --element.",
         ),
         click.option(
             "--dispersion",
@@ -259,12 +283,15 @@ def potential_options(command: Command) -> Command:
         level: str | None,
         type_names: tuple[str, ...],
         calculator: CalculatorChoice | None,
+        elements: str | None,
         **given: Any,
     ) -> Any:
-        choice = PotentialChoice(potentials, potential_file, kind, level, calculator, type_names)
+        choice = PotentialChoice(
+            potentials, potential_file, kind, level, calculator, type_names, elements
+        )
         return command(*args, potential=choice, **given)
 
-    command_with_potential = calculator_options(with_potential)
+    command_with_potential = calculator_options(with_potential, keep_elements=True)
     for option in (
         type_option,
         click.option(

@@ -33,7 +33,10 @@ class Changes:
 
 
 def changes(
-    stem: str, protocol: str, assignments: Sequence[str], element: str | None = None
+    stem: str,
+    protocol: str,
+    assignments: Sequence[str],
+    element: str | Sequence[str] | None = None,
 ) -> Changes:
     """Return what ``PATH=VALUE`` of `--set` changes of a protocol.
 

@@ -19,7 +19,10 @@ from aiida_nanoclusters.cli.terminal import Fixable
 
 
 def shown(
-    stem: str, protocol: str, element: str | None, assignments: Sequence[str] = ()
+    stem: str,
+    protocol: str,
+    element: str | Sequence[str] | None,
+    assignments: Sequence[str] = (),
 ) -> Iterator[str]:
     """Yield the lines of a protocol as YAML, each number with what it is and its unit."""
     from aiida_nanoclusters.workflows.parts.protocol import load_protocol

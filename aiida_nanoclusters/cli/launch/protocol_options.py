@@ -165,6 +165,8 @@ class LaunchCommand(click.Command):
             return
         protocol = name or given.get("protocol") or self._default_of("protocol")
         element = given.get("element") or self._default_of("element")
+        if given.get("elements"):  # temperatures by the mean of their melting points
+            element = given["elements"].split(",")
         own, of_level = split_assignments(engine, assigned)
         yield from shown(self.stem, protocol, element, own)
         if engine not in (None, "potential"):

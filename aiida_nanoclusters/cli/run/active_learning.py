@@ -123,11 +123,12 @@ def main(element, dataset, earlier, potential, engine, options, here, **given):
     reference = potential.one() if engine.by_potential else None
     label = None if engine.by_potential else engine.inputs(options)
     codes = cli.job_codes(given["lammps"], given["nequip"], options, given["jobs"])
-    overrides = _overrides(element, given)
+    symbols = potential.symbols(element)
+    overrides = _overrides(symbols, given)
     with cli.fixable():
         builder = ActiveLearningWorkChain.get_builder_from_protocol(
             codes,
-            element,
+            symbols,
             *(begun.pop(name) for name in cli.SETS),
             reference=reference,
             protocol=given["protocol"],

@@ -38,6 +38,7 @@ def main(element, potential, engine, protocol, assignments, lammps, options, her
     aiida-nanoclusters run dataset --potential-file Cu_mishin1.eam.alloy --protocol tutorial
     aiida-nanoclusters run dataset --engine cp2k --engine-protocol gfn1-xtb --sample-by engine
     aiida-nanoclusters run dataset --engine cp2k --sample-by engine --recipe FILE
+    aiida-nanoclusters run dataset --elements Cu,Ni --potential-file CuNi.eam.alloy
     aiida-nanoclusters run dataset --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
     """
     from aiida_nanoclusters.workflows.learning.dataset import DatasetWorkChain
@@ -55,12 +56,13 @@ def main(element, potential, engine, protocol, assignments, lammps, options, her
     overrides = {"basin_hopping": given["basin_hopping"]} if given["basin_hopping"] else {}
     if given["recipe"]:
         overrides["recipe"] = cli.read_list(given["recipe"], "entries", "{kind: cluster, ...}")
-    changed = cli.changes("dataset", protocol, assignments, element).own
+    symbols = potential.symbols(element)
+    changed = cli.changes("dataset", protocol, assignments, symbols).own
     code = cli.get_code(lammps)
     with cli.fixable():
         builder = DatasetWorkChain.get_builder_from_protocol(
             code,
-            element,
+            symbols,
             reference,
             labelled,
             protocol,

@@ -82,7 +82,9 @@ def count_weights(
 
 
 def make_network(bins: int, settings: Mapping[str, Any]) -> torch.nn.ModuleDict:
-    """Return ``encoder`` and ``decoder``, each a sequence of plain layers.
+    """Return ``encoder`` and ``decoder``, each a sequence of plain layers of single precision.
+
+    Whatever torch's default is: a model of nequip leaves double precision in its process.
 
     Parameters
     ----------
@@ -91,25 +93,25 @@ def make_network(bins: int, settings: Mapping[str, Any]) -> torch.nn.ModuleDict:
     settings
         `channels`, `kernels` and `dimensions` as of NetworkSettings.
     """
-    from torch import nn
+    from torch import float32, nn
 
     channels, kernels = list(settings["channels"]), list(settings["kernels"])
     lengths = pooled_lengths(bins, len(channels))
     flat = lengths[-1] * channels[-1]
     encoder: list[nn.Module] = []
     for into, out, kernel in zip([1, *channels], channels, kernels, strict=False):
-        encoder += [nn.Conv1d(into, out, kernel, padding="same"), nn.MaxPool1d(POOL)]
-        encoder += [nn.ReLU(), nn.BatchNorm1d(out)]
-    encoder += [nn.Flatten(), nn.Linear(flat, settings["dimensions"])]
-    decoder: list[nn.Module] = [nn.Linear(settings["dimensions"], flat), nn.ReLU()]
+        encoder += [nn.Conv1d(into, out, kernel, padding="same", dtype=float32), nn.MaxPool1d(POOL)]
+        encoder += [nn.ReLU(), nn.BatchNorm1d(out, dtype=float32)]
+    encoder += [nn.Flatten(), nn.Linear(flat, settings["dimensions"], dtype=float32)]
+    decoder: list[nn.Module] = [nn.Linear(settings["dimensions"], flat, dtype=float32), nn.ReLU()]
     decoder.append(nn.Unflatten(1, (channels[-1], lengths[-1])))
     mirrored = [*channels[::-1], 1]
     for block, kernel in enumerate(kernels[::-1]):
         into, out = mirrored[block], mirrored[block + 1]
         decoder += [nn.Upsample(size=lengths[-2 - block])]
-        decoder += [nn.Conv1d(into, out, kernel, padding="same")]
+        decoder += [nn.Conv1d(into, out, kernel, padding="same", dtype=float32)]
         if block + 1 < len(kernels):
-            decoder += [nn.ReLU(), nn.BatchNorm1d(out)]
+            decoder += [nn.ReLU(), nn.BatchNorm1d(out, dtype=float32)]
     parts = {"encoder": nn.Sequential(*encoder), "decoder": nn.Sequential(*decoder)}
     return nn.ModuleDict(parts)
 

@@ -8,6 +8,9 @@ are multiples of the nearest-neighbour distance of the crystal and strains are f
 one recipe serves every metal; rattles and vacuum are in Å. In active learning,
 ``convergence_test: true`` marks structures that are sampled and evaluated, but never labelled.
 
+For several elements each structure is built of each of them alone and of ``mixtures`` drawn
+compositions, see :mod:`~aiida_nanoclusters.science.structures.alloys`.
+
 All settings of an entry are in :mod:`~aiida_nanoclusters.science.structures.settings`.
 
 Entries
@@ -37,12 +40,14 @@ Entries
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from aiida_nanoclusters.science.compositions import composition_of
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.structures.crystals import (
     bulk_cell,
@@ -210,12 +215,17 @@ def lowest_minima(entry: Entry, index: int, minima: Frames) -> Frames | None:
     entry, index
         The entry and its place in the recipe.
     minima
-        Distinct minima, energies ascending within each size.
+        Distinct minima, energies ascending within each composition.
     """
     chosen: list[Atoms] = []
+    wanted = entry.get("structures", 1)
     for size in entry["sizes"]:
-        for k in np.flatnonzero(minima.sizes == size)[: entry.get("structures", 1)]:
+        taken: Counter[str] = Counter()  # energies of different compositions do not compare
+        for k in np.flatnonzero(minima.sizes == size):
             atoms = minima[int(k)]
+            taken[composition_of(atoms)] += 1
+            if taken[composition_of(atoms)] > wanted:
+                continue
             atoms.calc = None
             atoms.info = {
                 "config_type": "cluster",

@@ -91,6 +91,13 @@ class Entry(_Strict):
         default=False,
     )
 
+    mixtures: int = quantity(
+        "Copies of each structure with a drawn composition, its sites filled at random, beside "
+        "those of each element alone; for several elements.",
+        default=3,
+        ge=0,
+    )
+
     @model_validator(mode="after")
     def _check_variations(self) -> Entry:
         if self.distort and self.sample:

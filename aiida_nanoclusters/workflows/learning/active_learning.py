@@ -209,7 +209,8 @@ class ActiveLearningWorkChain(ports.ActiveLearningInputs):
         driver = sorted(committee)[(task["round"] - 1) % len(committee)]
         inputs["sampler"]["lammps"]["potential"] = committee[driver]
         inputs["evaluate"]["potentials"] = committee
-        inputs |= {"element": self.inputs.element, "seed": Int(task["seed"])}
+        inputs |= {name: self.inputs[name] for name in ports.ELEMENTS if name in self.inputs}
+        inputs["seed"] = Int(task["seed"])
         self.to_context(run=self.submit(ExploreWorkChain, **inputs | self._link(EXPLORE)))
 
     def inspect_exploration(self) -> None:

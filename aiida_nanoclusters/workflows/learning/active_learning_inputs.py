@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from aiida.engine import ProcessSpec
-from aiida.orm import Dict, Int, Str
+from aiida.orm import Dict, Int
 
 from aiida_nanoclusters.calculations.learning.labelled_sets import sets_problem
 from aiida_nanoclusters.calculations.learning.train import validate_settings as validate_training
@@ -18,6 +18,7 @@ from aiida_nanoclusters.workflows.labels.label import LabelWorkChain, level_of_l
 from aiida_nanoclusters.workflows.learning.explore import ExploreWorkChain
 from aiida_nanoclusters.workflows.learning.train import TrainWorkChain
 from aiida_nanoclusters.workflows.learning.train import validate_inputs as validate_sets
+from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.codes import JobCodes
 from aiida_nanoclusters.workflows.parts.former_names import FormerPorts
 from aiida_nanoclusters.workflows.parts.job_inputs import job
@@ -40,8 +41,10 @@ OPTIONAL = ("extrapolation", "calibration")
 OWN_TRAINING = (
     *("training", "validation", "test", "extrapolation", "seeds", "settings", "start_from"),
 )
+#: Inputs that say what the clusters consist of.
+ELEMENTS = ("element", "elements")
 #: Inputs of an exploration that depend on the committee of the round.
-OWN_EXPLORATION = ("element", "seed", "stages", "sampler.lammps.potential", "evaluate.potentials")
+OWN_EXPLORATION = (*ELEMENTS, "seed", "stages", "sampler.lammps.potential", "evaluate.potentials")
 
 
 def training_settings(named: Mapping[str, Any]) -> Dict:
@@ -69,14 +72,17 @@ def train_inputs(
 
 
 def explore_inputs(
-    codes: JobCodes, element: str, protocol: str | None, overrides: Mapping[str, Any] | None
+    codes: JobCodes,
+    element: str | Sequence[str],
+    protocol: str | None,
+    overrides: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the inputs that all explorations share."""
     builder = ExploreWorkChain.get_builder_from_protocol(
         codes.lammps, element, {}, protocol, overrides, codes.lammps_options
     )
     given = builder._inputs(prune=True)
-    return {key: given[key] for key in given if key != "element"}
+    return {key: given[key] for key in given if key not in ELEMENTS}
 
 
 def validate_settings(value: Dict, _: Any) -> str | None:
@@ -89,15 +95,18 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     """The sets must fit each other and the reference engine, and weights the next training."""
     if problem := validate_sets(inputs, None):
         return problem
-    if not {"training", "element", "label"} <= set(inputs):
+    if problem := common_ports.elements_problem(inputs):
+        return problem
+    if not {"training", "label"} <= set(inputs):
         return None if "label" in inputs else "give the reference engine: the inputs of `label`"
     training = inputs["training"]
     if problem := sets_problem(inputs, ("calibration",)):
         return problem
-    if training.elements != [inputs["element"].value]:
+    symbols = common_ports.elements_of(inputs)
+    if training.elements != sorted(symbols):
         return (
-            f"`training` holds {', '.join(training.elements)}, `element` is "
-            f"{inputs['element'].value}: give frames of that element alone"
+            f"`training` holds {', '.join(training.elements)}, not {', '.join(symbols)}: give "
+            "frames of these elements alone"
         )
     level = level_of_labels(inputs["label"])
     if level is not None and level != training.level_of_theory:
@@ -148,7 +157,7 @@ class ActiveLearningInputs(FormerPorts):
             help="`loop`, `choice`, `calibration` and `sets`, see protocols/active_learning.yaml.",
         )
         spec.input("seed", valid_type=Int, default=lambda: Int(1), help="Random seed. Default: 1.")
-        spec.input("element", valid_type=Str, help="Chemical symbol.")
+        common_ports.elements_port(spec)
         spec.input(
             "train_settings",
             valid_type=Dict,
@@ -205,7 +214,7 @@ class ActiveLearningInputs(FormerPorts):
         codes
             :class:`.workflows.parts.codes.JobCodes`.
         element
-            Chemical symbol.
+            Chemical symbol, or a list of those of an alloy.
         training, validation, test
             Labelled FramesData, for instance of a DatasetWorkChain.
         reference
@@ -217,7 +226,7 @@ class ActiveLearningInputs(FormerPorts):
         """
         values = load_protocol("active_learning", protocol, overrides, element=element)
         builder = cls.get_builder()
-        builder.element = Str(element)
+        common_ports.set_elements(builder, element)
         builder.training, builder.validation, builder.test = training, validation, test
         builder.settings = Dict(values["settings"])
         builder.train_settings = training_settings(values["train"])

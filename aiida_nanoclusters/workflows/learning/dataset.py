@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec, if_
-from aiida.orm import Dict, Float, List, Str
+from aiida.orm import Dict, Float, List
 
 from aiida_nanoclusters.calculations.learning.dataset import split_dataset
 from aiida_nanoclusters.data.frames import FramesData
@@ -94,7 +94,7 @@ class DatasetWorkChain(SamplingWorkChain):
         Parameters
         ----------
         code, element
-            LAMMPS, and a chemical symbol.
+            LAMMPS, and a chemical symbol, or a list of those of an alloy.
         reference
             PotentialData that samples, and labels where `label` is not given.
         labelled
@@ -111,7 +111,7 @@ class DatasetWorkChain(SamplingWorkChain):
         """
         values = load_protocol("dataset", protocol, overrides, element=element)
         builder = cls.get_builder()
-        builder.element = Str(element)
+        common_ports.set_elements(builder, element)
         builder.settings = Dict(hopping_settings(values, element))
         if labelled is not None:
             builder.labelled = labelled

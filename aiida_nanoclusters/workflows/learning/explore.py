@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiida.engine import ExitCode, ProcessSpec
-from aiida.orm import Dict, Int, List, ProcessNode, Str
+from aiida.orm import Dict, Int, List, ProcessNode
 
 from aiida_nanoclusters.calculations.learning.active_learning import split_convergence_test
 from aiida_nanoclusters.data.frames import FramesData
@@ -63,7 +63,7 @@ class ExploreWorkChain(SamplingWorkChain):
         Parameters
         ----------
         code, element
-            LAMMPS, and a chemical symbol.
+            LAMMPS, and a chemical symbol, or a list of those of an alloy.
         committee
             PotentialData by key; two or more that LAMMPS can run. May be empty, where a parent
             fills them in.
@@ -77,7 +77,8 @@ class ExploreWorkChain(SamplingWorkChain):
         changes = {"explore": overrides or {}}
         values = load_protocol("active_learning", protocol, changes, element=element)["explore"]
         builder = cls.get_builder()
-        builder.element, builder.recipe = Str(element), List(values["recipe"])
+        common_ports.set_elements(builder, element)
+        builder.recipe = List(values["recipe"])
         builder.settings = Dict(hopping_settings(values, element))
         # Unstable runs are kept: their frames show what is to be learnt.
         builder.sampler.max_halvings = Int(0)

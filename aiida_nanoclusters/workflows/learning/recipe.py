@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
 from aiida.orm import Dict, Float, Int, List, ProcessNode
 
 from aiida_nanoclusters.calculations.learning.dataset import (
+    build_alloy_recipe,
     build_recipe,
     gather_frames,
     take_minima,
@@ -18,6 +19,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element
 from aiida_nanoclusters.science.learning.dataset_settings import SamplingSettings
 from aiida_nanoclusters.science.sampling.seeds import derive_seed
+from aiida_nanoclusters.science.structures.alloys import drawn_compositions
 from aiida_nanoclusters.science.structures.recipe import conditions_of, minima_sizes
 from aiida_nanoclusters.science.structures.recipe_checks import recipe_problem
 from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
@@ -38,6 +40,8 @@ def validate_recipe(value: List | None, _: Any) -> str | None:
 
 def following_problem(inputs: Mapping[str, Any]) -> str | None:
     """Return why these inputs do not suffice to follow the recipe, or None."""
+    if problem := common_ports.elements_problem(inputs):
+        return problem
     if not {"recipe", "settings"} <= set(inputs):
         return None  # the ports report it
     recipe = inputs["recipe"].get_list()
@@ -56,7 +60,7 @@ def following_problem(inputs: Mapping[str, Any]) -> str | None:
     return None
 
 
-def hopping_settings(values: dict[str, Any], symbol: str) -> dict[str, Any]:
+def hopping_settings(values: dict[str, Any], symbol: str | Sequence[str]) -> dict[str, Any]:
     """Return the settings of a protocol, with those of the basin hopping that it names, if any."""
     name = values.pop(HOPPING, None)
     if name is None:
@@ -84,7 +88,7 @@ class SamplingWorkChain(BatchedWorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare the ports that all samplings share."""
         super().define(spec)
-        common_ports.element_port(spec)
+        common_ports.elements_port(spec)
         spec.input(
             "recipe",
             valid_type=List,
@@ -125,11 +129,12 @@ class SamplingWorkChain(BatchedWorkChain):
 
     def build(self) -> None:
         """Build the structures of the recipe."""
-        symbol = self.inputs.element.value
-        distance = Float(element(symbol).nearest_neighbour)
-        self.ctx.structures = build_recipe(
-            self.inputs.recipe, self.inputs.element, distance, self.inputs.seed
-        )
+        given = self.inputs
+        if "elements" in given:
+            self.ctx.structures = build_alloy_recipe(given.recipe, given.elements, given.seed)
+            return
+        distance = Float(element(given.element.value).nearest_neighbour)
+        self.ctx.structures = build_recipe(given.recipe, given.element, distance, given.seed)
 
     def needs_minima(self) -> bool:
         """Whether the recipe has entries of kind `minima`."""
@@ -142,10 +147,15 @@ class SamplingWorkChain(BatchedWorkChain):
         else:
             sampler = self.exposed_inputs(LammpsBaseWorkChain, namespace="sampler")
             engine = {"potential": sampler}
+        recipe = self.inputs.recipe.get_list()
+        if "elements" in self.inputs:
+            symbols, seed = self.inputs.elements.get_list(), self.inputs.seed.value
+            clusters = {"compositions": List(drawn_compositions(recipe, symbols, seed))}
+        else:
+            clusters = {"element": self.inputs.element, "sizes": List(minima_sizes(recipe))}
         inputs = {
             **engine,
-            "element": self.inputs.element,
-            "sizes": List(minima_sizes(self.inputs.recipe.get_list())),
+            **clusters,
             "settings": Dict(self.inputs.settings[HOPPING]),
             "seed": self.inputs.seed,
         }

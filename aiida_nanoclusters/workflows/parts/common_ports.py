@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from aiida.engine import ProcessSpec
+from aiida.engine import ProcessBuilder, ProcessSpec
 from aiida.orm import Dict, Int, List, Str
 
 from aiida_nanoclusters.data.frames import FramesData
@@ -13,6 +14,7 @@ from aiida_nanoclusters.workflows.parts.validators import (
     optional,
     settings_validator,
     validate_element,
+    validate_elements,
     validate_sizes,
 )
 
@@ -26,6 +28,40 @@ def element_port(spec: ProcessSpec, *, required: bool = True) -> None:
         validator=optional(validate_element),
         help="Chemical symbol.",
     )
+
+
+def elements_port(spec: ProcessSpec) -> None:
+    """Declare the elements of structures that may be alloys, and `element` as optional."""
+    element_port(spec, required=False)
+    spec.input(
+        "elements",
+        valid_type=List,
+        required=False,
+        validator=optional(validate_elements),
+        help="Chemical symbols of an alloy, in place of `element`.",
+    )
+
+
+def set_elements(builder: ProcessBuilder, element: str | Sequence[str]) -> None:
+    """Set `element` of a builder, or `elements` where there are several."""
+    if isinstance(element, str):
+        builder.element = Str(element)
+    else:
+        builder.elements = List(sorted(element))
+
+
+def elements_of(inputs: Mapping[str, Any]) -> list[str]:
+    """Return the chemical symbols of inputs that :func:`elements_port` declares."""
+    if "elements" in inputs:
+        return [str(symbol) for symbol in inputs["elements"].get_list()]
+    return [str(inputs["element"].value)] if "element" in inputs else []
+
+
+def elements_problem(inputs: Mapping[str, Any]) -> str | None:
+    """Return what is wrong where not just one of `element` and `elements` is given, or None."""
+    if ("element" in inputs) == ("elements" in inputs):
+        return "give either `element`, a chemical symbol, or `elements`, those of an alloy"
+    return None
 
 
 def sizes_port(spec: ProcessSpec, *, required: bool = True) -> None:

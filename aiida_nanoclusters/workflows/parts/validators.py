@@ -21,6 +21,19 @@ def validate_element(value: Str, _) -> str | None:
     return None
 
 
+def validate_elements(value: List, _) -> str | None:
+    """Refuse anything but two or more different elements whose bond lengths are known."""
+    symbols = value.get_list()
+    if len(symbols) < 2 or len({str(symbol) for symbol in symbols}) != len(symbols):
+        return f"elements {symbols[:5]}: give two or more different chemical symbols"
+    try:
+        for symbol in symbols:
+            element(symbol)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def validate_sizes(value: List, _) -> str | None:
     """Refuse sizes that are no whole numbers of atoms, and repeated ones."""
     sizes = value.get_list()

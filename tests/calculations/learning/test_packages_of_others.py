@@ -90,6 +90,7 @@ def test_types_must_be_elements(packages_of_others, aiida_profile, types, reason
     assert reason in str(error.value)
 
 
+@pytest.mark.slow
 def test_messages_in_lammps(packages_of_others, python_lmp) -> None:  # noqa: F811
     """Labels and dynamics of a model that passes messages are those of nequip itself."""
     node = potential(packages_of_others, "nequip")

@@ -123,7 +123,6 @@ def test_continues_after_walltime(nequip_code):
     assert second["report"]["epochs_done"] > report["epochs_done"]
 
 
-@pytest.mark.slow
 def test_nan_is_named(nequip_code):
     outputs, node = run_get_node(TrainCalculation, **job(nequip_code, tiny(learning_rate=1e12)))
     assert node.exit_status == EXIT.ERROR_NAN_LOSS.status, node.exit_message

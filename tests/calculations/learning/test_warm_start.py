@@ -32,6 +32,7 @@ def weights_of(potential: PotentialData, folder) -> dict[str, torch.Tensor]:
     return weights(path)
 
 
+@pytest.mark.slow
 def test_begins_with_the_weights_of_the_package(
     nequip_code, tiny_potential, tiny_package, tmp_path
 ):

@@ -33,7 +33,7 @@ def a_package(path: Path, marker: Path) -> Path:
     """A packaged model as nequip writes it, by its names, whose code would leave a file."""
     with zipfile.ZipFile(path, "w") as archive:
         metadata = "atom_types: {0: Cu}\nversions: {nequip: '0.19'}\n"
-        model = "{r_max: 5.0, model_dtype: float32, seed: 1}"
+        model = "{_target_: allegro.model.AllegroModel, r_max: 5.0, model_dtype: float32, seed: 1}"
         archive.writestr("m/model/package_metadata.txt", metadata)
         archive.writestr("m/model/config.yaml", f"training_module: {{model: {model}}}\n")
         archive.writestr("m/model/evil.py", f"open({str(marker)!r}, 'w').write('ran')\n")

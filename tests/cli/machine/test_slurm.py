@@ -10,7 +10,6 @@ import yaml
 
 from tests.laptop import CLI, states
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 
 JOBS = """
@@ -75,6 +74,7 @@ def stand_in(cluster, allegro_package, allegro_compiled) -> str:
     return "stand-in@cluster"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "trained_by", ["stand-in", pytest.param("nequip", marks=pytest.mark.faults)]

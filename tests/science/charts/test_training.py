@@ -44,6 +44,16 @@ def test_equal_seeds_give_equal_charts(chart, frames, tmp_path):
     assert trained(frames, tmp_path / "other", seed=2).content()[1] != chart.content()[1]
 
 
+def test_precision_that_others_left_in_the_process_changes_nothing(chart, frames, tmp_path):
+    """As a model of nequip does."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert trained(frames, tmp_path / "same").content() == chart.content()
+    finally:
+        torch.set_default_dtype(before)
+
+
 def test_interrupted_training_ends_as_one_that_was_not(chart, frames, tmp_path):
     """Stopped after some epochs and continued twice, the chart is the same to the last bit."""
     settings = ChartSettings(**SMALL)

@@ -50,7 +50,6 @@ def lowest_of_all_homotops() -> float:
     return min(found)
 
 
-@pytest.mark.slow
 def test_homotops_are_those_of_an_enumeration() -> None:
     search = run(BasinHopping(compositions=["Cu11Ni2"], walkers=2, steps=25, moves=EXCHANGE))
     (row,) = search.table()

@@ -14,7 +14,7 @@ import pytest
 from tests.services.process import wait_for
 from tests.services.slurm import URGENT
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = pytest.mark.faults
 
 LOOK = """
 import json, sys

@@ -150,6 +150,7 @@ def test_members_that_agree_on_the_convergence_test_end_the_loop(play) -> None:
     assert len(node.outputs.training) == len(node.inputs.training)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_lost_member_a_calibration_and_a_later_run(play) -> None:
     """A member is left out, calibration frames are not learnt; a run continues from round 1."""
