@@ -228,9 +228,20 @@ std::string PairCalculator::get(void *data, size_t size)
   return "";
 }
 
-// The last line that the process wrote is most often the reason.
+// The last line that the process wrote is most often the reason; one that was killed had no time to say it.
 std::string PairCalculator::ended()
 {
+  for (int wait = 0; child > 0 && wait < 200; wait++) {
+    int status = 0;
+    if (waitpid(child, &status, WNOHANG) != child) {
+      usleep(10000);
+      continue;
+    }
+    child = -1;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+      return "The process of the calculator was killed (signal 9): if the memory did not suffice, use smaller "
+             "structures or a machine with more";
+  }
   std::ifstream messages(MESSAGES);
   std::string line, last;
   while (std::getline(messages, line))

@@ -126,6 +126,15 @@ HILL_HEIGHTS = "hill_heights"  # eV, times g/(g - 1) for the bias factor g, (H,)
 CELL_EDGES = "cell_edges"  # (D, C + 1)
 FREE_ENERGIES_BY_HILLS = "free_energies_by_hills"  # eV, from the sum of hills, (C, ...)
 
+#: Standard errors of averages over dynamics, by the array of the averages.
+STANDARD_ERRORS = {
+    POTENTIAL_ENERGIES: POTENTIAL_ENERGY_ERRORS,
+    HEAT_CAPACITIES: HEAT_CAPACITY_ERRORS,
+    POPULATIONS: POPULATION_ERRORS,
+    PACKING_POPULATIONS: PACKING_POPULATION_ERRORS,
+    FREE_ENERGIES: FREE_ENERGY_ERRORS,
+}
+
 #: Unit of each array, as tables of them say it.
 UNITS = {
     SIZES: "atoms",

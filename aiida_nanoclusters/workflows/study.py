@@ -21,6 +21,7 @@ from aiida_nanoclusters.workflows.learning.active_learning_inputs import train_i
 from aiida_nanoclusters.workflows.learning.dataset import DatasetWorkChain
 from aiida_nanoclusters.workflows.learning.train import TrainWorkChain
 from aiida_nanoclusters.workflows.parts.codes import JobCodes
+from aiida_nanoclusters.workflows.parts.common_ports import ELEMENTS
 from aiida_nanoclusters.workflows.parts.former_names import FormerPorts
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol, merge
@@ -72,7 +73,7 @@ class StudyWorkChain(FormerPorts):
             help="Sizes (atoms) at which the committee is compared with `reference`: closed "
             "shells by motif in `motifs`, compact clusters in `extrapolation`. Default: none.",
         )
-        spec.expose_inputs(DatasetWorkChain, namespace="dataset", exclude=("element",))
+        spec.expose_inputs(DatasetWorkChain, namespace="dataset", exclude=ELEMENTS)
         spec.expose_inputs(
             TrainWorkChain,
             namespace="train",

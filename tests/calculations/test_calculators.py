@@ -1,6 +1,8 @@
 """Potentials that are ASE calculators, in jobs of LAMMPS, against ASE itself."""
 
 import json
+import os
+import signal
 import sys
 
 import numpy as np
@@ -125,6 +127,24 @@ def test_a_frame_without_numbers_fails_alone(python_lmp, aiida_profile) -> None:
     assert node.exit_status == EvaluateCalculation.exit_codes.ERROR_FRAMES_FAILED.status
     states = [e["state"] for e in outputs["report"]["frames"]]
     assert states == ["labelled", "failed", "labelled"]
+
+
+def test_a_calculator_that_was_killed(python_lmp, aiida_profile) -> None:
+    """As by a system whose memory is full: its last warning is not the reason."""
+    path = "tests.calculations.test_calculators:Killed"
+    potential = PotentialData.from_calculator(path, ["Cu"], atom_energies={"Cu": 0.0})
+    _, node = evaluate(_from_checkout(python_lmp), [Icosahedron("Cu", 2)], {"a": potential})
+    assert node.exit_status == EvaluateCalculation.exit_codes.ERROR_LAMMPS.status
+    assert "was killed (signal 9): if the memory did not suffice" in node.exit_message
+
+
+class Killed(EMT):
+    """A calculator whose process is killed in the midst of its work."""
+
+    def calculate(self, atoms, properties, system_changes) -> None:
+        sys.stderr.write("a warning\n")
+        sys.stderr.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Picky(EMT):

@@ -10,6 +10,7 @@ from typing import Any
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, BaseType, Data, Dict, List, StructureData
 
+from aiida_nanoclusters.data.chart import ChartData
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science import keys
@@ -22,6 +23,8 @@ from aiida_nanoclusters.science.reproduction.tolerances import Finding
 UNJUDGED = {
     "place": "a folder of the run, not a result",
     "follows_errors": "compared by the output `errors`",
+    "follows_training": "follows from weights, which are equal on the same machine and libraries "
+    "only; compared by the learning curves",
 }
 RECORDED, NEW = "recorded", "new"
 
@@ -113,6 +116,8 @@ def judge(recorded: Data, new: Data, how: str, rules: Mapping[str, Any]) -> list
         return compare_frames(recorded.frames, new.frames, rules["tolerances"], judge=how)
     if isinstance(recorded, PotentialData):
         return _compare_potentials(recorded, new)
+    if isinstance(recorded, ChartData):
+        return [Finding(c.NOT_COMPARED, note=UNJUDGED["follows_training"])]
     if how == "sampled":
         return [Finding(c.NOT_COMPARED, note=CHAOTIC)]
     if isinstance(recorded, StructureData):
@@ -151,6 +156,8 @@ def _compare_array_nodes(
     one, other = (dict(node.get_iterarrays()) for node in (recorded, new))
     if how == "training":
         return c.compare_errors(_last_errors(one), _last_errors(other), tolerances)
+    if how == "within_errors":
+        return c.compare_averages(one, other, keys.STANDARD_ERRORS, tolerances)
     if how == "lowest":
         found = c.compare_lowest(_energies(one), _energies(other), tolerances)
         if any(f.note for f in found):
@@ -188,8 +195,8 @@ def _compare_content(one: Any, other: Any, how: str, rules: Mapping[str, Any]) -
 
 
 def _last_errors(curve: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return the validation errors of a learning curve's last epoch."""
-    names = [name for name in curve if name.startswith("val") and name.endswith("_rmse")]
+    """Return the validation errors of a learning curve's last epoch, of a chart its loss."""
+    names = [name for name in curve if name.startswith("val") and name.endswith(("_rmse", "_loss"))]
     return {name: float(curve[name][-1]) for name in names}
 
 

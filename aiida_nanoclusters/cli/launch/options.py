@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -60,7 +60,8 @@ def one_element(ctx: click.Context, _: click.Parameter, value: str) -> str:
         raise Fixable(
             f"--element {value}: `run {ctx.info_name}` asks about one metal, give its symbol. For "
             "clusters of several elements: run basin-hopping --composition Ag13Cu42 or --mix "
-            "Ag,Cu; run label, stages, dataset --dataset and train take frames of any composition"
+            "Ag,Cu. Their labels: run dataset --elements Ag,Cu and run active-learning --elements "
+            "Ag,Cu; run label, stages and train take frames of any composition"
         )
     return value
 
@@ -207,10 +208,10 @@ class PotentialChoice:
         return potential
 
 
-def calculator_options(command: Command, *, keep_elements: bool = False) -> Command:
+def calculator_options(command: Command, *, alloys: bool = False) -> Command:
     """Options that name an ASE calculator; the command gets a :class:`CalculatorChoice` or None.
 
-    With `keep_elements` it gets `elements` as well, for whatever else they decide.
+    A command that takes `alloys` gets `elements` as well: those of its structures.
     """
 
     @wraps(command)
@@ -229,7 +230,10 @@ def calculator_options(command: Command, *, keep_elements: bool = False) -> Comm
             named = CalculatorChoice.of(calculator, arguments, checkpoint, dispersion, symbols)
         elif arguments or checkpoint or dispersion:
             raise Fixable("--arg, --checkpoint and --dispersion belong to --calculator")
-        if keep_elements:
+        elif elements and not alloys:
+            metal = "; --element names the metal" if "element" in given else ""
+            raise Fixable(f"--elements belongs to --calculator{metal}")
+        if alloys:
             given["elements"] = elements
         return command(*args, calculator=named, **given)
 
@@ -237,8 +241,9 @@ def calculator_options(command: Command, *, keep_elements: bool = False) -> Comm
         click.option(
             "--elements",
             metavar="Ag,Au",
-            help="Elements of structures that may be alloys, and those for which --calculator is "
-            "used. Default: --element.",
+            help="Elements for which --calculator is used. Default: --element."
+            if not alloys
+            else "Elements of an alloy, in place of --element.",
         ),
         click.option(
             "--dispersion",
@@ -271,8 +276,11 @@ def calculator_options(command: Command, *, keep_elements: bool = False) -> Comm
     return with_calculator
 
 
-def potential_options(command: Command) -> Command:
-    """Options that name potentials; the command gets a :class:`PotentialChoice`."""
+def potential_options(command: Command, *, alloys: bool = False) -> Command:
+    """Options that name potentials; the command gets a :class:`PotentialChoice`.
+
+    That of a command which takes `alloys` knows the elements of the structures.
+    """
 
     @wraps(command)
     def with_potential(
@@ -283,7 +291,7 @@ def potential_options(command: Command) -> Command:
         level: str | None,
         type_names: tuple[str, ...],
         calculator: CalculatorChoice | None,
-        elements: str | None,
+        elements: str | None = None,
         **given: Any,
     ) -> Any:
         choice = PotentialChoice(
@@ -291,7 +299,7 @@ def potential_options(command: Command) -> Command:
         )
         return command(*args, potential=choice, **given)
 
-    command_with_potential = calculator_options(with_potential, keep_elements=True)
+    command_with_potential = calculator_options(with_potential, alloys=alloys)
     for option in (
         type_option,
         click.option(
@@ -323,6 +331,9 @@ def potential_options(command: Command) -> Command:
     ):
         command_with_potential = option(command_with_potential)
     return command_with_potential
+
+
+alloy_potential_options = partial(potential_options, alloys=True)
 
 
 @contextmanager

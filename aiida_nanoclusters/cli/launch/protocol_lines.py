@@ -30,7 +30,8 @@ def shown(
     try:
         found = changes(stem, protocol, assignments, element)
         values = load_protocol(stem, protocol, found.own, element=element)
-        yield f"# {stem}, protocol {protocol}" + (f", {element}" if element else "")
+        symbols = element if isinstance(element, str) else ", ".join(element or ())
+        yield f"# {stem}, protocol {protocol}" + (f", {symbols}" if symbols else "")
         yield from _described(stem, protocol)
         yield from _lines(values, [], settings_models(stem))
         for part, name in named_parts(values).items():

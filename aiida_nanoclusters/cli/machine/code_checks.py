@@ -36,6 +36,12 @@ STYLES: tuple[tuple[str, str, str, Verdict], ...] = (
         f"{PLUGIN_FIX}; ASE calculators run by it, all other potentials without",
         "warning",
     ),
+    (
+        "fix",
+        "nanoclusters/chart",
+        f"{PLUGIN_FIX}; `run metadynamics` needs it",
+        "warning",
+    ),
 )
 #: Files that the protocols of CP2K name.
 CP2K_DATA = ("BASIS_MOLOPT", "BASIS_MOLOPT_UCL", "GTH_POTENTIALS", "dftd3.dat")

@@ -14,6 +14,7 @@ from aiida_nanoclusters.cli.report import content
 from aiida_nanoclusters.cli.report.chart_nodes import collect_chart, collect_placements
 from aiida_nanoclusters.cli.report.coverage import collect_coverages
 from aiida_nanoclusters.cli.report.melting import collect_melting
+from aiida_nanoclusters.cli.report.metadynamics import collect_metadynamics
 from aiida_nanoclusters.cli.report.provenance import collect_codes, collect_rows, collect_versions
 from aiida_nanoclusters.cli.report.rounds import collect_rounds
 from aiida_nanoclusters.cli.report.tempering import collect_tempering
@@ -38,6 +39,7 @@ PARTS = {
     "CrossoverWorkChain": "crossover",
     "MeltingWorkChain": "melting",
     "ParallelTemperingWorkChain": "tempering",
+    "MetadynamicsWorkChain": "metadynamics",
     "ChartWorkChain": "chart",
     "ClassifyWorkChain": "placements",
     "ActiveLearningWorkChain": "rounds",
@@ -98,6 +100,9 @@ def collect(study: ProcessNode) -> content.StudyReport:
         melting=collect_melting(parts.get("melting", {})),
         rounds=collect_rounds(parts.get("rounds", {})),
         temperings=collect_tempering(parts.get("tempering", {})),
+        metadynamics=collect_metadynamics(
+            parts.get("metadynamics", {}), _settings(chains.get("metadynamics"))
+        ),
         chart=collect_chart(chains.get("chart")) or collect_placements(chains.get("placements")),
         coverages=collect_coverages(_training_set(parts, chains.get("train"))),
         steps=collect_rows(progress),
@@ -105,6 +110,10 @@ def collect(study: ProcessNode) -> content.StudyReport:
         versions=collect_versions(progress),
         step_picture=draw(step_graph(study), f"Steps of {kind} {study.uuid}"),
     )
+
+
+def _settings(chain: WorkChainNode | None) -> dict[str, Any] | None:
+    return chain.inputs.settings.get_dict() if chain and "settings" in chain.inputs else None
 
 
 # -- finding the nodes ---------------------------------------------------------------------

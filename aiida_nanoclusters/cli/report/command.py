@@ -45,7 +45,8 @@ def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, ope
     """Write one HTML file with the results of a study, pictures, structures and provenance.
 
     UUID (or pk) is that of a study, of a part of it (data set, training, size scan, crossover), of
-    a melting, an active learning, a parallel tempering, a chart or frames in a chart. It may still
+    a melting, an active learning, a parallel tempering, metadynamics, a chart or frames in a
+    chart. It may still
     run or have failed: the report then shows the results so far. The file opens without network.
     """
     open_profile(profile_name)
@@ -143,6 +144,7 @@ def render(report: StudyReport) -> str:
         **_texts(report),
         **_structures(report),
         **chart_context(report.chart, report.temperings),
+        **_metadynamics(report),
         **tables(report),
         "round_columns": COLUMNS,
         "css": _source(environment, "report.css"),
@@ -203,6 +205,19 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
     }
 
 
+def _metadynamics(report: StudyReport) -> dict[str, Any]:
+    from aiida_nanoclusters.cli.report import metadynamics
+
+    part = report.metadynamics
+    if part is None:
+        return {"bias_words": "", "surface": None, "variables": None}
+    return {
+        "bias_words": metadynamics.metadynamics_words(part),
+        "surface": metadynamics.surface(part),
+        "variables": metadynamics.variables_in_time(part),
+    }
+
+
 def _texts(report: StudyReport) -> dict[str, Any]:
     from aiida_nanoclusters.cli.report import sentences
 
@@ -215,6 +230,7 @@ def _texts(report: StudyReport) -> dict[str, Any]:
         "MeltingWorkChain": "melting",
         "ActiveLearningWorkChain": "active learning",
         "ParallelTemperingWorkChain": "parallel tempering",
+        "MetadynamicsWorkChain": "metadynamics",
         "ChartWorkChain": "structural chart",
         "ClassifyWorkChain": "frames in a chart",
     }[report.kind]
@@ -285,6 +301,7 @@ def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
                 (True, (f"tempering-{k}", f"Parallel tempering of {part.composition}"))
                 for k, part in enumerate(report.temperings, start=1)
             ),
+            (report.metadynamics, ("metadynamics", "Metadynamics")),
             *(
                 (report.chart is not None and present(report.chart), entry)
                 for present, entry in (

@@ -15,6 +15,7 @@ from aiida_nanoclusters.science.stability.crossing import Crossing
 if TYPE_CHECKING:
     from aiida_nanoclusters.cli.progress.counts import JobTotal
     from aiida_nanoclusters.cli.report.chart_content import ChartPart, TemperingPart
+    from aiida_nanoclusters.cli.report.metadynamics import MetadynamicsPart
     from aiida_nanoclusters.queries.programs import Code, Version
 
 Floats = NDArray[np.float64]
@@ -348,6 +349,7 @@ class StudyReport:
     melting: MeltingPart | None = None
     rounds: RoundsPart | None = None
     temperings: tuple[TemperingPart, ...] = ()
+    metadynamics: MetadynamicsPart | None = None
     chart: ChartPart | None = None
     coverages: tuple[CoveragePart, ...] = ()
     steps: tuple[StepRow, ...] = ()

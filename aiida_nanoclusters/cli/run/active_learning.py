@@ -81,7 +81,7 @@ def loop_options(command):
 )
 @click.option("--round", "number", type=int, help="Round to continue from. Default: the last.")
 @cli.extrapolation_option
-@cli.potential_options
+@cli.alloy_potential_options
 @engines.engine_options
 @cli.protocol_options("active_learning", "moderate")
 @click.option(

@@ -12,7 +12,7 @@ FORMER_OPTIONS = {"--label-protocol": "--engine-protocol", "--label-code": "--en
 
 @click.command("dataset", cls=cli.LaunchCommand, stem="dataset", former=FORMER_OPTIONS)
 @cli.element_option
-@cli.potential_options
+@cli.alloy_potential_options
 @engines.engine_options
 @engines.sample_option
 @click.option("--dataset", help="Labelled frames, in place of a recipe: a file or a UUID.")

@@ -72,7 +72,7 @@ def main(element, potential, protocol, assignments, lammps, options, here, **giv
             spans = ", ".join(f"{k} {a:.3g} to {b:.3g}" for k, (a, b) in run["ranges"].items())
             echo(f"{name}: {run['duration']:g} ps, {run['hills']} hills; {spans}")
         echo(f"  free energy {node.outputs.free_energy.uuid}")
-    cli.finish(node, [f"verdi node show {node.uuid}"])
+    cli.finish(node, [f"aiida-nanoclusters report {node.uuid}"])
 
 
 def build(element, motif, size):

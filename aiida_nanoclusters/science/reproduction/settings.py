@@ -10,18 +10,21 @@ from aiida_nanoclusters.science.reproduction.tolerances import QUANTITIES, TOTAL
 from aiida_nanoclusters.science.settings import Settings, quantity
 
 #: How an output can be compared. `remote_folder`, `potential` and `follows_errors` are not compared
-#: themselves, `sampled` ones in their numbers of frames and atoms only.
+#: themselves, `sampled` ones in their numbers of frames and atoms only, averages over dynamics
+#: `within_errors`.
 Comparison = Literal[
     "crossover",
     "crossover_curves",
     "errors",
     "follows_errors",
+    "follows_training",
     "lowest",
     "magic",
     "place",
     "potential",
     "sampled",
     "training",
+    "within_errors",
 ]
 
 

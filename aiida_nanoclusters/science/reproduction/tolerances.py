@@ -2,7 +2,7 @@
 
 A *tolerance* is a mapping with ``value``, ``unit`` and ``reason``; ``tolerances`` holds them by
 quantity: ``energy`` (eV/atom), ``force``, ``stress``, ``position``, ``second_difference``,
-``number`` (relative) with ``absolute`` below it, and ``error_factor``.
+``number`` (relative) with ``absolute`` below it, ``error_factor`` and ``standard_error``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOTAL = "energy_total"
 #: Quantities that always need a tolerance.
 QUANTITIES = (
     *("energy", "force", "stress", "position", "second_difference"),
-    *("number", "absolute", "error_factor"),
+    *("number", "absolute", "error_factor", "standard_error"),
 )
 #: Keys of results that later versions add, which follow from what was always recorded: the plan in
 #: the state of a crossover search.
@@ -237,6 +237,46 @@ def compare_arrays(
         sizes = recorded.get("sizes") if quantity == TOTAL else None
         findings.append(compare_numbers(one, other, quantity, tolerances, sizes=sizes, name=name))
     return findings
+
+
+def compare_averages(
+    recorded: Mapping[str, ArrayLike],
+    new: Mapping[str, ArrayLike],
+    errors: Mapping[str, str],
+    tolerances: Tolerances,
+) -> list[Finding]:
+    """Compare averages over dynamics by their standard errors; all else is not compared.
+
+    Each difference is counted in combined standard errors, sqrt(a^2 + b^2). What has no error in
+    one of the two, such as the cell that a free energy is counted from, is left out.
+
+    Parameters
+    ----------
+    recorded, new
+        Arrays by name.
+    errors
+        Name of the standard errors by that of the averages.
+    """
+    allowed = float(tolerances["standard_error"]["value"])
+    unit = tolerances["standard_error"]["unit"]
+    findings = []
+    for name in sorted({*recorded} & {*new} & {*errors}):
+        one, other = np.asarray(recorded[name], float), np.asarray(new[name], float)
+        if one.shape != other.shape or errors[name] not in recorded or errors[name] not in new:
+            note = f"{name}: {one.shape} recorded, {other.shape} now"
+            findings.append(Finding(NOT_COMPARED, name, note=note))
+            continue
+        sides = [np.asarray(side[errors[name]], float) for side in (recorded, new)]
+        known = np.isfinite(one) & np.isfinite(other) & (sides[0] > 0) & (sides[1] > 0)
+        apart = np.abs(one - other)[known] / np.hypot(*(side[known] for side in sides))
+        if not apart.size:
+            findings.append(Finding(NOT_COMPARED, name, note=f"{name}: no value has errors"))
+            continue
+        largest = float(apart.max())
+        verdict = AGREES if largest <= allowed else DIFFERS
+        note = name if verdict == DIFFERS else ""
+        findings.append(Finding(verdict, name, largest, allowed, unit, note))
+    return findings or [Finding(NOT_COMPARED, note="no averages with standard errors")]
 
 
 def compare_lowest(

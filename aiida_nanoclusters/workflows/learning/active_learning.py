@@ -33,6 +33,7 @@ from aiida_nanoclusters.workflows.learning import active_learning_inputs as port
 from aiida_nanoclusters.workflows.learning.explore import ExploreWorkChain
 from aiida_nanoclusters.workflows.learning.train import TrainWorkChain, member_keys
 from aiida_nanoclusters.workflows.parts.batches import describe_child
+from aiida_nanoclusters.workflows.parts.common_ports import ELEMENTS
 
 #: Sets of frames that grow, and those of them that members are trained on.
 LEARNT = ("training", "validation")
@@ -209,7 +210,7 @@ class ActiveLearningWorkChain(ports.ActiveLearningInputs):
         driver = sorted(committee)[(task["round"] - 1) % len(committee)]
         inputs["sampler"]["lammps"]["potential"] = committee[driver]
         inputs["evaluate"]["potentials"] = committee
-        inputs |= {name: self.inputs[name] for name in ports.ELEMENTS if name in self.inputs}
+        inputs |= {name: self.inputs[name] for name in ELEMENTS if name in self.inputs}
         inputs["seed"] = Int(task["seed"])
         self.to_context(run=self.submit(ExploreWorkChain, **inputs | self._link(EXPLORE)))
 

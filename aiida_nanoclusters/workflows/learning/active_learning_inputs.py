@@ -41,10 +41,14 @@ OPTIONAL = ("extrapolation", "calibration")
 OWN_TRAINING = (
     *("training", "validation", "test", "extrapolation", "seeds", "settings", "start_from"),
 )
-#: Inputs that say what the clusters consist of.
-ELEMENTS = ("element", "elements")
 #: Inputs of an exploration that depend on the committee of the round.
-OWN_EXPLORATION = (*ELEMENTS, "seed", "stages", "sampler.lammps.potential", "evaluate.potentials")
+OWN_EXPLORATION = (
+    *common_ports.ELEMENTS,
+    "seed",
+    "stages",
+    "sampler.lammps.potential",
+    "evaluate.potentials",
+)
 
 
 def training_settings(named: Mapping[str, Any]) -> Dict:
@@ -82,7 +86,7 @@ def explore_inputs(
         codes.lammps, element, {}, protocol, overrides, codes.lammps_options
     )
     given = builder._inputs(prune=True)
-    return {key: given[key] for key in given if key not in ELEMENTS}
+    return {key: given[key] for key in given if key not in common_ports.ELEMENTS}
 
 
 def validate_settings(value: Dict, _: Any) -> str | None:
@@ -91,11 +95,11 @@ def validate_settings(value: Dict, _: Any) -> str | None:
     return problem and f"settings: {problem}"
 
 
-def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
+def validate_inputs(inputs: Mapping[str, Any], ports: Any) -> str | None:
     """The sets must fit each other and the reference engine, and weights the next training."""
     if problem := validate_sets(inputs, None):
         return problem
-    if problem := common_ports.elements_problem(inputs):
+    if problem := common_ports.elements_problem(inputs, ports):
         return problem
     if not {"training", "label"} <= set(inputs):
         return None if "label" in inputs else "give the reference engine: the inputs of `label`"

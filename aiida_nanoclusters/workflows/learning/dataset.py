@@ -167,7 +167,7 @@ class DatasetWorkChain(SamplingWorkChain):
         return None
 
 
-def validate_inputs(inputs, _) -> str | None:
+def validate_inputs(inputs, ports) -> str | None:
     """Require labelled frames, or a recipe with all that is needed to follow it."""
     if "labelled" in inputs:
         return None
@@ -175,4 +175,4 @@ def validate_inputs(inputs, _) -> str | None:
     missing = [name for name in needed if name not in inputs]
     if missing:
         return f"give `labelled` frames, or a recipe to sample them: {', '.join(missing)} missing"
-    return following_problem(inputs)
+    return following_problem(inputs, ports)

@@ -127,9 +127,9 @@ def _failure(part: str, child: ProcessNode) -> str:
     return f"{part}: {child.process_label}<{child.pk}>: {child.exit_message}"
 
 
-def validate_inputs(inputs, _) -> str | None:
+def validate_inputs(inputs, ports) -> str | None:
     """There must be a recipe, and an engine that samples."""
     missing = [name for name in ("recipe", "sampler") if name not in inputs]
     if missing:
         return f"nothing can be explored without `{missing[0]}`"
-    return following_problem(inputs)
+    return following_problem(inputs, ports)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
+from aiida.engine.processes.ports import PortNamespace
 from aiida.orm import Dict, Float, Int, List, ProcessNode
 
 from aiida_nanoclusters.calculations.learning.dataset import (
@@ -38,9 +39,9 @@ def validate_recipe(value: List | None, _: Any) -> str | None:
     return None if value is None else recipe_problem(value.get_list())
 
 
-def following_problem(inputs: Mapping[str, Any]) -> str | None:
-    """Return why these inputs do not suffice to follow the recipe, or None."""
-    if problem := common_ports.elements_problem(inputs):
+def following_problem(inputs: Mapping[str, Any], ports: PortNamespace | None) -> str | None:
+    """Return why these inputs of `ports` do not suffice to follow the recipe, or None."""
+    if problem := common_ports.elements_problem(inputs, ports):
         return problem
     if not {"recipe", "settings"} <= set(inputs):
         return None  # the ports report it

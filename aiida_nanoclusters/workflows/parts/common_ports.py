@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiida.engine import ProcessBuilder, ProcessSpec
+from aiida.engine.processes.ports import PortNamespace
 from aiida.orm import Dict, Int, List, Str
 
 from aiida_nanoclusters.data.frames import FramesData
@@ -17,6 +18,9 @@ from aiida_nanoclusters.workflows.parts.validators import (
     validate_elements,
     validate_sizes,
 )
+
+#: Ports of :func:`elements_port`, of which one is given.
+ELEMENTS = ("element", "elements")
 
 
 def element_port(spec: ProcessSpec, *, required: bool = True) -> None:
@@ -57,8 +61,13 @@ def elements_of(inputs: Mapping[str, Any]) -> list[str]:
     return [str(inputs["element"].value)] if "element" in inputs else []
 
 
-def elements_problem(inputs: Mapping[str, Any]) -> str | None:
-    """Return what is wrong where not just one of `element` and `elements` is given, or None."""
+def elements_problem(inputs: Mapping[str, Any], ports: PortNamespace | None) -> str | None:
+    """Return what is wrong where not just one of `element` and `elements` is given, or None.
+
+    Nothing where `ports`, those that are validated, have neither: a parent fills them in.
+    """
+    if ports is not None and "element" not in ports:
+        return None
     if ("element" in inputs) == ("elements" in inputs):
         return "give either `element`, a chemical symbol, or `elements`, those of an alloy"
     return None

@@ -30,3 +30,18 @@ def test_isolated_atoms_have_a_symbol_and_an_energy(text) -> None:
     assert parse_atom_energy("Cu=-0.2") == ("Cu", -0.2)
     with pytest.raises(Fixable, match="--atom-energy"):
         parse_atom_energy(text)
+
+
+@pytest.mark.parametrize("command", ["crossover", "anneal", "study", "parallel-tempering"])
+def test_elements_without_a_calculator_are_not_overlooked(command) -> None:
+    required = {"anneal": ["--sizes", "13"]}.get(command, [])
+    done = CliRunner().invoke(run, [command, "--elements", "Ag,Au", *required])
+    said = " ".join(done.output.split())
+    assert done.exit_code and "--elements belongs to --calculator; --element names the" in said
+
+
+@pytest.mark.parametrize("command", ["dataset", "active-learning"])
+def test_temperatures_of_an_alloy_are_of_the_mean_melting_point(command) -> None:
+    shown = CliRunner().invoke(run, [command, "--elements", "Cu,Ni", "--show-protocol", "liu2025"])
+    assert shown.exit_code == 0, shown.output
+    assert "Cu, Ni" in shown.output.splitlines()[0]

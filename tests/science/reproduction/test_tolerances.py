@@ -17,6 +17,7 @@ from aiida_nanoclusters.science.reproduction.tolerances import (
     AGREES,
     DIFFERS,
     NOT_COMPARED,
+    compare_averages,
     compare_crossover,
     compare_errors,
     compare_lowest,
@@ -269,6 +270,25 @@ ANSWER = {"verdict": "crossing", "size": 1003.0, "low": 990.0, "high": 1020.0}
 )
 def test_crossover(change, expected) -> None:
     assert verdict(compare_crossover(ANSWER, {**ANSWER, **change})) == expected
+
+
+def test_averages_are_held_against_their_errors() -> None:
+    """Four combined standard errors agree, six do not; what has no error is left out."""
+    errors = {"energies": "energy_errors"}
+
+    def found(new, sigma=3.0, tolerances=TOLERANCES):
+        before = {"energies": [1.0, 0.0], "energy_errors": [4.0, 0.0], "steps": [1, 2]}
+        after = {"energies": new, "energy_errors": [sigma, 0.0], "steps": [5, 6]}
+        return compare_averages(before, after, errors, tolerances)
+
+    (agreed,) = found([21.0, 7.0])  # hypot(3, 4) = 5, twenty apart
+    assert (agreed.verdict, agreed.difference, agreed.unit) == (AGREES, 4.0, "standard errors")
+    assert verdict(found([31.0, 0.0])) == DIFFERS
+    exact = load_protocol("reproduce", "exact")["tolerances"]
+    assert verdict(found([1.001, 0.0], tolerances=exact)) == DIFFERS
+    assert verdict(found([1.0])) == NOT_COMPARED
+    assert verdict(found([1.0, 0.0], sigma=np.nan)) == NOT_COMPARED
+    assert verdict(compare_averages({"x": [1]}, {"x": [1]}, errors, TOLERANCES)) == NOT_COMPARED
 
 
 def test_errors_and_sets() -> None:

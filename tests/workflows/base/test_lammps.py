@@ -208,8 +208,8 @@ def test_aborts_if_every_job_dies(code_on, eam_potential):
     assert outputs["report"]["structures"][0]["state"] == "unfinished"
 
 
-def run_killed_once(code_on, lmp_code, potential, tmp_path, afterwards=""):
-    """Run two clusters; LAMMPS is killed once in the midst of a stage."""
+def killed_once(code_on, lmp_code, tmp_path, afterwards=""):
+    """Return a code that is LAMMPS, killed once in the midst of a stage."""
     flag = tmp_path / "killed"
     script = tmp_path / "lmp_killed_once"
     script.write_text(
@@ -220,8 +220,13 @@ def run_killed_once(code_on, lmp_code, potential, tmp_path, afterwards=""):
         f"wait\n{afterwards}\n"
     )
     script.chmod(0o755)
+    return code_on("killed", str(script), lmp_code.prepend_text)
+
+
+def run_killed_once(code_on, lmp_code, potential, tmp_path, afterwards=""):
+    """Run two clusters with such a code."""
     outputs, node = run_base(
-        code_on("killed", str(script), "export OMP_NUM_THREADS=1"),
+        killed_once(code_on, lmp_code, tmp_path, afterwards),
         clusters(2, 3),
         potential,
         [hold(300, 400), {"kind": "relax"}],  # long beside the delay of a kill

@@ -11,7 +11,7 @@ import pytest
 import torch
 from aiida.cmdline.utils.common import get_workchain_report
 from aiida.engine import run_get_node
-from aiida.orm import Bool, Dict, Str
+from aiida.orm import Bool, Dict, List, Str
 from ase.calculators.eam import EAM
 from ase.calculators.singlepoint import SinglePointCalculator
 from click.testing import CliRunner
@@ -264,7 +264,12 @@ def test_inputs_that_do_not_fit(aiida_profile, eam_potential, lmp_code, nequip_c
     label = {"potential": {"potential": eam_potential}}
     given = {**sets, "element": Str("Cu"), "label": label}
     assert "label all at one level" in validate_inputs(given, None)
-    assert "frames of that element alone" in validate_inputs({**given, "element": Str("Ag")}, None)
+    silver = validate_inputs({**given, "element": Str("Ag")}, None)
+    assert "`training` holds Cu, not Ag: give frames of these elements alone" in silver
+    alloy = {key: value for key, value in given.items() if key != "element"}
+    message = validate_inputs({**alloy, "elements": List(["Cu", "Ni"])}, None)
+    assert "`training` holds Cu, not Cu, Ni" in message
+    assert "give either `element`" in validate_inputs(alloy, None)
     other = {**given, "validation": labelled([2], level="PBE")}
     assert "label both at one level" in validate_inputs(other, None)
     settings = Dict(load_protocol("cp2k", "gfn1-xtb"))

@@ -10,6 +10,8 @@ from aiida_nanoclusters.calculations.learning.dataset import (
     vary_structures,
 )
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.compositions import composition_of, parse_composition
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.learning.dataset_settings import DatasetSettings
 from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
@@ -22,6 +24,14 @@ from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 from aiida_nanoclusters.workflows.parts.validators import settings_validator
 
 validate_settings = settings_validator(DatasetSettings)
+
+
+@pytest.fixture
+def cuni_potential(aiida_profile, eam_file):
+    """Copper and nickel, shipped with LAMMPS."""
+    path = eam_file.with_name("CuNi.eam.alloy")
+    return PotentialData.from_file(path, "eam/alloy", level_of_theory="EAM/CuNi").store()
+
 
 RECIPE = [
     {"kind": "atom"},
@@ -64,6 +74,46 @@ def test_recipe_is_built_sampled_labelled_and_split(lmp_code, eam_potential) -> 
 
     again = dataset(lmp_code, eam_potential)
     assert again.outputs.frames.frames.content_hashes() == whole.content_hashes()
+
+
+def test_an_alloy_from_recipe_to_sets(lmp_code, cuni_potential) -> None:
+    """Both metals alone and mixed, labelled; minima by composition."""
+    recipe = [
+        {"kind": "atom"},
+        {"kind": "dimer", "nearest": 0.9, "farthest": 1.8, "count": 4},
+        {"kind": "motif", "motif": "icosahedron", "sizes": [13], "relax": True, "mixtures": 2},
+        {"kind": "cluster", "sizes": [13], "structures": 1, "mixtures": 1,
+         "sample": {"temperatures": ["0.3 Tm"]}},
+        {"kind": "minima", "sizes": [6], "mixtures": 1},
+    ]  # fmt: skip
+    builder = DatasetWorkChain.get_builder_from_protocol(
+        lmp_code,
+        ["Ni", "Cu"],
+        cuni_potential,
+        overrides={"recipe": recipe, "basin_hopping": "trial"},
+    )
+    node = run_get_node(builder)[1]
+    assert node.is_finished_ok, node.exit_message
+    whole = node.outputs.frames.frames
+    assert whole.labelled.all() and set(whole.atom_energies) == {"Cu", "Ni"}
+    formulas = [composition_of(atoms) for atoms in whole]
+    assert {"Cu", "Ni", "Cu2", "Ni2", "CuNi", "Cu13", "Ni13"} <= set(formulas)
+    mixed = {f for f in formulas if set(parse_composition(f)) == {"Cu", "Ni"}}
+    assert {sum(parse_composition(f).values()) for f in mixed} >= {2, 6, 13}
+    assert node.outputs.training.elements == ["Cu", "Ni"]
+
+
+def test_elements_are_one_or_several(lmp_code, cuni_potential) -> None:
+    def problem(**given):
+        inputs = {"recipe": List([{"kind": "atom"}]), "settings": Dict({}), **given}
+        return validate_inputs({**inputs, "sampler": {}, "label": {}}, None)
+
+    assert "give either `element`" in problem()
+    assert "give either `element`" in problem(element=Str("Cu"), elements=List(["Cu", "Ni"]))
+    builder = DatasetWorkChain.get_builder()
+    for wrong in (["Cu"], ["Cu", "Cu"], ["Cu", "Xx"]):
+        with pytest.raises(ValueError, match=r"elements|Xx"):
+            builder.elements = List(wrong)
 
 
 def test_where_all_sampling_failed(code_on, eam_potential) -> None:
@@ -201,7 +251,11 @@ def test_minima_are_searched_and_their_relaxations_labelled(lmp_code, eam_potent
 
 def test_minima_need_the_settings_of_a_basin_hopping(aiida_profile) -> None:
     settings = load_protocol("dataset", "trial", element="Cu")["settings"]
-    inputs = {"recipe": List([{"kind": "minima", "sizes": [7]}]), "settings": Dict(settings)}
+    inputs = {
+        "element": Str("Cu"),
+        "recipe": List([{"kind": "minima", "sizes": [7]}]),
+        "settings": Dict(settings),
+    }
     given = {**inputs, "sampler": {}, "label": {}}
     assert "give `basin_hopping`" in validate_inputs(given, None)
     crystal = {"kind": "bulk", "lattices": ["fcc"], "repeat": 1}

@@ -19,6 +19,7 @@ from aiida_nanoclusters.workflows.sampling.metadynamics import (
     MetadynamicsWorkChain,
     validate_inputs,
 )
+from tests.workflows.base.test_lammps import killed_once
 
 SETTINGS = {
     "variables": [{"kind": "q6", "width": 0.02}, {"kind": "chart", "coordinate": 2, "width": 0.02}],
@@ -117,6 +118,22 @@ def test_walltime_loses_nothing(lmp_code, eam_potential, cluster):
     hills, steps = bias.get_array(keys.HILL_STEPS), bias.get_array(keys.STEPS)
     assert (np.diff(hills) == 20).all() and len(hills) == pytest.approx(1000, abs=1)
     assert (np.diff(steps) == 10).all() and steps[-1] == 20000
+
+
+@pytest.mark.faults
+@pytest.mark.usefixtures("allegro_plugin")
+def test_a_killed_job_loses_nothing(code_on, lmp_code, eam_potential, cluster, tmp_path):
+    """The next job goes on from the restart file, with every hill and every value once."""
+    code = killed_once(code_on, lmp_code, tmp_path)
+    changes = {"variables": [{"kind": "q6", "width": 0.02}], "duration": 60.0}
+    _, node = run_get_node(base(code, eam_potential, cluster, **changes))
+    assert node.is_finished_ok, node.exit_message
+    jobs = [c for c in node.called if "CalcJob" in c.node_type]
+    assert len(jobs) == 2 and jobs[1].inputs.resume["step"] > 0
+    bias = node.outputs.bias
+    hills, steps = bias.get_array(keys.HILL_STEPS), bias.get_array(keys.STEPS)
+    assert (np.diff(hills) == 20).all() and len(hills) == pytest.approx(1500, abs=1)
+    assert (np.diff(steps) == 10).all() and steps[-1] == 30000
 
 
 @pytest.mark.usefixtures("allegro_plugin")
