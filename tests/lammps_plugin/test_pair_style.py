@@ -210,6 +210,7 @@ def test_structures_one_after_the_other(tmp_path, allegro_plugin, allegro_compil
     assert energies[0] == energies[2] != energies[1]
 
 
+@pytest.mark.slow
 def test_fewer_ghosts_than_before(tmp_path, checked_plugin, evaluate, allegro_compiled):
     """A cell that is stretched has fewer images; accesses past the end of an array abort LAMMPS."""
     atoms, factor = crystal(), 1.5

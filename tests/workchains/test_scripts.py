@@ -190,6 +190,7 @@ def test_stages_print_what_they_made(laptop, tmp_path) -> None:
     assert re.search(rf"trajectory {UUID} \(15 frames\)", done.stdout)
 
 
+@pytest.mark.slow
 def test_label_by_cp2k(laptop, tmp_path) -> None:
     """Without its code the fix is named; with it labels come, and are known the next time."""
     images = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.1 + 0.1 * k]]) for k in range(3)]
@@ -215,6 +216,7 @@ def test_anneal_prints_a_table(laptop) -> None:
     assert re.search(r"13\s+-33\.525\d\s+Ih\s+icosahedral\s+1\s", done.stdout), done.stdout
 
 
+@pytest.mark.slow
 def test_melting_prints_where_it_melts(laptop) -> None:
     done = script(laptop, "melting", "--size", "13", "--protocol", "trial", *EAM)
     assert done.returncode == 0, done.stdout + done.stderr

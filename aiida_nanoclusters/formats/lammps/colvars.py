@@ -81,7 +81,7 @@ def _variable_lines(variable: CollectiveVariable) -> Iterator[str]:
 
 
 def _term_lines(term: Term) -> Iterator[str]:
-    own, factor, keyword = term.settings, term.settings.factor, term.settings.kind
+    own, factor, keyword = term.settings, term.settings.factor, str(term.settings.kind)
     groups = list(term.groups)
     if own.kind == COORDINATION:
         keyword = "coordNum"

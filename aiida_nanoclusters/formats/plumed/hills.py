@@ -118,13 +118,14 @@ def read_hills(path: Path, energy_unit: float = 1.0) -> tuple[tuple[str, ...], H
     factors = np.unique(table.column("biasf"))
     if len(factors) != 1:
         raise ValueError(f"{path.name}: bias factors {factors.tolist()}: give one run")
-    columns = [
+    centres, widths = (
         np.stack([table.column(f"{prefix}{name}") for name in names], axis=1)
         for prefix in ("", "sigma_")
-    ]
+    )
     factor = float(factors[0])
     heights = table.column("height") * energy_unit
-    return names, Hills(*columns, heights, factor if factor > 1 else 0.0, _periods(table, names))
+    tempered = factor if factor > 1 else 0.0
+    return names, Hills(centres, widths, heights, tempered, _periods(table, names))
 
 
 def _periods(table: Table, names: tuple[str, ...]) -> tuple[float, ...]:

@@ -170,6 +170,7 @@ def test_alignment_is_carried_and_packaged(written, nequip_code):
     assert "aligned" not in (folder / "_aiidasubmit.sh").read_text()
 
 
+@pytest.mark.slow
 def test_alignment_reports(nequip_code):
     """The report has the result of the alignment, and there is a package in any case."""
     settings = Dict({**tiny().get_dict(), "alignment": {"dampings": [1e-2]}})

@@ -141,6 +141,7 @@ def test_killed_at_the_first_frame(cp2k_code, killed_once):
     assert np.allclose(found.energies, expected.energies, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_walltime(cp2k_code):
     """CP2K ends by itself before the queue kills it; the next job takes what is left."""
     images = [disturbed(seed) for seed in range(40)]

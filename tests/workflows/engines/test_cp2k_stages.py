@@ -146,6 +146,7 @@ def test_stages_follow_each_other(cp2k_code):
     assert all(0 < i["temperature"] < 1500 for i in told)
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle(cp2k_code, killed_once):
     """It goes on from its restart file, to the very frames it would have had."""
     stages = [RELAX, hold(duration=0.2, every=0.008)]
@@ -178,6 +179,7 @@ def test_walltime(cp2k_code):
     assert outputs["report"]["structures"][0]["attempts"] == []
 
 
+@pytest.mark.slow
 def test_held_at_the_temperature(cp2k_code):
     """Six degrees of freedom, some twenty independent moments: known to a seventh."""
     stage = hold(duration=1.2, every=0.01, damping=0.03)

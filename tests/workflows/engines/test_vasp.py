@@ -171,6 +171,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 def test_failed_frames_cost_only_themselves(family, vasp) -> None:
     rng = np.random.default_rng(1)
     images = [Atoms(f"Cu{n}", positions=2.0 * rng.permutation(GRID)[:n]) for n in (*FAULTS, 7)]

@@ -114,6 +114,7 @@ def test_killed_job_continues_from_its_last_step(family, vasp, tmp_path) -> None
     assert outputs["report"]["structures"][0]["attempts"] == []
 
 
+@pytest.mark.slow
 def test_a_relaxation_is_sampled(family, vasp, tmp_path) -> None:
     """Also where its job was killed in the middle: each step once, and its beginning not at all."""
     stages = [{**RELAX, "sample_steps": 2}, {**HOLD, "sample_every": 0.01}]

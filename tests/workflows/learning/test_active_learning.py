@@ -140,6 +140,7 @@ def play(stand_in, lmp_code, allegro_plugin, allegro_compiled, eam_potential, se
     return run
 
 
+@pytest.mark.slow
 def test_members_that_agree_on_the_convergence_test_end_the_loop(play) -> None:
     node = play(choice={}, max_rounds=5)
     assert node.is_finished_ok, node.exit_message

@@ -224,6 +224,7 @@ def test_sampled_by_first_principles(cp2k_code) -> None:
     assert node.outputs.report["n_known"] == 8
 
 
+@pytest.mark.slow
 def test_minima_are_searched_and_their_relaxations_labelled(lmp_code, eam_potential) -> None:
     """The lowest of each size starts dynamics; what lay on the way is labelled like all else."""
     recipe = [
