@@ -68,6 +68,7 @@ EXTRAS = {
     "chgnet": ("chgnet",),
     "tblite": ("tblite",),
     "dispersion": ("dftd3",),
+    "solution": ("rdkit", "packmol"),
 }
 
 

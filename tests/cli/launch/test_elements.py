@@ -42,6 +42,6 @@ def test_elements_without_a_calculator_are_not_overlooked(command) -> None:
 
 @pytest.mark.parametrize("command", ["dataset", "active-learning"])
 def test_temperatures_of_an_alloy_are_of_the_mean_melting_point(command) -> None:
-    shown = CliRunner().invoke(run, [command, "--elements", "Cu,Ni", "--show-protocol", "liu2025"])
+    shown = CliRunner().invoke(run, [command, "--elements", "Cu,Ni", "--show-protocol", "tutorial"])
     assert shown.exit_code == 0, shown.output
     assert "Cu, Ni" in shown.output.splitlines()[0]

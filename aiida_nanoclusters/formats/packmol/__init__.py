@@ -1,0 +1,1 @@
+"""Solutions packed by packmol."""

@@ -1,0 +1,1 @@
+"""Nucleation of protected clusters in solution."""
