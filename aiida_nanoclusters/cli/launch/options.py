@@ -33,6 +33,7 @@ from aiida_nanoclusters.cli.launch.packages import type_option as type_option
 from aiida_nanoclusters.cli.launch.protocol_options import LaunchCommand as LaunchCommand
 from aiida_nanoclusters.cli.launch.protocol_options import changes as changes
 from aiida_nanoclusters.cli.launch.protocol_options import protocol_options as protocol_options
+from aiida_nanoclusters.cli.launch.protocol_options import symbols_of_options
 from aiida_nanoclusters.cli.launch.resources import job_codes as job_codes  # for the scripts
 from aiida_nanoclusters.cli.launch.resources import options_of as options_of
 from aiida_nanoclusters.cli.launch.resources import options_option as options_option
@@ -159,14 +160,7 @@ class PotentialChoice:
         Fixable
             If they are no different chemical symbols.
         """
-        from ase.data import atomic_numbers
-
-        if not self.elements:
-            return element
-        found = [symbol.strip() for symbol in self.elements.split(",")]
-        if len(set(found)) != len(found) or any(s not in atomic_numbers for s in found):
-            raise Fixable(f"--elements {self.elements}: give different chemical symbols as Ag,Cu")
-        return found if len(found) > 1 else found[0]
+        return symbols_of_options(self.elements, element)
 
     @property
     def is_given(self) -> bool:

@@ -13,7 +13,7 @@ from aiida_nanoclusters.cli.launch.protocol_changes import level_changes as leve
 from aiida_nanoclusters.cli.launch.protocol_changes import parse_assignment as parse_assignment
 from aiida_nanoclusters.cli.launch.protocol_changes import split_assignments as split_assignments
 from aiida_nanoclusters.cli.launch.protocol_lines import level_shown, shown
-from aiida_nanoclusters.cli.terminal import echo, open_profile
+from aiida_nanoclusters.cli.terminal import Fixable, echo, open_profile
 
 Command = Callable[..., Any]
 
@@ -106,6 +106,24 @@ def _remember_profile(ctx: click.Context, _: click.Parameter, name: str | None) 
     ctx.meta[_PROFILE] = name
 
 
+def symbols_of_options(elements: str | None, element: str) -> str | list[str]:
+    """Return the elements of the structures: those of `--elements`, or `--element`.
+
+    Raises
+    ------
+    Fixable
+        If they are no different chemical symbols.
+    """
+    from ase.data import atomic_numbers
+
+    if not elements:
+        return element
+    found = [symbol.strip() for symbol in elements.split(",")]
+    if len(set(found)) != len(found) or any(s not in atomic_numbers for s in found):
+        raise Fixable(f"--elements {elements}: give different chemical symbols as Ag,Cu")
+    return found if len(found) > 1 else found[0]
+
+
 class LaunchCommand(click.Command):
     """A command that launches a work chain: it knows its protocols and former names of options.
 
@@ -115,6 +133,8 @@ class LaunchCommand(click.Command):
         Name of the file of protocols; None where the command has none.
     former
         Former name of an option: the name now.
+    alloys
+        Whether `--elements` names those of the structures.
     """
 
     def __init__(
@@ -122,10 +142,11 @@ class LaunchCommand(click.Command):
         *args: Any,
         stem: str | None = None,
         former: Mapping[str, str] | None = None,
+        alloys: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.stem, self.former = stem, dict(former or {})
+        self.stem, self.former, self.alloys = stem, dict(former or {}), alloys
         self.params.append(
             click.Option(
                 ["-p", "--profile"],
@@ -165,8 +186,8 @@ class LaunchCommand(click.Command):
             return
         protocol = name or given.get("protocol") or self._default_of("protocol")
         element = given.get("element") or self._default_of("element")
-        if given.get("elements"):  # temperatures by the mean of their melting points
-            element = given["elements"].split(",")
+        if self.alloys:  # temperatures by the mean of their melting points
+            element = symbols_of_options(given.get("elements"), element)
         own, of_level = split_assignments(engine, assigned)
         yield from shown(self.stem, protocol, element, own)
         if engine not in (None, "potential"):

@@ -148,8 +148,9 @@ def surface(part: MetadynamicsPart) -> Picture:
                 x=part.centres[pair[0]], y=part.centres[pair[1]], z=shown.T,
                 colorscale="Viridis", contours={"coloring": "heatmap"}, ncontours=14,
                 line={"width": 0.5, "color": "rgba(255,255,255,0.5)"},
-                colorbar={"title": {"text": "meV"}, "thickness": 12}, coloraxis=None,
+                colorbar={"title": {"text": "meV"}, "thickness": 12},
                 showscale=column == len(pairs),
+                zmin=0.0, zmax=_HIGHEST * part.thermal * MEV_PER_EV,
                 hovertemplate=f"{part.names[pair[0]]} %{{x:.3g}}, {part.names[pair[1]]} "
                 "%{y:.3g}: %{z:.0f} meV<extra></extra>",
             ),
@@ -163,16 +164,17 @@ def surface(part: MetadynamicsPart) -> Picture:
             *(float(part.centres[d][k]) for d, k in enumerate(cell)),
             float(part.energies[tuple(cell)]) * MEV_PER_EV,
             float(part.errors[tuple(cell)]) * MEV_PER_EV,
+            float(part.by_hills[tuple(cell)]) * MEV_PER_EV,
         )
         for cell in sampled
     )
-    rows.sort(key=lambda row: row[-2])
+    rows.sort(key=lambda row: row[-3])
     return picture(
         "free-energy",
         f"Free energy over {', '.join(part.names[:-1])} and {part.names[-1]}",
         f"Free energy over {', '.join(part.names)} in meV, at {part.settings.temperature:g} K.",
         style(figure, 440),
-        (*part.names, "free energy (meV)", "standard error (meV)"),
+        (*part.names, "free energy (meV)", "standard error (meV)", "from the hills (meV)"),
         rows,
         {"free energy": part.uuids["free_energy"]},
     )

@@ -69,7 +69,11 @@ def loop_options(command):
 
 
 @click.command(
-    "active-learning", cls=cli.LaunchCommand, stem="active_learning", former=FORMER_OPTIONS
+    "active-learning",
+    cls=cli.LaunchCommand,
+    stem="active_learning",
+    former=FORMER_OPTIONS,
+    alloys=True,
 )
 @cli.element_option
 @cli.uuid_option("--dataset", "DatasetWorkChain: the labels to begin with.")

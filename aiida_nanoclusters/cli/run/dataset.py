@@ -10,7 +10,7 @@ from aiida_nanoclusters.cli.terminal import echo
 FORMER_OPTIONS = {"--label-protocol": "--engine-protocol", "--label-code": "--engine-code"}
 
 
-@click.command("dataset", cls=cli.LaunchCommand, stem="dataset", former=FORMER_OPTIONS)
+@click.command("dataset", cls=cli.LaunchCommand, stem="dataset", former=FORMER_OPTIONS, alloys=True)
 @cli.element_option
 @cli.alloy_potential_options
 @engines.engine_options

@@ -16,6 +16,7 @@ from aiida_nanoclusters.science.sampling.collective_variables import (
     HillSettings,
     Ints,
     Term,
+    in_full,
 )
 
 #: Degrees, in which COLVARS measures angles, per radian.
@@ -53,18 +54,18 @@ def colvars_config(
         lines += _wall_lines(variable)
     if hills is not None:
         names = " ".join(v.settings.name for v in variables)
-        widths = " ".join(f"{v.settings.width!r}" for v in variables)
+        widths = " ".join(f"{in_full(v.settings.width)}" for v in variables)
         lines += [
             "metadynamics {",
             *_indented(
                 (
                     "name hills",
                     f"colvars {names}",
-                    f"hillWeight {hills.height!r}",
+                    f"hillWeight {in_full(hills.height)}",
                     f"gaussianSigmas {widths}",
                     f"newHillFrequency {hills.pace}",
                     "wellTempered on",
-                    f"biasTemperature {hills.bias_temperature!r}",
+                    f"biasTemperature {in_full(hills.bias_temperature)}",
                     "useGrids off",
                     "writeHillsTrajectory on",
                 )
@@ -100,14 +101,14 @@ def _term_lines(term: Term) -> Iterator[str]:
     for number, group in enumerate(groups, start=1):
         yield from _indented((f"group{number} {{", f"{_INDENT}{_numbers(group)}", "}"))
     if own.point is not None:
-        place = ", ".join(f"{x!r}" for x in own.point)
+        place = ", ".join(f"{in_full(x)}" for x in own.point)
         number = len(groups) + 1
         yield from _indented((f"group{number} {{", f"{_INDENT}dummyAtom ({place})", "}"))
     if own.r0 is not None:
         n, m = own.exponents
-        yield from _indented((f"cutoff {own.r0!r}", f"expNumer {n}", f"expDenom {m}"))
+        yield from _indented((f"cutoff {in_full(own.r0)}", f"expNumer {n}", f"expDenom {m}"))
     if factor != 1.0:
-        yield f"{_INDENT}componentCoeff {factor!r}"
+        yield f"{_INDENT}componentCoeff {in_full(factor)}"
     yield "}"
 
 
@@ -122,7 +123,10 @@ def _wall_lines(variable: CollectiveVariable) -> list[str]:
     lines = [f"name walls_{own.name}", f"colvars {own.name}"]
     for side, value in (("lower", own.lower), ("upper", own.upper)):
         if value is not None:
-            lines += [f"{side}Walls {value!r}", f"{side}WallConstant {own.stiffness!r}"]
+            lines += [
+                f"{side}Walls {in_full(value)}",
+                f"{side}WallConstant {in_full(own.stiffness)}",
+            ]
     return ["harmonicWalls {", *_indented(lines), "}"]
 
 

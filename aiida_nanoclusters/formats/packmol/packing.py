@@ -129,6 +129,7 @@ def pack_solution(
             f"the solute does not fit into a cube of {length:g} Å with images {tolerance:g} Å "
             "apart: give a longer one"
         )
+    length = float(length)
     heavy = int((solute.numbers > 1).sum()) + count * int((solvent.numbers > 1).sum())
     if heavy * _ATOM_VOLUME > _DENSEST * length**3:
         raise ValueError(
@@ -137,6 +138,10 @@ def pack_solution(
         )
     placed = solute.copy()
     placed.positions += 0.5 * length - placed.get_center_of_mass()
+    placed.set_cell([length] * 3)
+    placed.pbc = True
+    if not count:
+        return placed
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder / "solute.xyz", placed, format="xyz")
@@ -203,8 +208,8 @@ def _check(found: Atoms, solute: Atoms, solvent: Atoms, count: int, tolerance: f
             f"atoms of different molecules are {lengths[close].min():.2f} Å apart, less than "
             f"{tolerance:g} Å: packmol older than 20.15 does not know periodic cells, {_FIX}"
         )
-    formula = find_molecules(solvent, solvent=()).formulas()
-    if count and len(formula) == 1:
-        whole = sum(f == formula[0] for f in find_molecules(found, solvent=()).formulas())
-        if whole < count:
-            raise ValueError(f"only {whole} of {count} solvent molecules are whole")
+    whole = find_molecules(solvent, solvent=()).formulas()
+    for number in range(count):
+        own = slice(len(solute) + number * len(solvent), len(solute) + (number + 1) * len(solvent))
+        if find_molecules(found[own], solvent=()).formulas() != whole:
+            raise ValueError(f"solvent molecule {number} came apart while it was packed")

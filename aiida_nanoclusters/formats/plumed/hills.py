@@ -50,11 +50,19 @@ class Table:
         return np.asarray(self.values[:, self.names.index(name)])
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, *, replaced: bool = True) -> Table:
     """Return the table in a file of PLUMED: HILLS, COLVAR, or a free energy of `sum_hills`.
 
-    A run that was continued writes its header again; rows after it whose time is not above that
-    of rows before replace them. The last row of a killed run may be cut off: it is left out.
+    The last row of a killed run may be cut off: it is left out.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    replaced
+        Whether rows after a repeated header, that of a run that was continued, replace those
+        before it whose time is not below theirs: right for `COLVAR`, and wrong for `HILLS`, every
+        one of which acts.
 
     Raises
     ------
@@ -76,7 +84,7 @@ def read_table(path: Path) -> Table:
             constants[words[2]] = words[3]
         elif not words[0].startswith("#"):
             row = _numbers(words, len(names), path, number)
-            if names[:1] == ("time",):
+            if replaced and names[:1] == ("time",):
                 while began and rows and len(rows) == began and rows[-1][0] >= row[0]:
                     rows.pop()
                     began -= 1
@@ -100,10 +108,13 @@ def read_hills(path: Path, energy_unit: float = 1.0) -> tuple[tuple[str, ...], H
     Raises
     ------
     ValueError
-        As for :func:`read_table`; if columns are missing, or hills are multivariate or of another
-        shape than PLUMED's Gaussians that end at zero (PLUMED 2.8 and later).
+        As for :func:`read_table`; if columns are missing, numbers are not finite, or hills are
+        multivariate or of another shape than PLUMED's Gaussians that end at zero (PLUMED 2.8 and
+        later).
     """
-    table = read_table(path)
+    table = read_table(path, replaced=False)
+    if not np.isfinite(table.values).all():
+        raise ValueError(f"{path.name} holds numbers that are not finite")
     names = tuple(name for name in table.names[1:] if f"sigma_{name}" in table.names)
     if not names or not {"height", "biasf"} <= set(table.names):
         raise ValueError(

@@ -1,14 +1,14 @@
 """Assembly of metal-ligand units in a trajectory: which clusters there are, and which met when.
 
-Metal atoms are linked where they are close to each other, or where a ligand atom binds both. A
-cluster is a connected component of this graph. Clusters of one frame are followed to the next by
-the atoms they share; a change counts once it has lasted, so that one vibration out of reach is no
-event.
+Metal atoms are linked where they are close to each other, or where a ligand atom binds both. A link
+comes and goes once it has done so for some frames in a row, so that one vibration out of reach is
+no event. A cluster is a connected component of these links; clusters of one frame are followed to
+the next by the atoms they share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -24,6 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from aiida_nanoclusters.science.settings import Settings, quantity
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Cluster = frozenset[int]
 
 #: Edges of an octahedron.
@@ -43,7 +44,7 @@ class LinkSettings(Settings):
         default={"S": 2.9, "N": 2.6},
     )
     lasting: int = quantity(
-        "Frames in a row for which a change must last to count.", default=3, ge=1
+        "Frames in a row for which a link must be there, or be gone, to count.", default=3, ge=1
     )
 
     @model_validator(mode="after")
@@ -84,7 +85,8 @@ class Assembly:
     Attributes
     ----------
     clusters
-        Of each frame, the larger first, after short-lived changes were taken back.
+        Of each frame, the larger first; those of the last frames stay as they were before them, as
+        no link can have lasted there.
     events
         In the order of time.
     coordination
@@ -116,17 +118,21 @@ def follow_assembly(frames: Iterable[Atoms], settings: LinkSettings | None = Non
         If there is no frame, or no atom of the metal.
     """
     own = settings or LinkSettings()
-    labels, coordination = [], []
+    metal: Ints | None = None
+    series, coordination = [], []
     for atoms in frames:
-        if own.metal not in atoms.symbols:
+        found = np.flatnonzero(np.array(atoms.get_chemical_symbols()) == own.metal)
+        if not found.size:
             raise ValueError(f"no {own.metal} in the frames: give the element of the core")
-        label, neighbours = _components(atoms, own)
-        labels.append(label)
+        if metal is not None and not np.array_equal(metal, found):
+            raise ValueError("the frames hold other atoms, or in another order")
+        metal = found
+        links, neighbours = _links(atoms, own, found)
+        series.append(links)
         coordination.append(neighbours)
-    if not labels:
+    if metal is None:
         raise ValueError("no frames: the trajectory is empty")
-    kept = [_partition(label) for label in labels]
-    kept = _without_short_lived(kept, own.lasting)
+    kept = [_partition(links, metal) for links in _lasting(np.array(series), own.lasting)]
     events = [
         event
         for number, (one, other) in enumerate(pairwise(kept), start=1)
@@ -136,56 +142,42 @@ def follow_assembly(frames: Iterable[Atoms], settings: LinkSettings | None = Non
     return Assembly(ordered, tuple(events), np.array(coordination))
 
 
-def _components(atoms: Atoms, own: LinkSettings) -> tuple[dict[int, int], float]:
-    """Return the component of each metal atom, and the mean number of metal neighbours."""
+def _links(atoms: Atoms, own: LinkSettings, metal: Ints) -> tuple[NDArray[np.bool_], float]:
+    """Return which pairs of metal atoms are linked, (M (M - 1) / 2,), and their mean neighbours."""
     cutoffs = {(own.metal, own.metal): own.metal_distance}
     cutoffs |= {(own.metal, bridge): length for bridge, length in own.bridges.items()}
     first, second = neighbor_list("ij", atoms, cutoffs)
-    n = len(atoms)
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
+    place = np.full(len(atoms), -1)
+    place[metal] = np.arange(len(metal))
+    linked = np.zeros((len(metal), len(metal)), bool)
+    between = (place[first] >= 0) & (place[second] >= 0)
+    linked[place[first[between]], place[second[between]]] = True
+    bound = (place[first] >= 0) & (place[second] < 0)
+    for bridge in np.unique(second[bound]):
+        ends = place[first[bound & (second == bridge)]]
+        linked[np.ix_(ends, ends)] = True
+    return linked[np.triu_indices(len(metal), 1)], float(between.sum() / len(metal))
+
+
+def _lasting(series: NDArray[np.bool_], lasting: int) -> Iterable[NDArray[np.bool_]]:
+    """Yield the links of each frame, shape (F, L), once changes have lasted."""
+    current = series[0]
+    for number in range(len(series)):
+        window = series[number : number + lasting]
+        if len(window) == lasting:
+            current = np.where(window.all(axis=0), True, current & window.any(axis=0))
+        yield current
+
+
+def _partition(links: NDArray[np.bool_], metal: Ints) -> frozenset[Cluster]:
+    n = len(metal)
+    first, second = np.triu_indices(n, 1)
+    graph = coo_array((np.ones(links.sum()), (first[links], second[links])), shape=(n, n))
     _, label = connected_components(graph, directed=False)
-    metal = np.flatnonzero(np.array(atoms.get_chemical_symbols()) == own.metal)
-    is_metal = np.zeros(n, bool)
-    is_metal[metal] = True
-    between = is_metal[first] & is_metal[second]
-    return {int(k): int(label[k]) for k in metal}, float(between.sum() / len(metal))
-
-
-def _partition(label: dict[int, int]) -> frozenset[Cluster]:
     members: dict[int, set[int]] = {}
-    for atom, number in label.items():
-        members.setdefault(number, set()).add(atom)
+    for atom, number in zip(metal, label, strict=True):
+        members.setdefault(int(number), set()).add(int(atom))
     return frozenset(frozenset(own) for own in members.values())
-
-
-def _without_short_lived(
-    partitions: Sequence[frozenset[Cluster]], lasting: int
-) -> list[frozenset[Cluster]]:
-    """Replace a cluster that does not last by what its atoms were before.
-
-    A frame takes up a cluster once the same cluster is there in all of the next `lasting` frames
-    (to the end, where fewer are left); until then its atoms stay as they were.
-    """
-    current = partitions[0]
-    found = [current]
-    for number in range(1, len(partitions)):
-        window = partitions[number : number + lasting]
-        steady = {
-            cluster
-            for cluster in partitions[number]
-            if cluster not in current and all(cluster in later for later in window)
-        }
-        # Take up a change only where it is complete: its clusters cover whole former ones.
-        while steady:
-            touched = {c for c in current if any(c & new for new in steady)}
-            covered = frozenset().union(*steady)
-            partial = {c for c in touched if not c <= covered}
-            if not partial:
-                current = (current - touched) | steady
-                break
-            steady = {new for new in steady if not any(new & c for c in partial)}
-        found.append(current)
-    return found
 
 
 def _changes(number: int, one: frozenset[Cluster], other: frozenset[Cluster]) -> Iterable[Event]:

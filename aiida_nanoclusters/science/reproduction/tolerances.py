@@ -25,6 +25,8 @@ QUANTITIES = (
     *("energy", "force", "stress", "position", "second_difference"),
     *("number", "absolute", "error_factor", "standard_error"),
 )
+#: Combined standard errors that one difference counts for at the most.
+_MOST_ERRORS = 10.0
 #: Keys of results that later versions add, which follow from what was always recorded: the plan in
 #: the state of a crossover search.
 ADDED = frozenset({"plan"})
@@ -247,8 +249,10 @@ def compare_averages(
 ) -> list[Finding]:
     """Compare averages over dynamics by their standard errors; all else is not compared.
 
-    Each difference is counted in combined standard errors, sqrt(a^2 + b^2). What has no error in
-    one of the two, such as the cell that a free energy is counted from, is left out.
+    Each difference is counted in combined standard errors, sqrt(a^2 + b^2), a missing one as zero,
+    and as ten of them at the most: errors from a few stretches may vanish by chance. Their root
+    mean square decides. Averages that exist in one of the two only, as places that only
+    one run came to, are counted in the note.
 
     Parameters
     ----------
@@ -266,16 +270,22 @@ def compare_averages(
             note = f"{name}: {one.shape} recorded, {other.shape} now"
             findings.append(Finding(NOT_COMPARED, name, note=note))
             continue
-        sides = [np.asarray(side[errors[name]], float) for side in (recorded, new)]
-        known = np.isfinite(one) & np.isfinite(other) & (sides[0] > 0) & (sides[1] > 0)
-        apart = np.abs(one - other)[known] / np.hypot(*(side[known] for side in sides))
+        error = np.hypot(
+            *(np.nan_to_num(np.asarray(s[errors[name]], float)) for s in (recorded, new))
+        )
+        both = np.isfinite(one) & np.isfinite(other)
+        known = both & (error > 0)
+        apart = np.abs(one[known] - other[known]) / error[known]
         if not apart.size:
             findings.append(Finding(NOT_COMPARED, name, note=f"{name}: no value has errors"))
             continue
-        largest = float(apart.max())
-        verdict = AGREES if largest <= allowed else DIFFERS
-        note = name if verdict == DIFFERS else ""
-        findings.append(Finding(verdict, name, largest, allowed, unit, note))
+        typical = float(np.sqrt(np.mean(np.minimum(apart, _MOST_ERRORS) ** 2)))
+        alone = int((np.isfinite(one) != np.isfinite(other)).sum())
+        notes = [f"{name}: {alone} of {one.size} known in one of the two only"] if alone else []
+        if typical > allowed:
+            notes.append(f"{name}, at most {apart.max():.3g} {unit}")
+        verdict = AGREES if typical <= allowed else DIFFERS
+        findings.append(Finding(verdict, name, typical, allowed, unit, "; ".join(notes)))
     return findings or [Finding(NOT_COMPARED, note="no averages with standard errors")]
 
 

@@ -29,7 +29,8 @@ class Basin:
     free_energy
         Of the whole basin, -k T ln of the sum over its cells, eV: what its population follows.
     depth
-        Lowest barrier to a lower basin, eV above `lowest`; infinite for the lowest of all.
+        Lowest barrier to a lower basin, eV above `lowest`; infinite for the lowest of all, and
+        where nothing that was sampled leads to a lower one.
     """
 
     cell: tuple[int, ...]
@@ -71,7 +72,12 @@ class Basins:
 
 
 def find_basins(
-    energies: Floats, centres: Sequence[Floats], kt: float, shallowest: float = 1.0
+    energies: Floats,
+    centres: Sequence[Floats],
+    kt: float,
+    shallowest: float = 1.0,
+    *,
+    periodic: Sequence[bool] = (),
 ) -> Basins:
     """Return the basins of a surface.
 
@@ -89,6 +95,8 @@ def find_basins(
         Thermal energy, eV.
     shallowest
         Depth in k T below which a hollow is noise and no basin.
+    periodic
+        Whether the cells along each variable cover a period, as of an angle. Default: none does.
 
     Raises
     ------
@@ -109,7 +117,9 @@ def find_basins(
         energy = float(energies[cell])
         if not np.isfinite(energy):
             continue
-        near = {_root(into, int(owner[c])) for c in _neighbours(cell, shape) if owner[c] >= 0}
+        near = {
+            _root(into, int(owner[c])) for c in _neighbours(cell, shape, periodic) if owner[c] >= 0
+        }
         if not near:
             owner[cell] = len(floors)
             floors.append(cell)
@@ -171,11 +181,19 @@ def differences_over_time(
     -------
     counts, differences
         Hills until then, and the free energy of the second basin above the first, eV.
+
+    Raises
+    ------
+    ValueError
+        If there is no basin of one of the numbers.
     """
     shape = tuple(len(axis) for axis in centres)
     grid = np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, len(shape))
+    if not max(pair) < len(basins.basins):
+        raise ValueError(f"there is no basin {max(pair)}: {len(basins.basins)} were found")
     total = len(hills.heights)
     counts = np.unique(np.linspace(total / times, total, times).round().astype(np.int64))
+    counts = counts[counts > 0]
     found = [
         basins.difference(free_energy(hills.upto(int(n)), grid).reshape(shape), kt, *pair)
         for n in counts
@@ -191,9 +209,15 @@ def _of_cells(energies: Floats, kt: float) -> float:
     return lowest - kt * float(np.log(np.exp(-(own - lowest) / kt).sum()))
 
 
-def _neighbours(cell: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def _neighbours(
+    cell: tuple[int, ...], shape: tuple[int, ...], periodic: Sequence[bool]
+) -> Iterator[tuple[int, ...]]:
+    around = periodic or (False,) * len(cell)
     for step in product((-1, 0, 1), repeat=len(cell)):
-        near = tuple(i + d for i, d in zip(cell, step, strict=True))
+        near = tuple(
+            (i + d) % n if turns else i + d
+            for i, d, n, turns in zip(cell, step, shape, around, strict=True)
+        )
         if any(step) and all(0 <= i < n for i, n in zip(near, shape, strict=True)):
             yield near
 

@@ -4,7 +4,9 @@ A variable is a sum of terms: coordination numbers, distances, angles. Groups of
 their roles (:mod:`~aiida_nanoclusters.science.structures.molecules`); a fixed point may stand in
 place of the second group. :mod:`aiida_nanoclusters.formats.lammps.colvars` and
 :mod:`aiida_nanoclusters.formats.plumed.plumed_input` write the same variables for COLVARS and for
-PLUMED; the values here hold all three to one definition.
+PLUMED; the values here hold all three to one definition. Centres of mass are those of whole
+groups: here each atom is taken beside its nearest neighbour of the group, COLVARS and PLUMED follow
+the atoms of the run.
 """
 
 from __future__ import annotations
@@ -93,26 +95,15 @@ class CollectiveVariableSettings(Settings):
         return self
 
 
-@dataclass(frozen=True)
-class HillSettings:
-    """Well-tempered hills.
+class HillSettings(Settings):
+    """Well-tempered hills."""
 
-    Attributes
-    ----------
-    height
-        Of the first hill, eV.
-    bias_factor
-        g, above 1.
-    temperature
-        K.
-    pace
-        Time steps between two hills.
-    """
-
-    height: float
-    bias_factor: float
-    temperature: float
-    pace: int
+    height: float = quantity("Height of the first hill.", unit="eV", gt=0)
+    bias_factor: float = quantity(
+        "Bias factor g: the variables are sampled as if at this many times the temperature.", gt=1
+    )
+    temperature: float = quantity("Temperature.", unit="K", gt=0)
+    pace: int = quantity("Time steps between two hills.", ge=1)
 
     @property
     def bias_temperature(self) -> float:
@@ -182,6 +173,11 @@ class CollectiveVariable:
         return sum(term.settings.factor * term.value(atoms) for term in self.terms)
 
 
+def in_full(value: float) -> str:
+    """Return a number as inputs take it: all its digits, also of numpy's."""
+    return repr(float(value))
+
+
 def switching(x: Floats, n: int, m: int) -> Floats:
     """Return (1 - x^n) / (1 - x^m), n / m where x is 1."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -206,11 +202,24 @@ def variables_of(
 
 
 def _centre(atoms: Atoms, group: Ints) -> Floats:
-    """Centre of mass of atoms, each by its image nearest to the first of them."""
+    """Centre of mass of atoms, made whole: each by its image nearest to one that has its place."""
     masses = atomic_masses[atoms.numbers[group]]
-    first = atoms.positions[group[0]]
-    shifts, _ = find_mic(atoms.positions[group] - first, atoms.cell, atoms.pbc)
-    return np.asarray(first + masses @ shifts / masses.sum())
+    places = atoms.positions[group].copy()
+    left, nearest = np.arange(1, len(group)), np.zeros(len(group), dtype=np.int64)
+    shifts, lengths = find_mic(places - places[0], atoms.cell, atoms.pbc)
+    while len(left):
+        k = left[np.argmin(lengths[left])]
+        places[k] = places[nearest[k]] + shifts[k]
+        left = left[left != k]
+        if not len(left):
+            break
+        nearer, distances = find_mic(
+            atoms.positions[group[left]] - places[k], atoms.cell, atoms.pbc
+        )
+        closer = distances < lengths[left]
+        found = left[closer]
+        shifts[found], lengths[found], nearest[found] = nearer[closer], distances[closer], k
+    return np.asarray(masses @ places / masses.sum())
 
 
 def _apart(atoms: Atoms, one: Floats, other: Floats) -> Floats:

@@ -47,13 +47,13 @@ def build_alloy_entry(entry: Entry, index: int, elements: Sequence[str], seed: i
     rng = np.random.default_rng([seed, index])
     if kind == "dimer":
         for pair in combinations(symbols, 2):
-            parts.append(_named(_filled(entry, index, pair, [1, 1], seed, rng)))
+            mixed = _filled(entry, index, pair, [1, 1], seed, rng)
+            parts += [] if mixed is None else [_named(mixed)]
     elif kind != "atom":
         for copy in range(count):
             shares = rng.dirichlet(np.ones(len(symbols)))
-            parts.append(
-                _named(_filled(entry, index, symbols, shares, seed, rng), f"-mixture-{copy}")
-            )
+            mixed = _filled(entry, index, symbols, shares, seed, rng)
+            parts += [] if mixed is None else [_named(mixed, f"-mixture-{copy}")]
     return Frames.concatenate(parts)
 
 
@@ -82,17 +82,27 @@ def _filled(
     shares: Any,
     seed: int,
     rng: np.random.Generator,
-) -> Frames:
-    """Build an entry with its sites filled at random, in these shares of the elements."""
-    weights = np.asarray(shares, dtype=float) / np.sum(shares)
-    lengths = [mean_bond_length([s]) for s in symbols]
-    frames = build_entry(entry, index, symbols[0], float(weights @ lengths), seed)
+) -> Frames | None:
+    """Build an entry with its sites filled at random, in these shares of the elements.
+
+    Structures of one atom have no mixtures: None where all are.
+    """
+    lengths = {symbol: mean_bond_length([symbol]) for symbol in symbols}
+    first = symbols[0]
     filled: list[Atoms] = []
-    for atoms in frames:
-        counts = _drawn_counts(len(atoms), weights)
-        atoms.symbols = rng.permutation(np.repeat(list(symbols), counts))
+    for k, atoms in enumerate(build_entry(entry, index, first, lengths[first], seed)):
+        if len(atoms) == 1:
+            continue
+        counts = _drawn_counts(len(atoms), shares)
+        own = np.repeat(list(symbols), counts)
+        bond = float(np.mean([lengths[symbol] for symbol in own]))
+        if atoms.pbc.any():  # built anew: a vacuum stays as wide
+            atoms = build_entry(entry, index, first, bond, seed)[k]
+        else:
+            atoms.positions *= bond / lengths[first]
+        atoms.symbols = rng.permutation(own)
         filled.append(atoms)
-    return Frames.from_atoms(filled)
+    return Frames.from_atoms(filled) if filled else None
 
 
 def _drawn_counts(size: int, weights: Any) -> list[int]:

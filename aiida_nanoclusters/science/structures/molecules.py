@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from aiida_nanoclusters.science.compositions import cluster_formula
+from aiida_nanoclusters.science.compositions import cluster_formula, parse_composition
+from aiida_nanoclusters.science.elements import ELEMENTS
 
 Ints = NDArray[np.int64]
 
 #: Elements whose bonds to others do not make a molecule: the metals of cores.
-METALS = frozenset({"Ag", "Au", "Cu", "Ni", "Pd", "Pt", "Al", "Pb", "Rh", "Ir", "Co", "Fe", "Zn"})
+METALS = frozenset(ELEMENTS) - {"Ar", "Si"} | {"Pb", "Ir", "Co", "Fe", "Zn", "Cd", "Hg"}
 #: Atoms are bonded up to this multiple of the sum of their covalent radii.
 BOND = 1.25
 SOLVENT, LIGAND = "solvent", "ligand"
@@ -184,6 +185,4 @@ def changed_molecules(before: Molecules, atoms: Atoms, factor: float = 1.6) -> l
 
 
 def _sorted(formula: str) -> str:
-    from aiida_nanoclusters.science.compositions import parse_composition
-
     return cluster_formula(parse_composition(formula))

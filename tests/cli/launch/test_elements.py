@@ -42,6 +42,15 @@ def test_elements_without_a_calculator_are_not_overlooked(command) -> None:
 
 @pytest.mark.parametrize("command", ["dataset", "active-learning"])
 def test_temperatures_of_an_alloy_are_of_the_mean_melting_point(command) -> None:
-    shown = CliRunner().invoke(run, [command, "--elements", "Cu,Ni", "--show-protocol", "tutorial"])
+    shown = CliRunner().invoke(
+        run, [command, "--elements", "Cu, Ni", "--show-protocol", "tutorial"]
+    )
     assert shown.exit_code == 0, shown.output
     assert "Cu, Ni" in shown.output.splitlines()[0]
+
+
+def test_elements_of_a_calculator_change_no_protocol() -> None:
+    given = ["--calculator", "ase.calculators.emt:EMT", "--elements", "Cu,Pt"]
+    shown = CliRunner().invoke(run, ["anneal", *given, "--show-protocol"])
+    alone = CliRunner().invoke(run, ["anneal", "--show-protocol"])
+    assert shown.exit_code == 0 and shown.output == alone.output

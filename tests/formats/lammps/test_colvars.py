@@ -147,7 +147,9 @@ def test_plumed_says_the_same_words():
         {**VARIABLES[3], "upper": 1.0, "stiffness": 4.0},
     ]
     variables = variables_of([CollectiveVariableSettings(**one) for one in own], molecules)
-    text = plumed_input(variables, HillSettings(0.13, 25, 300, 100), every=50)
+    text = plumed_input(
+        variables, HillSettings(height=0.13, bias_factor=25, temperature=300, pace=100), every=50
+    )
     assert text.splitlines() == [
         "UNITS LENGTH=A ENERGY=eV TIME=ps",
         "cv1_1: COORDINATION GROUPA=1 GROUPB=2 R_0=3.25 NN=6 MM=8",
@@ -158,8 +160,8 @@ def test_plumed_says_the_same_words():
         "centre_1: DISTANCE ATOMS=centre_1_centre1,centre_1_point",
         "centre: COMBINE ARG=centre_1 COEFFICIENTS=2.0 PERIODIC=NO",
         "centre_upper: UPPER_WALLS ARG=centre AT=1.0 KAPPA=2.0 EXP=2",
-        "hills: METAD ARG=cv1,centre SIGMA=0.05,0.1 HEIGHT=0.13 PACE=100 BIASFACTOR=25 TEMP=300 "
-        "FILE=HILLS",
+        "hills: METAD ARG=cv1,centre SIGMA=0.05,0.1 HEIGHT=0.13 PACE=100 BIASFACTOR=25.0 "
+        "TEMP=300.0 FILE=HILLS",
         "PRINT ARG=cv1,centre,centre_upper.bias,hills.bias STRIDE=50 FILE=COLVAR",
     ]
 
@@ -186,6 +188,41 @@ def test_what_no_variable_is():
     )
     with pytest.raises(ValueError, match="share some atoms"):
         colvars_config([mixed])
+
+
+def test_centres_of_long_groups_are_those_of_whole_ones():
+    """A row of 14 Å across the boundary of a cell of 20 Å: more than half of it."""
+    atoms = Atoms("Ag6", positions=[[8 + 2.8 * k, 5, 5] for k in range(6)], cell=[20] * 3, pbc=True)
+    atoms.wrap()
+    term = {"kind": "distance", "groups": [["Ag"]], "point": (8.0, 5.0, 5.0)}
+    own = CollectiveVariableSettings(name="d", width=0.1, terms=[term])
+    (variable,) = variables_of([own], find_molecules(atoms))
+    assert variable.value(atoms) == pytest.approx(7.0)
+
+
+def test_names_that_plumed_would_see_twice():
+    atoms = Atoms("Ag2", positions=[[0, 0, 0], [0, 0, 3.0]])
+    term = {"kind": "distance", "groups": [["Ag1"], ["Ag2"]]}
+    molecules, hills = (
+        find_molecules(atoms),
+        HillSettings(height=np.float64(0.1), bias_factor=5, temperature=300, pace=10),
+    )
+    for names in (("a", "a_1"), ("hills",)):
+        variables = variables_of(
+            [CollectiveVariableSettings(name=n, width=0.1, terms=[term]) for n in names], molecules
+        )
+        with pytest.raises(ValueError, match="twice"):
+            plumed_input(variables, hills)
+    (one,) = variables_of(
+        [CollectiveVariableSettings(name="b", width=0.1, terms=[term])], molecules
+    )
+    assert "HEIGHT=0.1 " in plumed_input([one], hills)
+    assert "hillWeight 0.1\n" in colvars_config([one], hills)
+    for wrong in ({"bias_factor": 1}, {"pace": 0}, {"height": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            HillSettings(
+                **{"height": 0.1, "bias_factor": 5, "temperature": 300, "pace": 1, **wrong}
+            )
 
 
 def test_the_switching_function_at_its_length():

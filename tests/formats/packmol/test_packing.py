@@ -48,6 +48,13 @@ def test_density(shared_data):
     assert count_for_density(METHANOL, density, 20.0, solute) == pytest.approx(116, abs=5)
 
 
+def test_solvents_whose_contacts_are_shorter_than_bonds_of_heavy_atoms():
+    """Cl-Cl at 2.0 Å would count as a bond; lengths as numpy's are taken too."""
+    packed = pack_solution(Atoms("Ag"), molecule_of("ClCCl"), 25, np.float64(15.0))
+    assert len(packed) == 1 + 25 * 5
+    assert len(pack_solution(Atoms("Ag"), METHANOL, 0, 12.0)) == 1
+
+
 @pytest.mark.parametrize(("name", "formula"), [("methanol", "CH4O"), ("acetonitrile", "C2H3N")])
 def test_molecules_from_smiles(name, formula):
     made = molecule_of(SOLVENTS[name][0])

@@ -21,7 +21,8 @@ def test_the_sum_is_that_of_plumed(shared_data):
     np.testing.assert_allclose(found, reference.column("file.free"), atol=2e-5)
 
 
-def test_a_continued_run_has_every_hill_once(tmp_path):
+def test_a_continued_run(tmp_path):
+    """Values after a restart replace those that the killed run had written; all hills act."""
     path = tmp_path / "HILLS"
     first = "".join(f" {t} 0.{t} 0.1 1.0 8\n" for t in range(5))
     again = "".join(f" {t} 0.5 0.1 2.0 8\n" for t in range(3, 7))
@@ -30,7 +31,8 @@ def test_a_continued_run_has_every_hill_once(tmp_path):
     assert table.column("time").tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert table.column("height").tolist() == [1, 1, 1, 2, 2, 2, 2]
     _, hills = read_hills(path, energy_unit=0.01)
-    assert hills.heights[-1] == pytest.approx(0.02) and hills.periods == (0.0,)
+    assert len(hills.heights) == 9 and hills.heights[-1] == pytest.approx(0.02)
+    assert hills.periods == (0.0,)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ def test_a_continued_run_has_every_hill_once(tmp_path):
         ("1 2 3\n", r"no line `#! FIELDS`|0 columns"),
         (HEAD + KIND + "1 2 3\n", "3 numbers in 5 columns"),
         (HEAD + KIND + "1 2 3 x 5\n", "line 4"),
+        (HEAD + KIND + "1 2 3 nan 5\n", "not finite"),
         (HEAD + "#! SET kerneltype gaussian\n1 2 3 4 5\n", "stretched-gaussian are"),
         (HEAD.replace("false", "true") + KIND + "1 2 3 4 5\n", "multivariate"),
         (HEAD + KIND + "1 2 3 4 5\n2 2 3 4 6\n", "bias factors"),

@@ -93,6 +93,28 @@ def test_atoms_that_go_from_one_cluster_to_another_are_an_exchange():
     assert set(event.after) == {frozenset({0, 2}), frozenset({1, 3})}
 
 
+def test_a_change_lasts_whatever_another_atom_does():
+    """Two trios become one for good, while a seventh atom touches them in every second frame."""
+    frames = []
+    for number in range(20):
+        atoms = Atoms("Ag7", positions=np.zeros((7, 3)), cell=[60, 60, 60], pbc=True)
+        for k in range(3):
+            atoms.positions[k] = [10 + 2.9 * k, 10, 10]
+            atoms.positions[3 + k] = [10 + 2.9 * (k + 3) + (0 if number >= 8 else 9), 10, 10]
+        atoms.positions[6] = [10, 10, 12.9 if number % 2 else 25]
+        frames.append(atoms)
+    found = follow_assembly(frames)
+    (event,) = found.events
+    assert (event.frame, event.kind) == (8, "meet") and found.sizes()[-1] == [6, 1]
+
+
+def test_what_only_the_last_frame_has_did_not_last():
+    apart = Atoms("Ag2", positions=[[0, 0, 0], [6.0, 0, 0]])
+    close = Atoms("Ag2", positions=[[0, 0, 0], [2.9, 0, 0]])
+    assert follow_assembly([apart] * 4 + [close]).events == ()
+    assert len(follow_assembly([apart] * 4 + [close] * 3).events) == 1
+
+
 def test_a_ligand_atom_links_what_it_binds():
     far = Atoms("AgAgS", positions=[[0, 0, 0], [4.6, 0, 0], [2.3, 0.6, 0]])
     assert follow_assembly([far]).sizes() == [[2]]
@@ -132,5 +154,7 @@ def test_what_is_no_trajectory():
         follow_assembly([])
     with pytest.raises(ValueError, match="no Ag in the frames"):
         follow_assembly([Atoms("Cu")])
+    with pytest.raises(ValueError, match="other atoms"):
+        follow_assembly([Atoms("Ag"), Atoms("Ag2", positions=[[0, 0, 0], [3, 0, 0]])])
     with pytest.raises(ValueError, match="other elements"):
         LinkSettings(bridges={"Ag": 3.0})

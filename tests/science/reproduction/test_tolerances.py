@@ -273,7 +273,7 @@ def test_crossover(change, expected) -> None:
 
 
 def test_averages_are_held_against_their_errors() -> None:
-    """Four combined standard errors agree, six do not; what has no error is left out."""
+    """Two combined standard errors agree, six do not; what has no error is left out."""
     errors = {"energies": "energy_errors"}
 
     def found(new, sigma=3.0, tolerances=TOLERANCES):
@@ -281,13 +281,15 @@ def test_averages_are_held_against_their_errors() -> None:
         after = {"energies": new, "energy_errors": [sigma, 0.0], "steps": [5, 6]}
         return compare_averages(before, after, errors, tolerances)
 
-    (agreed,) = found([21.0, 7.0])  # hypot(3, 4) = 5, twenty apart
-    assert (agreed.verdict, agreed.difference, agreed.unit) == (AGREES, 4.0, "standard errors")
+    (agreed,) = found([11.0, 7.0])  # hypot(3, 4) = 5, ten apart
+    assert (agreed.verdict, agreed.difference, agreed.unit) == (AGREES, 2.0, "standard errors")
     assert verdict(found([31.0, 0.0])) == DIFFERS
     exact = load_protocol("reproduce", "exact")["tolerances"]
     assert verdict(found([1.001, 0.0], tolerances=exact)) == DIFFERS
     assert verdict(found([1.0])) == NOT_COMPARED
-    assert verdict(found([1.0, 0.0], sigma=np.nan)) == NOT_COMPARED
+    assert verdict(found([31.0, 0.0], sigma=0.0)) == DIFFERS  # one error is enough
+    (alone,) = found([1.0, np.inf])
+    assert alone.verdict == AGREES and "1 of 2 known in one of the two only" in alone.note
     assert verdict(compare_averages({"x": [1]}, {"x": [1]}, errors, TOLERANCES)) == NOT_COMPARED
 
 

@@ -48,11 +48,22 @@ def test_four_wells_and_what_was_not_sampled():
     assert len(counts) == 4 and counts.min() > 0.4 * counts.max()
 
 
+def test_an_angle_is_one_circle():
+    angles = np.linspace(-np.pi, np.pi, 72, endpoint=False)
+    energies = 4 * KT * (1 + np.cos(angles))  # one well, at the ends
+    assert len(find_basins(energies, [angles], KT).basins) == 2
+    (only,) = find_basins(energies, [angles], KT, periodic=[True]).basins
+    assert abs(only.place[0]) == pytest.approx(np.pi, abs=0.1)
+
+
 def test_no_surface():
     with pytest.raises(ValueError, match="no cell was sampled"):
         find_basins(np.full(5, np.inf), [np.arange(5.0)], KT)
     with pytest.raises(ValueError, match="has no cells"):
         find_basins(np.zeros(5), [np.arange(4.0)], KT)
+    one = find_basins(X**2, [X], KT)
+    with pytest.raises(ValueError, match="there is no basin 1"):
+        differences_over_time(one, dimer_run(steps=100)[0], [X], KT)
 
 
 def test_the_difference_settles_at_the_exact_one():
@@ -64,7 +75,7 @@ def test_the_difference_settles_at_the_exact_one():
     split = np.argmax(np.where((r > 2.4) & (r < 4), exact, -np.inf))
     label = np.where(np.arange(len(r)) < split, 0, 1)
     found = find_basins(exact, [r], KT)
-    basins = type(found)(found.basins, label)
+    basins = type(found)(found.basins * 2, label)
     counts, differences = differences_over_time(basins, hills, [r], KT)
     assert counts[-1] == len(hills.heights) and len(counts) == len(differences) == 20
     reference = basins.difference(exact, KT, 0, 1)

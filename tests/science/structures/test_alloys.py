@@ -27,15 +27,22 @@ def test_every_structure_alone_and_mixed():
     assert set(entry_of(frames)) == {3}
 
 
-def test_bond_lengths_are_means_over_the_atoms():
-    lengths = {s: element(s).nearest_neighbour for s in ("Ag", "Cu")}
-    frames = build_alloy_entry({"kind": "bulk", "lattices": ["fcc"], "repeat": 4}, 0, [*lengths], 1)
-    for atoms in frames:
-        nearest = atoms.get_distances(0, range(1, len(atoms)), mic=True).min()
+@pytest.mark.parametrize("lattice", ["fcc", "bcc"])
+@pytest.mark.parametrize("repeat", [1, 2])
+def test_bond_lengths_are_means_over_the_atoms(lattice, repeat):
+    lengths = {s: element(s).nearest_neighbour for s in ("Au", "Cu")}
+    crystal = {"kind": "bulk", "lattices": [lattice], "repeat": repeat}
+    for atoms in build_alloy_entry(crystal, 0, [*lengths], 1):
+        nearest = (atoms * 3).get_distances(0, range(1, 27 * len(atoms)), mic=True).min()
         counts = parse_composition(composition_of(atoms))
         mean = sum(lengths[s] * n for s, n in counts.items()) / len(atoms)
-        # Shares are drawn, atoms are whole: half an atom of 256 in between.
-        assert nearest == pytest.approx(mean, abs=abs(lengths["Ag"] - lengths["Cu"]) / len(atoms))
+        assert nearest == pytest.approx(mean, abs=1e-6)
+
+
+def test_structures_of_one_atom_have_no_mixtures():
+    entry = {"kind": "cluster", "sizes": [1, 2], "structures": 1, "mixtures": 3}
+    found = Counter(formulas(build_alloy_entry(entry, 0, ["Cu", "Au"], 1)))
+    assert found == {"Au": 1, "Cu": 1, "Au2": 1, "Cu2": 1, "AuCu": 3}
 
 
 def test_pairs_and_isolated_atoms_of_all_elements():
