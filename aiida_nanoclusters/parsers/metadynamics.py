@@ -10,6 +10,7 @@ from aiida.engine import ExitCode
 
 from aiida_nanoclusters.calculations.sampling.lammps import make_job
 from aiida_nanoclusters.calculations.sampling.metadynamics import bias_node
+from aiida_nanoclusters.formats.lammps import colvars
 from aiida_nanoclusters.formats.lammps.bias import HILLS_FILE, VARIABLES_FILE, read_table
 from aiida_nanoclusters.parsers.lammps import LammpsParser
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
@@ -33,16 +34,35 @@ class MetadynamicsParser(LammpsParser):
         inputs = self.node.inputs
         _, job = make_job({key: inputs[key] for key in inputs})
         settings = MetadynamicsSettings(**inputs.bias.get_dict())
-        count = len(settings.variables)
+        count = len(settings.ordered)
         folder = Path(kwargs["retrieved_temporary_folder"])
-        rows = _read(folder / VARIABLES_FILE, count + 3)
-        hills = _read(folder / HILLS_FILE, 2 * count + 3)
+        if settings.collective_variables:
+            rows, hills = _read_colvars(folder, settings, "resume" in inputs)
+        else:
+            rows = _read(folder / VARIABLES_FILE, count + 3)
+            hills = _read(folder / HILLS_FILE, 2 * count + 3)
         start = job.plan.start(0, len(job.stages) - 1)
         rows, hills = (table[table[:, 0] <= last] for table in (rows, hills))
         if len(rows):
             timestep = settings.timestep * job.factors[0]
             self.out("bias", bias_node(rows, hills, settings, start, timestep))
         return code
+
+
+def _read_colvars(
+    folder: Path, settings: MetadynamicsSettings, resumed: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    names = [variable.name for variable in settings.ordered]
+    rows = colvars.read_trajectory(_lines(folder / colvars.TRAJECTORY_FILE), names)
+    hills = colvars.read_hills(_lines(folder / colvars.HILLS_FILE), settings.hills, len(names))
+    # a job that continues writes the step once more that the one before ended with
+    return colvars.before_hills(rows, hills)[1 if resumed else 0 :], hills
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    return path.read_text(encoding="utf-8").splitlines(keepends=True)
 
 
 def _read(path: Path, columns: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""MetadynamicsCalculation: stages of one cluster, the last under a growing bias."""
+"""MetadynamicsCalculation: stages of one cluster or solution, the last under a growing bias."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from aiida_nanoclusters.calculations.arrays import arrays_node
 from aiida_nanoclusters.calculations.sampling.lammps import LammpsCalculation
 from aiida_nanoclusters.calculations.sampling.lammps import validate_inputs as validate_stages
 from aiida_nanoclusters.data.chart import ChartData
+from aiida_nanoclusters.formats.lammps import colvars
 from aiida_nanoclusters.formats.lammps.bias import (
     CHART_FILE,
     HILLS_FILE,
@@ -27,8 +28,16 @@ from aiida_nanoclusters.formats.lammps.job import Job
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.charts.distributions import bond_lengths_of
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.sampling.collective_variables import (
+    CollectiveVariable,
+    variables_of,
+)
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.sampling.stages import parse_stages
+from aiida_nanoclusters.science.structures.molecules import find_molecules
+
+#: Attribute of a node whose hills are those of COLVARS.
+WHOLE_HILLS = "whole_hills"
 
 
 def validate_bias(value: Dict | None, _: Any) -> str | None:
@@ -40,10 +49,10 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     """Refuse inputs that are not consistent."""
     if any(name not in value for name in ("frames", "potential", "stages", "bias")):
         return None  # their ports report this
-    problem = validate_stages(value, None) or cluster_problem(value["frames"].frames)
+    settings = MetadynamicsSettings(**value["bias"].get_dict())
+    problem = validate_stages(value, None) or system_problem(settings, value["frames"].frames)
     if problem:
         return problem
-    settings = MetadynamicsSettings(**value["bias"].get_dict())
     last = parse_stages(value["stages"].get_list())[-1]
     if not last.is_dynamic or set(last.temperature) != {settings.temperature}:
         return (
@@ -53,8 +62,18 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     return bias_problem(settings, value["frames"].frames, value.get("chart"))
 
 
-def cluster_problem(frames: Frames) -> str | None:
-    """Return why frames are not one cluster with variables, or None."""
+def system_problem(settings: MetadynamicsSettings, frames: Frames) -> str | None:
+    """Return why frames are not one system with such variables, or None."""
+    if settings.collective_variables:
+        if len(frames) != 1:
+            return (
+                f"`frames` must hold one structure, not {len(frames)}: pick it by `select_frames`"
+            )
+        try:
+            by_roles(settings, frames)
+        except ValueError as error:
+            return str(error)
+        return None
     if len(frames) != 1 or frames.pbc.any():
         return "`frames` must hold one cluster that is not periodic: pick it by `select_frames`"
     if frames.sizes[0] < 4:
@@ -68,17 +87,35 @@ def bias_problem(
     settings: MetadynamicsSettings, frames: Frames, chart: ChartData | None
 ) -> str | None:
     """Return why a bias cannot act on a cluster, or None."""
+    if settings.collective_variables:
+        return "`chart` belongs to `variables`: leave it out" if chart is not None else None
     if settings.needs_chart and chart is None:
         return "`variables` has a coordinate of a chart: give `chart`, or other variables"
     try:
         bond_length(settings, frames, chart)
         if chart is not None:
-            largest = max([v.coordinate or 0 for v in settings.variables])
+            largest = max([v.coordinate or 0 for v in settings.variables], default=0)
             if largest > chart.chart.dimensions:
                 return f"the chart has {chart.chart.dimensions} coordinates, not {largest}"
     except ValueError as error:
         return f"{error}, or give `bond_length`"
     return None
+
+
+def by_roles(
+    settings: MetadynamicsSettings, frames: Frames
+) -> tuple[list[CollectiveVariable], list[CollectiveVariable]]:
+    """Return the biased variables and those with walls alone, of the atoms of the first frame.
+
+    Raises
+    ------
+    ValueError
+        If no atom has one of their roles, or two variables have one name.
+    """
+    molecules = find_molecules(frames[0], settings.solvent)
+    own = settings.collective_variables
+    found = variables_of([*own, *settings.walls], molecules)
+    return found[: len(own)], found[len(own) :]
 
 
 def bond_length(settings: MetadynamicsSettings, frames: Frames, chart: ChartData | None) -> float:
@@ -96,7 +133,10 @@ def bond_length(settings: MetadynamicsSettings, frames: Frames, chart: ChartData
 
 
 class MetadynamicsCalculation(LammpsCalculation):
-    """Run stages of one cluster by LAMMPS with the plugin; in the last one the bias grows."""
+    """Run stages of one system by LAMMPS; in the last one the bias grows.
+
+    Variables of a whole cluster are those of our plugin, variables by roles those of COLVARS.
+    """
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
@@ -127,25 +167,43 @@ class MetadynamicsCalculation(LammpsCalculation):
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the input with the bias, and the chart."""
         info = super().prepare_for_submission(folder)
-        settings, length = self._bias
+        settings = self._bias
+        if settings.collective_variables:
+            with folder.open(colvars.CONFIG_FILE, "w") as handle:
+                handle.write(self._colvars())
+            info.retrieve_temporary_list += [colvars.HILLS_FILE, colvars.TRAJECTORY_FILE]
+            return info
         if settings.needs_chart:
             with folder.open(CHART_FILE, "w") as handle:
-                handle.write(chart_text(self.inputs.chart, length))
+                handle.write(chart_text(self.inputs.chart, self._length))
         info.retrieve_temporary_list += [HILLS_FILE, VARIABLES_FILE]
         return info
 
     def _make_job(self) -> tuple[Frames, Job]:
         """Return the cluster and the job with its bias."""
         frames, job = super()._make_job()
-        settings, length = self._bias
-        return frames, replace(job, bias=bias_lines(settings, length, job.factors[0]))
+        settings = self._bias
+        if settings.collective_variables:
+            return frames, replace(job, bias=[colvars.FIX_LINE])
+        return frames, replace(job, bias=bias_lines(settings, self._length, job.factors[0]))
+
+    def _colvars(self) -> str:
+        """Return the configuration of COLVARS; its steps are those of the time step of the job."""
+        settings, frames = self._bias, self.inputs.frames.frames
+        factor = self._make_job()[1].factors[0]
+        scaled = settings.model_copy(update={"timestep": settings.timestep * factor})
+        variables, walls = by_roles(settings, frames)
+        every = max(1, round(scaled.print_every / scaled.timestep))
+        return colvars.colvars_config(variables, frames[0], scaled.hills, walls=walls, every=every)
 
     @property
-    def _bias(self) -> tuple[MetadynamicsSettings, float]:
-        """The settings of the bias, and the unit of distances, Å."""
-        inputs = self.inputs
-        settings = MetadynamicsSettings(**inputs.bias.get_dict())
-        return settings, bond_length(settings, inputs.frames.frames, inputs.get("chart"))
+    def _bias(self) -> MetadynamicsSettings:
+        return MetadynamicsSettings(**self.inputs.bias.get_dict())
+
+    @property
+    def _length(self) -> float:
+        """The unit of distances, Å."""
+        return bond_length(self._bias, self.inputs.frames.frames, self.inputs.get("chart"))
 
 
 def chart_text(node: ChartData, length: float) -> str:
@@ -178,7 +236,7 @@ def bias_node(
     timestep
         ps.
     """
-    count = len(settings.variables)
+    count = len(settings.ordered)
     arrays = {
         keys.STEPS: (rows[:, 0] - start).astype(np.int64),
         keys.TIMES: (rows[:, 0] - start) * timestep,
@@ -192,4 +250,6 @@ def bias_node(
     }
     node = arrays_node(arrays)
     node.base.attributes.set("names", [variable.name for variable in settings.ordered])
+    if settings.collective_variables:  # whole Gaussians, and those of one job alone
+        node.base.attributes.set(WHOLE_HILLS, True)
     return node

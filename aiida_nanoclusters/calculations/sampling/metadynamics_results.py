@@ -9,6 +9,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
 from aiida_nanoclusters.calculations.arrays import arrays_node
+from aiida_nanoclusters.calculations.sampling.metadynamics import WHOLE_HILLS
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.sampling.metadynamics import Hills
 from aiida_nanoclusters.science.sampling.metadynamics_analysis import BiasedRun, analyse_runs
@@ -23,11 +24,15 @@ _SERIES = (
 )
 
 
+_HILLS = (keys.HILL_STEPS, keys.HILL_CENTRES, keys.HILL_WIDTHS, keys.HILL_HEIGHTS)
+
+
 @calcfunction
 def join_bias(**parts: ArrayData) -> ArrayData:
     """Return variables and hills of consecutive jobs ``bias_<k>`` as those of one run.
 
-    Each job has all hills before it; a job that began anew replaces the ones before.
+    Each job of our plugin has all hills before it, one of COLVARS its own; a job that began anew
+    replaces the ones before.
     """
     nodes = [parts[name] for name in sorted(parts)]
     ends = [int(node.get_array(keys.STEPS)[0]) for node in nodes[1:]] + [np.inf]
@@ -38,8 +43,19 @@ def join_bias(**parts: ArrayData) -> ArrayData:
     for name in _SERIES:
         rows = [node.get_array(name)[kept] for node, kept in zip(nodes, keep, strict=True)]
         arrays[name] = np.concatenate(rows)
+    whole = nodes[-1].base.attributes.get(WHOLE_HILLS, False)
+    if whole:
+        # of jobs that were not continued, the hills after the point from which the next one began
+        kept_hills = [
+            node.get_array(keys.HILL_STEPS) <= min(ends[k:]) for k, node in enumerate(nodes)
+        ]
+        for name in _HILLS:
+            own = [n.get_array(name)[kept] for n, kept in zip(nodes, kept_hills, strict=True)]
+            arrays[name] = np.concatenate(own)
     joined = arrays_node(arrays)
     joined.base.attributes.set("names", nodes[-1].base.attributes.get("names"))
+    if whole:
+        joined.base.attributes.set(WHOLE_HILLS, True)
     return joined
 
 
@@ -68,6 +84,7 @@ def run_of(node: ArrayData, settings: MetadynamicsSettings) -> BiasedRun:
         node.get_array(keys.HILL_WIDTHS),
         node.get_array(keys.HILL_HEIGHTS),
         settings.bias_factor,
+        stretched=not node.base.attributes.get(WHOLE_HILLS, False),
     )
     return BiasedRun(
         steps=node.get_array(keys.STEPS),

@@ -24,6 +24,12 @@ WIDTHS = {"chart": 0.1, "q4": 0.008, "q6": 0.02, "coordination": 0.1}
     help="One to three of chart1, chart2, chart3, q4, q6, coordination, each with the width of its "
     "hills. Default: those of the protocol.",
 )
+@click.option(
+    "--collective-variables",
+    metavar="FILE",
+    help="YAML file with `collective_variables`, variables by roles of atoms in place of "
+    "--variables, and perhaps `walls` and `solvent`.",
+)
 @click.option("--chart", help="UUID of the chart, for variables chart1 to chart3.")
 @cli.potential_options
 @cli.protocol_options("metadynamics", "moderate")
@@ -53,6 +59,11 @@ def main(element, potential, protocol, assignments, lammps, options, here, **giv
         frames = pick_frame(cli.get_frames(given["frames"], ""), given["index"])
     if given["variables"]:
         own = {"settings": {"variables": parse_variables(given["variables"])}}
+        changed = cli.merge(own, changed)
+    if given["collective_variables"]:
+        if given["variables"]:
+            raise cli.Fixable("give either --variables or --collective-variables")
+        own = {"settings": {**read_variables(given["collective_variables"]), "variables": []}}
         changed = cli.merge(own, changed)
     code = cli.get_code(lammps)
     with cli.fixable():
@@ -107,6 +118,25 @@ def parse_variables(text):
             variable["coordinate"] = int(name[-1])
         found.append(variable)
     return found
+
+
+def read_variables(path):
+    """Return what a file of --collective-variables sets."""
+    from pathlib import Path
+
+    from aiida_nanoclusters.formats.limits import load_yaml, read_text
+
+    known = ("collective_variables", "walls", "solvent")
+    try:
+        content = load_yaml(read_text(Path(path)))
+    except (OSError, ValueError) as error:
+        raise cli.Fixable(f"--collective-variables {path}: {error}") from error
+    if not isinstance(content, dict) or not {"collective_variables"} <= set(content) <= {*known}:
+        raise cli.Fixable(
+            f"--collective-variables {path}: write `collective_variables: [{{name: ..., "
+            "terms: [...]}]`, and perhaps `walls` and `solvent`"
+        )
+    return content
 
 
 def get_chart(uuid):

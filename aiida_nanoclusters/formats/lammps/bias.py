@@ -30,7 +30,7 @@ def bias_lines(
     factor
         By which the time step is multiplied.
     """
-    variables = settings.ordered
+    variables = settings.of_cluster
     words = ["fix bias all nanoclusters/chart"]
     chosen = [str(v.coordinate) for v in variables if v.kind == "chart"]
     if chosen:

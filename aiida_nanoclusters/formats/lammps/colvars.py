@@ -1,33 +1,52 @@
 """Collective variables, walls and hills as the configuration of COLVARS, in LAMMPS's units `metal`.
 
 COLVARS reads one keyword a line and ignores the rest of the line, so that each stands alone here.
-Its harmonic walls scale with the `width` of a variable, which stays 1; hills take `gaussianSigmas`.
+Its hills are on a grid: without one it forgets them where a run continues (version 2025-04-30,
+"successfully read 0 explicit hills"), also those in its own state file. The grid begins around the
+first values and grows. Harmonic walls scale with its spacing, the `width` of a variable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import pi
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
 
 from aiida_nanoclusters.science.sampling.collective_variables import (
     ANGLE,
     COORDINATION,
     CollectiveVariable,
     HillSettings,
-    Ints,
     Term,
     in_full,
 )
 
+Floats = NDArray[np.float64]
+
 #: Degrees, in which COLVARS measures angles, per radian.
 _DEGREES = 180.0 / pi
 _INDENT = "  "
+#: Cells of the grid in the width of a hill, and widths that it reaches at first to each side.
+_CELLS_IN_WIDTH, _FIRST_WIDTHS = 2, 10
+#: Name of the metadynamics.
+_HILLS = "hills"
+#: Files of a fix with ``output bias``.
+CONFIG_FILE, OUTPUT = "bias.in.colvars", "bias"
+TRAJECTORY_FILE = f"{OUTPUT}.colvars.traj"
+HILLS_FILE = f"{OUTPUT}.colvars.{_HILLS}.hills.traj"
+#: Command of the fix ``bias``.
+FIX_LINE = f"fix bias all colvars {CONFIG_FILE} output {OUTPUT}"
 
 
 def colvars_config(
     variables: Sequence[CollectiveVariable],
+    atoms: Atoms,
     hills: HillSettings | None = None,
     *,
+    walls: Sequence[CollectiveVariable] = (),
     every: int = 100,
 ) -> str:
     """Return the configuration of COLVARS.
@@ -36,22 +55,21 @@ def colvars_config(
     ----------
     variables
         Of the atoms of the run, in its order.
+    atoms
+        Structure that the run begins with.
     hills
         Metadynamics along all of them; without, they are only measured (and walls act).
+    walls
+        Further variables, along which only walls act.
     every
         Time steps between two values in the trajectory of the variables.
-
-    Raises
-    ------
-    ValueError
-        If a coordination has groups that share some atoms and not all, which COLVARS does not
-        count.
     """
     lines = [f"colvarsTrajFrequency {every}", f"colvarsRestartFrequency {every}"]
-    for variable in variables:
-        lines += ["colvar {", *_indented(_variable_lines(variable)), "}"]
-    for variable in variables:
-        lines += _wall_lines(variable)
+    for variable in (*variables, *walls):
+        grid = hills is not None and variable in variables
+        inner = [*_variable_lines(variable), *(_grid_lines(variable, atoms) if grid else ())]
+        lines += ["colvar {", *_indented(inner), "}"]
+        lines += _wall_lines(variable, _spacing(variable) if grid else 1.0)
     if hills is not None:
         names = " ".join(v.settings.name for v in variables)
         widths = " ".join(f"{in_full(v.settings.width)}" for v in variables)
@@ -59,14 +77,14 @@ def colvars_config(
             "metadynamics {",
             *_indented(
                 (
-                    "name hills",
+                    f"name {_HILLS}",
                     f"colvars {names}",
                     f"hillWeight {in_full(hills.height)}",
                     f"gaussianSigmas {widths}",
                     f"newHillFrequency {hills.pace}",
                     "wellTempered on",
                     f"biasTemperature {in_full(hills.bias_temperature)}",
-                    "useGrids off",
+                    "outputEnergy on",
                     "writeHillsTrajectory on",
                 )
             ),
@@ -82,26 +100,31 @@ def _variable_lines(variable: CollectiveVariable) -> Iterator[str]:
 
 
 def _term_lines(term: Term) -> Iterator[str]:
-    own, factor, keyword = term.settings, term.settings.factor, str(term.settings.kind)
-    groups = list(term.groups)
-    if own.kind == COORDINATION:
-        keyword = "coordNum"
-        shared = set(groups[0]) & set(groups[1]) if len(groups) > 1 else set()
-        if shared and set(groups[0]) == set(groups[1]):
-            # it counts each pair once
-            keyword, factor, groups = "selfCoordNum", 2.0 * factor, groups[:1]
-        elif shared:
-            raise ValueError(
-                f"{', '.join(own.groups[0])} and {', '.join(own.groups[1])} share some atoms: "
-                "write a term for those they share and one for the others"
-            )
-    elif own.kind == ANGLE:
-        factor /= _DEGREES
+    own, factor = term.settings, term.settings.factor
+    if own.kind == COORDINATION and len(term.groups) > 1:
+        # it wants groups apart from each other, and counts each pair within a group once
+        one, other = (set(group.tolist()) for group in term.groups)
+        both = one & other
+        for first, second in ((one - both, other), (both, other - both)):
+            if first and second:
+                yield from _component("coordNum", term, factor, [first, second])
+        if len(both) > 1:
+            yield from _component("selfCoordNum", term, 2.0 * factor, [both])
+        return
+    keyword = "coordNum" if own.kind == COORDINATION else str(own.kind)
+    factor = factor / _DEGREES if own.kind == ANGLE else factor
+    yield from _component(keyword, term, factor, [group.tolist() for group in term.groups])
+
+
+def _component(
+    keyword: str, term: Term, factor: float, groups: Sequence[Iterable[int]]
+) -> Iterator[str]:
+    own = term.settings
     yield f"{keyword} {{"
     for number, group in enumerate(groups, start=1):
         yield from _indented((f"group{number} {{", f"{_INDENT}{_numbers(group)}", "}"))
     if own.point is not None:
-        place = ", ".join(f"{in_full(x)}" for x in own.point)
+        place = ", ".join(in_full(x) for x in own.point)
         number = len(groups) + 1
         yield from _indented((f"group{number} {{", f"{_INDENT}dummyAtom ({place})", "}"))
     if own.r0 is not None:
@@ -112,23 +135,136 @@ def _term_lines(term: Term) -> Iterator[str]:
     yield "}"
 
 
-def _numbers(group: Ints) -> str:
-    return f"atomNumbers {' '.join(str(k + 1) for k in group)}"
+def _numbers(group: Iterable[int]) -> str:
+    return f"atomNumbers {' '.join(str(k + 1) for k in sorted(group))}"
 
 
-def _wall_lines(variable: CollectiveVariable) -> list[str]:
+def _spacing(variable: CollectiveVariable) -> float:
+    return variable.settings.width / _CELLS_IN_WIDTH
+
+
+def _grid_lines(variable: CollectiveVariable, atoms: Atoms) -> list[str]:
+    spacing = _spacing(variable)
+    middle = round(variable.value(atoms) / spacing) * spacing
+    half = _FIRST_WIDTHS * _CELLS_IN_WIDTH * spacing
+    return [
+        f"width {in_full(spacing)}",
+        f"lowerBoundary {in_full(middle - half)}",
+        f"upperBoundary {in_full(middle + half)}",
+        "expandBoundaries on",
+    ]
+
+
+def _wall_lines(variable: CollectiveVariable, spacing: float) -> list[str]:
     own = variable.settings
+    constant = in_full(own.stiffness * spacing**2)
     if own.lower is None and own.upper is None:
         return []
-    lines = [f"name walls_{own.name}", f"colvars {own.name}"]
+    lines = [f"name walls_{own.name}", f"colvars {own.name}", "outputEnergy on"]
     for side, value in (("lower", own.lower), ("upper", own.upper)):
         if value is not None:
             lines += [
                 f"{side}Walls {in_full(value)}",
-                f"{side}WallConstant {in_full(own.stiffness)}",
+                f"{side}WallConstant {constant}",
             ]
     return ["harmonicWalls {", *_indented(lines), "}"]
 
 
 def _indented(lines: Sequence[str] | Iterator[str]) -> list[str]:
     return [f"{_INDENT}{line}" for line in lines]
+
+
+def read_trajectory(lines: Iterable[str], names: Sequence[str]) -> Floats:
+    """Return what COLVARS wrote in time: step, variables, all bias and that of the hills.
+
+    Parameters
+    ----------
+    lines
+        Of ``OUTPUT.colvars.traj``. The last row of a killed job may be cut off: it is left out, as
+        are rows of a step that is there already.
+    names
+        Of the biased variables.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (R, D + 3), energies in eV.
+
+    Raises
+    ------
+    ValueError
+        If a variable is missing in the header.
+    """
+    columns: list[str] = []
+    rows: list[list[float]] = []
+    for line in lines:
+        words = line.split()
+        if line.startswith("#"):
+            columns = words[1:]
+            continue
+        if not line.endswith("\n") or len(words) != len(columns):
+            continue
+        try:
+            values = dict(zip(columns, map(float, words), strict=True))
+        except ValueError:
+            continue
+        if missing := [name for name in names if name not in values]:
+            raise ValueError(f"COLVARS wrote no `{missing[0]}`: there are {', '.join(columns)}")
+        energies = {name: value for name, value in values.items() if name.startswith("E_")}
+        row = [values["step"], *(values[name] for name in names)]
+        row += [sum(energies.values()), energies.get(f"E_{_HILLS}", 0.0)]
+        if np.isfinite(row).all() and (not rows or row[0] > rows[-1][0]):
+            rows.append(row)
+    return np.array(rows, dtype=np.float64).reshape(-1, len(names) + 3)
+
+
+def before_hills(rows: Floats, hills: Floats) -> Floats:
+    """Return the trajectory with the bias that was there before the hill of the same step.
+
+    COLVARS adds a hill, centred at the present values, before it writes the energy; the values were
+    sampled without it.
+
+    Parameters
+    ----------
+    rows, hills
+        Of :func:`read_trajectory` and :func:`read_hills`.
+    """
+    factor = hills[:, -1]
+    added = dict(zip(hills[:, 0], hills[:, -2] * (factor - 1.0) / factor, strict=True))
+    found = rows.copy()
+    found[:, -2:] -= np.array([added.get(step, 0.0) for step in rows[:, 0]])[:, None]
+    return found
+
+
+def read_hills(lines: Iterable[str], settings: HillSettings, count: int) -> Floats:
+    """Return the hills that COLVARS wrote, in the form of those of our fix.
+
+    Parameters
+    ----------
+    lines
+        Of the trajectory of hills: step, centres, widths, height. Cut rows are left out.
+    settings
+        Of the run.
+    count
+        D, number of variables.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (H, 2 D + 3): step, centres, standard deviations (Å, rad, ...), height times
+        g/(g - 1) in eV, g.
+    """
+    factor = settings.bias_factor
+    rows: list[list[float]] = []
+    for line in lines:
+        words = line.split()
+        if line.startswith("#") or not line.endswith("\n") or len(words) != 2 * count + 2:
+            continue
+        try:
+            step, *values, height = map(float, words)
+        except ValueError:
+            continue
+        row = [step, *values, height * factor / (factor - 1.0), factor]
+        if np.isfinite(row).all() and (not rows or row[0] > rows[-1][0]):
+            rows.append(row)
+    return np.array(rows, dtype=np.float64).reshape(-1, 2 * count + 3)

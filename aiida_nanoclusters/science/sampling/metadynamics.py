@@ -8,7 +8,7 @@ free energy. `fix nanoclusters/chart` writes and sums the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ class Hills:
         g; 0 for hills of constant height.
     periods
         Period of each variable, 0 for none; shape (D,). Default: none.
+    stretched
+        Whether they end at zero; whole Gaussians, as those of COLVARS, do not. Default: they do.
     """
 
     centres: Floats
@@ -43,6 +45,7 @@ class Hills:
     heights: Floats
     bias_factor: float = 0.0
     periods: Sequence[float] = ()
+    stretched: bool = True
 
     @property
     def share(self) -> float:
@@ -51,12 +54,11 @@ class Hills:
 
     def upto(self, count: int) -> Hills:
         """Return the first `count` hills."""
-        return Hills(
-            self.centres[:count],
-            self.widths[:count],
-            self.heights[:count],
-            self.bias_factor,
-            self.periods,
+        return replace(
+            self,
+            centres=self.centres[:count],
+            widths=self.widths[:count],
+            heights=self.heights[:count],
         )
 
     def sum_at(self, points: Floats) -> Floats:
@@ -74,6 +76,8 @@ class Hills:
             if len(self.periods) and self.periods[k]:
                 shift -= self.periods[k] * np.round(shift / self.periods[k])
             half += 0.5 * (shift / self.widths[None, which, k]) ** 2
+        if not self.stretched:
+            return np.asarray(np.exp(-half) * self.heights[None, which])
         shape = _STRETCH * (np.exp(-half) - np.exp(-REACH))
         return np.where(half < REACH, shape, 0.0) * self.heights[None, which]
 

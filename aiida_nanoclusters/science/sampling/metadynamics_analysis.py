@@ -77,7 +77,7 @@ def analyse_runs(
     ValueError
         If the runs have too few samples for the blocks.
     """
-    kt, count = kB * settings.temperature, len(settings.variables)
+    kt, count = kB * settings.temperature, len(settings.ordered)
     cells = min(settings.cells, int(_MOST_CELLS ** (1 / count)))
     samples = np.concatenate([run.variables for run in runs.values()])
     margin = np.array([variable.width for variable in settings.ordered])

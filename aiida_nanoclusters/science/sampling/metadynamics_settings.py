@@ -1,11 +1,16 @@
-"""Settings of metadynamics of a cluster."""
+"""Settings of metadynamics of a cluster, or of the atoms of a solution."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import model_validator
 
+from aiida_nanoclusters.science.sampling.collective_variables import (
+    CollectiveVariableSettings,
+    HillSettings,
+)
 from aiida_nanoclusters.science.settings import Settings, quantity
 
 #: Variables that a bias may have.
@@ -55,9 +60,22 @@ class MetadynamicsSettings(Settings):
     """A run of well-tempered metadynamics at constant temperature, and its analysis."""
 
     variables: list[VariableSettings] = quantity(
-        "One to three variables along which the bias grows.",
-        min_length=1,
+        "One to three variables of a whole cluster along which the bias grows; none with "
+        "`collective_variables`.",
+        default=[],
         max_length=MOST_VARIABLES,
+    )
+    collective_variables: list[CollectiveVariableSettings] = quantity(
+        "One to three variables by roles of atoms along which the bias grows, in place of "
+        "`variables`: COLVARS measures them.",
+        default=[],
+        max_length=MOST_VARIABLES,
+    )
+    walls: list[CollectiveVariableSettings] = quantity(
+        "Further variables by roles, along which only walls act.", default=[]
+    )
+    solvent: list[str] = quantity(
+        "Formulas of the solvent's molecules, by which roles are told apart.", default=["CH4O"]
     )
     temperature: float = quantity("Temperature.", unit="K", gt=0)
     height: float = quantity("Height of the first hill.", unit="eV", ge=0)
@@ -101,9 +119,15 @@ class MetadynamicsSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> MetadynamicsSettings:
-        names = [variable.name for variable in self.variables]
+        if bool(self.variables) == bool(self.collective_variables):
+            raise ValueError("give either `variables` or `collective_variables`, one to three")
+        names = [variable.name for variable in (*self.ordered, *self.walls)]
         if len(set(names)) < len(names):
             raise ValueError(f"`variables`: {', '.join(names)}: name each once")
+        if self.walls and not self.collective_variables:
+            raise ValueError("`walls` belong to `collective_variables`")
+        if idle := [w.name for w in self.walls if w.lower is None and w.upper is None]:
+            raise ValueError(f"`walls`: {idle[0]} has neither `lower` nor `upper`")
         for name in ("pace", "print_every"):
             value = getattr(self, name)
             if value < self.timestep:
@@ -115,9 +139,26 @@ class MetadynamicsSettings(Settings):
         return self
 
     @property
-    def ordered(self) -> list[VariableSettings]:
+    def ordered(self) -> Sequence[VariableSettings | CollectiveVariableSettings]:
         """The variables in the order of tables: those of the chart first."""
+        if self.collective_variables:
+            return self.collective_variables
+        return self.of_cluster
+
+    @property
+    def of_cluster(self) -> list[VariableSettings]:
+        """Those of `variables`, those of the chart first."""
         return sorted(self.variables, key=lambda variable: variable.kind != "chart")
+
+    @property
+    def hills(self) -> HillSettings:
+        """The hills as COLVARS and PLUMED take them."""
+        return HillSettings(
+            height=self.height,
+            bias_factor=self.bias_factor,
+            temperature=self.temperature,
+            pace=max(1, round(self.pace / self.timestep)),
+        )
 
     @property
     def needs_chart(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiida.engine import ExitCode, ProcessSpec, while_
 from aiida.orm import ArrayData, Dict, List, ProcessNode
 
-from aiida_nanoclusters.calculations.sampling.metadynamics import bias_problem, cluster_problem
+from aiida_nanoclusters.calculations.sampling.metadynamics import bias_problem, system_problem
 from aiida_nanoclusters.calculations.sampling.metadynamics_results import analyse_metadynamics
 from aiida_nanoclusters.data.chart import ChartData
 from aiida_nanoclusters.data.frames import FramesData
@@ -22,17 +22,13 @@ from aiida_nanoclusters.workflows.parts.validators import unknown_elements_probl
 _SET_HERE = tuple(f"lammps.{name}" for name in ("frames", "stages", "seeds", "bias", "chart"))
 
 
-def validate_frames(value: FramesData | None, _) -> str | None:
-    """One cluster that is not periodic."""
-    return None if value is None else cluster_problem(value.frames)
-
-
 def validate_inputs(inputs, _) -> str | None:
-    """A bias that can act on the cluster, and a potential that knows its elements."""
+    """A bias that can act on the system, and a potential that knows its elements."""
     if "frames" not in inputs or "settings" not in inputs:
         return None  # their ports report this
     frames, settings = inputs["frames"], MetadynamicsSettings(**inputs["settings"].get_dict())
-    problem = bias_problem(settings, frames.frames, inputs.get("chart"))
+    problem = system_problem(settings, frames.frames)
+    problem = problem or bias_problem(settings, frames.frames, inputs.get("chart"))
     if problem:
         return problem
     potential = inputs.get("lammps", {}).get("potential")
@@ -40,7 +36,7 @@ def validate_inputs(inputs, _) -> str | None:
 
 
 class MetadynamicsWorkChain(BatchedWorkChain):
-    """Run a cluster under well-tempered metadynamics, and determine the free energy.
+    """Run a cluster or a solution under well-tempered metadynamics, and determine the free energy.
 
     Independent runs differ in their seeds and have each its own bias. The failure of one does not
     affect the others.
@@ -53,8 +49,7 @@ class MetadynamicsWorkChain(BatchedWorkChain):
         spec.input(
             "frames",
             valid_type=FramesData,
-            validator=validate_frames,
-            help="The cluster, one frame, at a minimum or near.",
+            help="The cluster, or the solution; one frame, at a minimum or near.",
         )
         spec.input(
             "chart",

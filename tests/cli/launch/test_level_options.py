@@ -110,7 +110,7 @@ def test_changes_of_a_level_are_told_from_those_of_the_protocol() -> None:
 def test_changed_settings_reach_the_engine(aiida_profile, cp2k_code, capsys) -> None:
     def chosen(*assignments):
         changed = level_changes("cp2k", "gfn1-xtb", assignments)
-        choice = EngineChoice("cp2k", "gfn1-xtb", cp2k_code.full_label, changed)
+        choice = EngineChoice("cp2k", "gfn1-xtb", cp2k_code.uuid, changed)
         return choice.inputs(())["cp2k"]["job"]["settings"].get_dict()
 
     expected = load_protocol("cp2k", "gfn1-xtb", {"vacuum": 15})

@@ -55,13 +55,17 @@ VARIABLES = [
     },
     {
         "name": "silver", "width": 0.1, "terms": [
-            {"kind": "coordination", "groups": [["Ag"], ["Ag"]], "r0": 3.0, "exponents": [6, 12]}
+            {"kind": "coordination", "groups": [["Ag"], ["Ag"]], "r0": 3.0, "exponents": [6, 12]},
+            {"kind": "coordination", "groups": [["Ag", "S1"], ["Ag1", "S", "N_ligand"]], "r0": 2.8},
+            {"kind": "coordination", "groups": [["Ag1"], ["Ag"]], "r0": 3.1, "factor": 0.5},
         ],
     },
 ]  # fmt: skip
 
 
-def measured(atoms: Atoms, config: str, folder, steps=0, mass=None) -> np.ndarray:
+def measured(
+    atoms: Atoms, config: str, folder, steps=0, mass=None, before=(), after=(), restart=""
+) -> np.ndarray:
     """The trajectory of COLVARS in LAMMPS; without forces between the atoms."""
     (folder / "in.colvars").write_text(config)
     # without the types of the file that it came from
@@ -75,9 +79,11 @@ def measured(atoms: Atoms, config: str, folder, steps=0, mass=None) -> np.ndarra
         for k, symbol in enumerate(species, start=1)
     ]
     lines = [
-        "units metal", "atom_modify map yes", "read_data data", "pair_style zero 6.0",
-        "pair_coeff * *", *masses, "timestep 0.0005", "fix move all nve",
-        "fix bias all colvars in.colvars output out", f"run {steps}",
+        "units metal", "atom_modify map yes",
+        f"read_restart {restart}" if restart else "read_data data",
+        "pair_style zero 6.0",
+        "pair_coeff * *", *masses, "timestep 0.0005", "fix move all nve", *before,
+        "fix bias all colvars in.colvars output out", f"run {steps}", *after,
     ]  # fmt: skip
     (folder / "input").write_text("\n".join(lines) + "\n")
     lmp = f"{sys.prefix}/bin/lmp"
@@ -102,7 +108,7 @@ def test_values_are_those_of_colvars(shared_data, name, tmp_path):
     atoms = start(shared_data, name)
     settings = [CollectiveVariableSettings(**own) for own in VARIABLES]
     variables = variables_of(settings, find_molecules(atoms))
-    found = measured(atoms, colvars_config(variables), tmp_path)[0]
+    found = measured(atoms, colvars_config(variables, atoms), tmp_path)[0][: len(variables)]
     expected = [variable.value(atoms) for variable in variables]
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
@@ -114,7 +120,7 @@ def test_walls_and_hills_push_as_they_say(tmp_path):
             "terms": [{"kind": "distance", "groups": [["Ag1"], ["Ag2"]]}]}  # fmt: skip
     variables = variables_of([CollectiveVariableSettings(**wall)], find_molecules(atoms))
     mass, timestep, every = 50.0, 0.0005, 1
-    trajectory = measured(atoms, colvars_config(variables, every=every), tmp_path, 300, mass)
+    trajectory = measured(atoms, colvars_config(variables, atoms, every=every), tmp_path, 300, mass)
     times = np.arange(len(trajectory)) * timestep * every
     omega = np.sqrt(2.0 / (mass / 2)) * 1000 * fs  # per ps, of the reduced mass
     expected = 3.0 + 0.5 * np.cos(omega * times)
@@ -123,19 +129,37 @@ def test_walls_and_hills_push_as_they_say(tmp_path):
     np.testing.assert_allclose(trajectory[inside, 0], expected[inside], atol=2e-3)
 
 
+def test_a_run_goes_on_with_its_hills(tmp_path):
+    """From LAMMPS's restart file; the grid has grown meanwhile. Walls act beside the hills."""
+    atoms = Atoms("Ag2", positions=[[5.0, 5, 5], [8.0, 5, 5]], cell=[20, 20, 20], pbc=True)
+    one = {"name": "d", "width": 0.01, "upper": 3.5, "stiffness": 3.0,
+           "terms": [{"kind": "distance", "groups": [["Ag1"], ["Ag2"]]}]}  # fmt: skip
+    variables = variables_of([CollectiveVariableSettings(**one)], find_molecules(atoms))
+    hills = HillSettings(height=0.1, bias_factor=5, temperature=300, pace=5)
+    config = colvars_config(variables, atoms, hills, every=1)
+    push = ["group a id 2", "velocity a set 40 0 0"]
+    whole = measured(atoms, config, tmp_path, 200, before=push)
+    begun = measured(atoms, config, tmp_path, 100, before=push, after=["write_restart half"])
+    on = measured(atoms, config, tmp_path, 100, restart="half")
+    assert whole[:, 0].max() > 3.0 + 10 * 0.01 + 0.2  # beyond the first grid, and the wall
+    np.testing.assert_array_equal(begun, whole[:101])
+    np.testing.assert_array_equal(on, whole[100:])
+    assert on[0, -1] > 0
+
+
 def test_hills_are_well_tempered(tmp_path):
     """COLVARS writes heights w exp(-V / k dT): the second hill on one place is that much lower."""
     atoms = Atoms("Ag2", positions=[[5.0, 5, 5], [8.0, 5, 5]], cell=[20, 20, 20], pbc=True)
     one = {"name": "d", "width": 0.2, "terms": [{"kind": "distance", "groups": [["Ag1"], ["Ag2"]]}]}
     variables = variables_of([CollectiveVariableSettings(**one)], find_molecules(atoms))
     hills = HillSettings(height=0.1, bias_factor=5, temperature=300, pace=1)
-    measured(atoms, colvars_config(variables, hills, every=1), tmp_path, 2, mass=1e9)
+    measured(atoms, colvars_config(variables, atoms, hills, every=1), tmp_path, 2, mass=1e9)
     (path,) = tmp_path.glob("out*hills*")
     rows = [line.split() for line in path.read_text().splitlines() if not line.startswith("#")]
     centre, sigma, height = np.array([row[1:4] for row in rows], float)[:2].T
     assert np.allclose(centre, 3.0, atol=1e-6)
     ratio = height[1] / height[0]
-    assert ratio == pytest.approx(np.exp(-0.1 / (kB * 4 * 300)), rel=1e-3)
+    assert ratio == pytest.approx(np.exp(-0.1 / (kB * 4 * 300)), rel=0.05)  # on a grid
     assert sigma[0] in (pytest.approx(0.2), pytest.approx(0.4))  # full width in some versions
 
 
@@ -182,12 +206,6 @@ def test_what_no_variable_is():
     molecules = find_molecules(Atoms("AgS", positions=[[0, 0, 0], [0, 0, 4.0]]))
     with pytest.raises(ValueError, match="a name of its own"):
         variables_of([one, one], molecules)
-    partly = {**term, "groups": [["Ag", "S"], ["S"]]}
-    (mixed,) = variables_of(
-        [CollectiveVariableSettings(**{**variable, "terms": [partly]})], molecules
-    )
-    with pytest.raises(ValueError, match="share some atoms"):
-        colvars_config([mixed])
 
 
 def test_centres_of_long_groups_are_those_of_whole_ones():
@@ -217,7 +235,7 @@ def test_names_that_plumed_would_see_twice():
         [CollectiveVariableSettings(name="b", width=0.1, terms=[term])], molecules
     )
     assert "HEIGHT=0.1 " in plumed_input([one], hills)
-    assert "hillWeight 0.1\n" in colvars_config([one], hills)
+    assert "hillWeight 0.1\n" in colvars_config([one], atoms, hills)
     for wrong in ({"bias_factor": 1}, {"pace": 0}, {"height": -1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             HillSettings(

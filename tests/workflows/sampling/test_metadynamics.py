@@ -6,13 +6,16 @@ from aiida.engine import run_get_node
 from aiida.orm import Dict, Int, List
 from ase.cluster import Octahedron
 
+from aiida_nanoclusters.calculations.sampling.metadynamics_results import run_of
 from aiida_nanoclusters.data.chart import ChartData
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.charts.chart import Chart, ChartHead
 from aiida_nanoclusters.science.charts.distributions import pair_distributions
 from aiida_nanoclusters.science.charts.network import make_network, state_arrays
+from aiida_nanoclusters.science.sampling.collective_variables import variables_of
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
+from aiida_nanoclusters.science.structures.molecules import find_molecules
 from aiida_nanoclusters.workflows.base.metadynamics import MetadynamicsBaseWorkChain
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_names
 from aiida_nanoclusters.workflows.sampling.metadynamics import (
@@ -152,6 +155,85 @@ def test_work_chain(lmp_code, eam_potential, cluster):
     assert energy.get_array(keys.FREE_ENERGIES).shape == (20, 20)
     assert energy.get_array(keys.FREE_ENERGIES_BY_HILLS).min() == 0
     assert set(node.outputs.trajectory) == {"run_000", "run_001"}
+
+
+COLLECTIVE = {
+    "variables": [],
+    "collective_variables": [
+        {"name": "apart", "width": 0.2, "upper": 3.4,
+         "terms": [{"kind": "distance", "groups": [["Cu1"], ["Cu2"]]}]},
+        {"name": "around", "width": 0.5,
+         "terms": [{"kind": "coordination", "groups": [["Cu1"], ["Cu"]], "r0": 3.2}]},
+    ],
+    "walls": [{"name": "far", "upper": 9.0, "width": 1.0,
+               "terms": [{"kind": "distance", "groups": [["Cu1"], ["Cu3"]]}]}],
+}  # fmt: skip
+
+
+def test_collective_variables_by_colvars(lmp_code, eam_potential, cluster):
+    """Variables are those of the frames; the bias is the sum of the hills before each value."""
+    _, node = run_get_node(base(lmp_code, eam_potential, cluster, **COLLECTIVE))
+    assert node.is_finished_ok, node.exit_message
+    bias = node.outputs.bias
+    assert bias.base.attributes.get("names") == ["apart", "around"]
+    steps, values = bias.get_array(keys.STEPS), bias.get_array(keys.VARIABLES)
+    hills = bias.get_array(keys.HILL_STEPS)
+    assert (np.diff(hills) == 20).all() and len(hills) == pytest.approx(50, abs=1)
+    frames = node.outputs.trajectory.frames
+    settings = MetadynamicsSettings(**{**SETTINGS, **COLLECTIVE})
+    own = variables_of(settings.collective_variables, find_molecules(frames[0]))
+    assert len(frames) == 10
+    for number, atoms in enumerate(frames, start=1):
+        (place,) = np.flatnonzero(steps == 100 * number)
+        expected = [variable.value(atoms) for variable in own]
+        np.testing.assert_allclose(values[place], expected, atol=1e-4)
+    run = run_of(bias, settings)
+    assert not run.hills.stretched
+    for place in (30, 60, 99):
+        before = run.hills.upto(int((hills < steps[place]).sum()))
+        summed = before.sum_at(values[place][None])[0] * before.share
+        assert bias.get_array(keys.HILLS_ENERGIES)[place] == pytest.approx(
+            summed, rel=0.05, abs=2e-3
+        )
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("fault", ["killed", "walltime"])
+def test_colvars_goes_on_without_a_lost_or_doubled_hill(
+    code_on, lmp_code, eam_potential, cluster, tmp_path, fault
+):
+    changes = {**COLLECTIVE, "duration": 40.0 if fault == "killed" else 20.0}
+    code = killed_once(code_on, lmp_code, tmp_path) if fault == "killed" else lmp_code
+    timeout = None if fault == "killed" else 2
+    _, node = run_get_node(base(code, eam_potential, cluster, timeout=timeout, **changes))
+    assert node.is_finished_ok, node.exit_message
+    jobs = [c for c in node.called if "CalcJob" in c.node_type]
+    assert len(jobs) >= 2 and jobs[1].inputs.resume["step"] > 0
+    bias = node.outputs.bias
+    hills, steps = bias.get_array(keys.HILL_STEPS), bias.get_array(keys.STEPS)
+    assert (np.diff(hills) == 20).all() and hills[-1] == changes["duration"] * 500
+    assert (np.diff(steps) == 10).all() and steps[-1] == changes["duration"] * 500
+    # those of the first job act in the last one; cells of half a width are coarse
+    run = run_of(bias, MetadynamicsSettings(**{**SETTINGS, **changes}))
+    before = run.hills.upto(int((hills < steps[-1]).sum()))
+    summed = before.sum_at(run.variables[-1][None])[0] * before.share
+    assert bias.get_array(keys.HILLS_ENERGIES)[-1] == pytest.approx(summed, rel=0.35)
+
+
+def test_collective_variables_that_cannot_be(cluster):
+    inputs = {"frames": cluster, "settings": Dict({**SETTINGS, **COLLECTIVE}), "lammps": {}}
+    assert validate_inputs(inputs, None) is None
+    foreign = [{**COLLECTIVE["walls"][0], "terms": [
+        {"kind": "distance", "groups": [["O_solvent1"], ["Cu1"]]}]}]  # fmt: skip
+    given = {**inputs, "settings": Dict({**SETTINGS, **COLLECTIVE, "walls": foreign})}
+    assert "no atom is `O_solvent1`: there are Cu (38)" in validate_inputs(given, None)
+    for change, reason in (
+        ({"variables": SETTINGS["variables"]}, "give either `variables` or `collective"),
+        ({"collective_variables": [], "variables": SETTINGS["variables"]}, "`walls` belong to"),
+        ({"walls": [{**COLLECTIVE["walls"][0], "upper": None}]}, "neither `lower` nor `upper`"),
+        ({"walls": [{**COLLECTIVE["walls"][0], "name": "apart"}]}, "name each once"),
+    ):
+        assert reason in MetadynamicsSettings.problem({**SETTINGS, **COLLECTIVE, **change})
 
 
 def test_what_cannot_run_is_refused(eam_potential, cluster, chart):
