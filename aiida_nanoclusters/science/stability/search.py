@@ -30,7 +30,8 @@ from aiida_nanoclusters.science.stability.expansion import (
     fit_families,
     select_terms,
 )
-from aiida_nanoclusters.science.stability.settings import SearchSettings
+from aiida_nanoclusters.science.stability.settings import CrossoverSettings, SearchSettings
+from aiida_nanoclusters.science.structures.motifs import motif_family
 
 Cluster = tuple[str, int]
 
@@ -38,6 +39,8 @@ Cluster = tuple[str, int]
 START = (1, 2, 4, 8)
 #: A size may be at most this many times the family's largest relaxed one: early fits are rough.
 GROWTH = 4.0
+#: Sizes that the smallest fit of a family needs.
+FEWEST_SIZES = 3
 #: "No crossing below n_max" is accepted from fits that reach at least n_max divided by this.
 EXTRAPOLATION = 3.0
 #: Degrees of freedom that each fit needs before its error bar is trusted to end the search.
@@ -371,3 +374,28 @@ class CrossoverSearch:
 
     def _t(self, dof: float) -> float:
         return float(student_t.ppf((1 + self._settings.confidence) / 2, max(dof, 1)))
+
+
+def families_problem(settings: CrossoverSettings) -> str | None:
+    """Return why a search could not fit both sides whatever it relaxes, or None.
+
+    The sizes of Wulff polyhedra depend on the potential: they are not counted.
+
+    Parameters
+    ----------
+    settings
+        Of the whole search: families, shape, range of sizes.
+    """
+    counts = {
+        motif: len(motif_family(motif, settings.n_min, settings.n_max, shape=settings.shape))
+        for motif in settings.families
+        if motif != "Wulff"
+    }
+    for side in two_sides(settings.families):
+        if all(counts.get(motif, FEWEST_SIZES) < FEWEST_SIZES for motif in side):
+            found = ", ".join(f"{counts[motif]} of {motif}" for motif in side)
+            return (
+                f"too few closed shells from {settings.n_min} to {settings.n_max} atoms ({found}; "
+                f"{FEWEST_SIZES} are needed): raise `n_max`, or give `shape: best`"
+            )
+    return None

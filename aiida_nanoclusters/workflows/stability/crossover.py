@@ -10,6 +10,7 @@ from aiida_nanoclusters.calculations.stability import crossover as steps
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.sampling.seeds import derive_seed
+from aiida_nanoclusters.science.stability.search import families_problem
 from aiida_nanoclusters.science.stability.settings import CrossoverSettings
 from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.parts import common_ports
@@ -51,6 +52,7 @@ class CrossoverWorkChain(WorkChain):
             LammpsBaseWorkChain,
             exclude=("lammps.frames", "lammps.stages", "lammps.seeds", "lammps.potential"),
         )
+        spec.inputs.validator = validate_inputs
         spec.output("answer", valid_type=Dict, help="Size of the crossover, interval and verdict.")
         spec.output(
             "curves", valid_type=ArrayData, help="Energy difference (eV/atom) against size."
@@ -230,3 +232,11 @@ class CrossoverWorkChain(WorkChain):
         seeds = [derive_seed(settings["seed"], i) for i in range(len(frames))]
         inputs["lammps"]["seeds"] = List(seeds)
         return self.submit(LammpsBaseWorkChain, **inputs)
+
+
+def validate_inputs(inputs, _) -> str | None:
+    """There must be enough closed shells to fit both sides."""
+    if "settings" not in inputs:
+        return None  # its port reports this
+    problem = families_problem(CrossoverSettings(**inputs["settings"].get_dict()))
+    return problem and f"settings: {problem}"

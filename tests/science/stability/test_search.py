@@ -40,7 +40,9 @@ from scipy.optimize import brentq
 from aiida_nanoclusters.science.stability import search as search_module
 from aiida_nanoclusters.science.stability.crossing import find_crossing
 from aiida_nanoclusters.science.stability.expansion import design, fit_families
-from aiida_nanoclusters.science.stability.search import CrossoverSearch
+from aiida_nanoclusters.science.stability.search import CrossoverSearch, families_problem
+from aiida_nanoclusters.science.stability.settings import CrossoverSettings
+from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
 IH, TO = "icosahedron", "truncated octahedron"
 # Motif -> size: (relaxed energy in eV, force evaluations of the relaxation).
@@ -384,3 +386,20 @@ def test_refusals_name_the_fix():
     with pytest.raises(ValueError, match="one energy from each member"):
         search.update({(IH, 147): [-458.9, -458.8], (IH, 309): -993.2})
     assert not search.relaxed  # a refused update leaves nothing behind
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"n_max": 923}, "(2 of truncated octahedron; 3 are needed): raise `n_max`"),
+        ({"n_max": 923, "shape": "best"}, None),
+        ({"n_max": 1289}, None),
+        ({"n_max": 400, "shape": "best"}, "(2 of icosahedron; 3 are needed)"),
+        ({"n_max": 923, "families": ["icosahedron", "truncated octahedron", "Wulff"]}, None),
+    ],
+)
+def test_ranges_with_too_few_closed_shells_are_told_before_anything_runs(change, problem) -> None:
+    known = {"families": ["icosahedron", "truncated octahedron"], "shape": "regular", "n_min": 100}
+    values = load_protocol("crossover", "tutorial", element="Cu")["settings"]
+    found = families_problem(CrossoverSettings(**{**values, **known, **change}))
+    assert found is None if problem is None else problem in found
