@@ -37,7 +37,8 @@ class MetadynamicsParser(LammpsParser):
         count = len(settings.ordered)
         folder = Path(kwargs["retrieved_temporary_folder"])
         if settings.collective_variables:
-            rows, hills = _read_colvars(folder, settings, "resume" in inputs)
+            begun = inputs.resume["timestep"] if "resume" in inputs else -np.inf
+            rows, hills = _read_colvars(folder, settings, begun)
         else:
             rows = _read(folder / VARIABLES_FILE, count + 3)
             hills = _read(folder / HILLS_FILE, 2 * count + 3)
@@ -50,13 +51,13 @@ class MetadynamicsParser(LammpsParser):
 
 
 def _read_colvars(
-    folder: Path, settings: MetadynamicsSettings, resumed: bool
+    folder: Path, settings: MetadynamicsSettings, begun: float
 ) -> tuple[np.ndarray, np.ndarray]:
     names = [variable.name for variable in settings.ordered]
     rows = colvars.read_trajectory(_lines(folder / colvars.TRAJECTORY_FILE), names)
     hills = colvars.read_hills(_lines(folder / colvars.HILLS_FILE), settings.hills, len(names))
-    # a job that continues writes the step once more that the one before ended with
-    return colvars.before_hills(rows, hills)[1 if resumed else 0 :], hills
+    # a job that continues may write the step once more that the one before ended with
+    return colvars.before_hills(rows, hills)[rows[:, 0] > begun], hills
 
 
 def _lines(path: Path) -> list[str]:
