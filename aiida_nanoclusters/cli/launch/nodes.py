@@ -331,6 +331,20 @@ def get_sets(uuid: str) -> dict[str, FramesData]:
     return {name: outputs[name] for name in SETS}
 
 
+def read_yaml(path: str, what: str) -> Any:
+    """Return what a YAML file holds.
+
+    Raises
+    ------
+    Fixable
+        If there is no such file, or it is no YAML.
+    """
+    try:
+        return load_yaml(read_text(Path(path)))
+    except (OSError, ValueError) as error:
+        raise Fixable(f"cannot read {what} from {path}: {error}") from error
+
+
 def read_list(path: str, what: str, example: str) -> list[dict[str, Any]]:
     """Return the list that a YAML file holds.
 
@@ -339,10 +353,7 @@ def read_list(path: str, what: str, example: str) -> list[dict[str, Any]]:
     Fixable
         If there is no such file, or it holds something else.
     """
-    try:
-        found = load_yaml(read_text(Path(path)))
-    except (OSError, ValueError) as error:
-        raise Fixable(f"cannot read {what} from {path}: {error}") from error
+    found = read_yaml(path, what)
     if not isinstance(found, list):
         raise Fixable(f"{path} holds no list of {what}: write `- {example}`, one a line")
     return found

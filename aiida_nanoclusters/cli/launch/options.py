@@ -28,6 +28,7 @@ from aiida_nanoclusters.cli.launch.nodes import get_potentials as get_potentials
 from aiida_nanoclusters.cli.launch.nodes import get_sets as get_sets
 from aiida_nanoclusters.cli.launch.nodes import parse_atom_energy as parse_atom_energy
 from aiida_nanoclusters.cli.launch.nodes import read_list as read_list
+from aiida_nanoclusters.cli.launch.nodes import read_yaml as read_yaml
 from aiida_nanoclusters.cli.launch.nodes import shipped_potentials as shipped_potentials
 from aiida_nanoclusters.cli.launch.packages import type_option as type_option
 from aiida_nanoclusters.cli.launch.protocol_options import LaunchCommand as LaunchCommand

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from ase.units import kB
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
+from scipy.special import logsumexp
 
 from aiida_nanoclusters.cli.report.figures import COLOURS, MUTED, Picture, picture, show, style
 from aiida_nanoclusters.cli.report.palette import translucent
@@ -186,9 +187,8 @@ def marginal(energies: Floats, kept: tuple[int, ...], thermal: float) -> Floats:
     F(s) = -k T ln sum over the others of exp(-F / k T), above its lowest value.
     """
     others = tuple(d for d in range(energies.ndim) if d not in kept)
-    lowest = energies[np.isfinite(energies)].min()
     with np.errstate(divide="ignore"):
-        found = -thermal * np.log(np.exp(-(energies - lowest) / thermal).sum(axis=others))
+        found = -thermal * logsumexp(-energies / thermal, axis=others)
     return np.asarray(found - found.min())
 
 

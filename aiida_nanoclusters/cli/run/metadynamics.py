@@ -122,16 +122,9 @@ def parse_variables(text):
 
 def read_variables(path):
     """Return what a file of --collective-variables sets."""
-    from pathlib import Path
-
-    from aiida_nanoclusters.formats.limits import load_yaml, read_text
-
-    known = ("collective_variables", "walls", "solvent")
-    try:
-        content = load_yaml(read_text(Path(path)))
-    except (OSError, ValueError) as error:
-        raise cli.Fixable(f"--collective-variables {path}: {error}") from error
-    if not isinstance(content, dict) or not {"collective_variables"} <= set(content) <= {*known}:
+    known = {"collective_variables", "walls", "solvent"}
+    content = cli.read_yaml(path, "collective variables")
+    if not isinstance(content, dict) or not {"collective_variables"} <= set(content) <= known:
         raise cli.Fixable(
             f"--collective-variables {path}: write `collective_variables: [{{name: ..., "
             "terms: [...]}]`, and perhaps `walls` and `solvent`"

@@ -55,7 +55,9 @@ def bias_lines(
 
 
 def read_table(lines: Iterable[str], columns: int) -> Floats:
-    """Return the whole rows of a file of the fix, shape (R, columns), in ascending steps.
+    """Return the whole rows of a table by step, of the fix or of COLVARS, shape (R, columns).
+
+    Steps ascend: rows of a step that is there already are left out.
 
     The last row of a job that was killed may be cut off: it is left out.
     """

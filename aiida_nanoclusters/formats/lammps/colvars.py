@@ -15,6 +15,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.lammps.bias import read_table
 from aiida_nanoclusters.science.sampling.collective_variables import (
     ANGLE,
     COORDINATION,
@@ -195,27 +196,22 @@ def read_trajectory(lines: Iterable[str], names: Sequence[str]) -> Floats:
     ValueError
         If a variable is missing in the header.
     """
-    columns: list[str] = []
-    rows: list[list[float]] = []
-    for line in lines:
-        words = line.split()
-        if line.startswith("#"):
-            columns = words[1:]
-            continue
-        if not line.endswith("\n") or len(words) != len(columns):
-            continue
-        try:
-            values = dict(zip(columns, map(float, words), strict=True))
-        except ValueError:
-            continue
-        if missing := [name for name in names if name not in values]:
-            raise ValueError(f"COLVARS wrote no `{missing[0]}`: there are {', '.join(columns)}")
-        energies = {name: value for name, value in values.items() if name.startswith("E_")}
-        row = [values["step"], *(values[name] for name in names)]
-        row += [sum(energies.values()), energies.get(f"E_{_HILLS}", 0.0)]
-        if np.isfinite(row).all() and (not rows or row[0] > rows[-1][0]):
-            rows.append(row)
-    return np.array(rows, dtype=np.float64).reshape(-1, len(names) + 3)
+    lines = list(lines)
+    columns = next((line.split()[1:] for line in lines if line.startswith("#")), [])
+    if not columns:  # it had not begun
+        return np.empty((0, len(names) + 3))
+    if missing := [name for name in names if name not in columns]:
+        raise ValueError(f"COLVARS wrote no `{missing[0]}`: there are {', '.join(columns)}")
+    table = read_table(lines, len(columns))
+    energies = [k for k, name in enumerate(columns) if name.startswith("E_")]
+    own = [k for k in energies if columns[k] == f"E_{_HILLS}"]
+    return np.column_stack(
+        [
+            table[:, [0, *(columns.index(name) for name in names)]],
+            table[:, energies].sum(axis=1),
+            table[:, own].sum(axis=1),
+        ]
+    )
 
 
 def before_hills(rows: Floats, hills: Floats) -> Floats:
@@ -255,16 +251,6 @@ def read_hills(lines: Iterable[str], settings: HillSettings, count: int) -> Floa
         g/(g - 1) in eV, g.
     """
     factor = settings.bias_factor
-    rows: list[list[float]] = []
-    for line in lines:
-        words = line.split()
-        if line.startswith("#") or not line.endswith("\n") or len(words) != 2 * count + 2:
-            continue
-        try:
-            step, *values, height = map(float, words)
-        except ValueError:
-            continue
-        row = [step, *values, height * factor / (factor - 1.0), factor]
-        if np.isfinite(row).all() and (not rows or row[0] > rows[-1][0]):
-            rows.append(row)
-    return np.array(rows, dtype=np.float64).reshape(-1, 2 * count + 3)
+    rows = read_table(lines, 2 * count + 2)
+    rows[:, -1] *= factor / (factor - 1.0)
+    return np.column_stack([rows, np.full(len(rows), factor)])

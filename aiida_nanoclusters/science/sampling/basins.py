@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from aiida_nanoclusters.science.sampling.metadynamics import Floats, Hills, free_energy
 
@@ -203,10 +204,7 @@ def differences_over_time(
 
 def _of_cells(energies: Floats, kt: float) -> float:
     own = energies[np.isfinite(energies)]
-    if not own.size:
-        return np.inf
-    lowest = float(own.min())
-    return lowest - kt * float(np.log(np.exp(-(own - lowest) / kt).sum()))
+    return -kt * float(logsumexp(-own / kt)) if own.size else np.inf
 
 
 def _neighbours(

@@ -37,6 +37,8 @@ FloatArray = NDArray[np.float64]
 
 #: Powers of N^(1/3), in the order of every coefficient vector: volume, faces, edges, vertices.
 TERMS: tuple[int, ...] = (3, 2, 1, 0)
+#: Sizes that the smallest fit of a family needs.
+FEWEST_SIZES = 3
 #: The expansion's own error grows like an edge: sigma(N) = s N^(1/3), in powers of N^(1/3).
 ERROR_POWER = 1
 
@@ -58,10 +60,11 @@ def select_terms(n_sizes: int, *, fixed_bulk: bool = False) -> tuple[int, ...]:
         return TERMS
     if counted >= 4:
         return TERMS[:3]
-    if counted == 3:
+    if counted == FEWEST_SIZES:
         return TERMS[:2]
     raise ValueError(
-        f"{n_sizes} sizes are too few to fit a family with an error bar: relax {3 - counted} more"
+        f"{n_sizes} sizes are too few to fit a family with an error bar: "
+        f"relax {FEWEST_SIZES - counted} more"
     )
 
 

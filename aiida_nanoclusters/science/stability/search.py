@@ -22,6 +22,7 @@ from scipy.stats import t as student_t
 from aiida_nanoclusters.science.stability.crossing import Crossing, find_crossing, two_sides
 from aiida_nanoclusters.science.stability.expansion import (
     ERROR_POWER,
+    FEWEST_SIZES,
     TERMS,
     EnergyFit,
     FamilyFits,
@@ -39,8 +40,6 @@ Cluster = tuple[str, int]
 START = (1, 2, 4, 8)
 #: A size may be at most this many times the family's largest relaxed one: early fits are rough.
 GROWTH = 4.0
-#: Sizes that the smallest fit of a family needs.
-FEWEST_SIZES = 3
 #: "No crossing below n_max" is accepted from fits that reach at least n_max divided by this.
 EXTRAPOLATION = 3.0
 #: Degrees of freedom that each fit needs before its error bar is trusted to end the search.

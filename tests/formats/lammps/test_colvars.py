@@ -11,7 +11,12 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.io.lammpsdata import write_lammps_data
 from ase.units import fs, kB
 
-from aiida_nanoclusters.formats.lammps.colvars import colvars_config
+from aiida_nanoclusters.formats.lammps.colvars import (
+    before_hills,
+    colvars_config,
+    read_hills,
+    read_trajectory,
+)
 from aiida_nanoclusters.formats.plumed.plumed_input import plumed_input
 from aiida_nanoclusters.science.sampling.collective_variables import (
     CollectiveVariableSettings,
@@ -245,3 +250,18 @@ def test_names_that_plumed_would_see_twice():
 
 def test_the_switching_function_at_its_length():
     assert switching(np.array([0.0, 1.0, 1.0 + 1e-7]), 6, 8) == pytest.approx([1, 0.75, 0.75])
+
+
+def test_rows_that_were_cut_off_are_left_out():
+    """The last line of a killed job, and a file that had not begun."""
+    header = "# step  d  E_walls_d  E_hills\n"
+    whole = "0 3.0 0.1 0.0\n10 3.1 0.2 0.5\n"
+    rows = read_trajectory([header, *whole.splitlines(keepends=True), "20 3.2 0."], ["d"])
+    np.testing.assert_allclose(rows, [[0, 3.0, 0.1, 0.0], [10, 3.1, 0.7, 0.5]])
+    assert read_trajectory([], ["d"]).shape == (0, 4)
+    with pytest.raises(ValueError, match="COLVARS wrote no `e`: there are step, d"):
+        read_trajectory([header], ["e"])
+    hills = HillSettings(height=0.1, bias_factor=5, temperature=300, pace=10)
+    found = read_hills(["10 3.1 0.2 0.08\n", "20 3.2 0.2 0.0"], hills, 1)
+    np.testing.assert_allclose(found, [[10, 3.1, 0.2, 0.1, 5]])
+    np.testing.assert_allclose(before_hills(rows, found)[:, -1], [0.0, 0.42])

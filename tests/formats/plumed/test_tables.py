@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aiida_nanoclusters.formats.plumed.hills import read_hills, read_table
+from aiida_nanoclusters.formats.plumed.tables import read_hills, read_table
 
 HEAD = "#! FIELDS time x sigma_x height biasf\n#! SET multivariate false\n"
 KIND = "#! SET kerneltype stretched-gaussian\n"
