@@ -89,7 +89,7 @@ def trajectory_to_frames(
     structure: StructureData | None = None,
     fractional: Bool | None = None,
 ) -> FramesData:
-    """Return the steps of a trajectory as frames without labels.
+    """Return the steps of a trajectory as frames without labels; their times, if any, in `info`.
 
     `structure` is that of the calculation: its kinds say the elements, and its cell holds where the
     trajectory has none. `fractional`: positions are in units of the cell, as those of aiida-vasp.
@@ -112,6 +112,10 @@ def trajectory_to_frames(
     for step, given in enumerate(positions):
         cell = None if cells is None else cells[step]
         images.append(Atoms(symbols, given @ cell if fractional else given, cell=cell, pbc=pbc))
+    times = trajectory.get_times()
+    if times is not None and times.shape == (len(images),) and np.isfinite(times).all():
+        for atoms, time in zip(images, times.tolist(), strict=True):
+            atoms.info["time"] = time
     return _unlabelled(images, trajectory)
 
 
@@ -240,7 +244,8 @@ def _unlabelled(images: list[Atoms], node: Data) -> FramesData:
         if problem or not len(atoms):
             raise ValueError(f"step {step}: {problem or 'no atoms'}")
         free.append(out_of_box(atoms, GAP))
-        free[-1].info = {"config_type": config_type(free[-1]), "parent": node.uuid}
+        origin = {"config_type": config_type(free[-1]), "parent": node.uuid}
+        free[-1].info = {**atoms.info, **origin}
     frames = Frames.from_atoms(free)
     check_frames(frames)
     return FramesData(frames)

@@ -14,6 +14,7 @@ from aiida_nanoclusters.cli.machine.doctor import doctor
 from aiida_nanoclusters.cli.machine.setup import setup
 from aiida_nanoclusters.cli.progress.status import status
 from aiida_nanoclusters.cli.publish.command import publish
+from aiida_nanoclusters.cli.report.analyse_assembly import analyse_assembly
 from aiida_nanoclusters.cli.report.command import report
 from aiida_nanoclusters.cli.reproduce.command import reproduce
 from aiida_nanoclusters.cli.run.command import run
@@ -33,7 +34,7 @@ def cli() -> None:
 
 commands = (
     *(setup, doctor, run, status, report),
-    *(find, explain, reproduce, analyse),
+    *(find, explain, reproduce, analyse, analyse_assembly),
     *(publish, import_command, trust_command, import_labels),
 )
 for command in commands:

@@ -107,7 +107,7 @@ def _read_images(path: Path, index: str) -> list[Atoms]:
     options: dict[str, Any] = {"format": name, "do_not_split_by_at_sign": True}
     if name in ("extxyz", "xyz"):
         check_extxyz(path)
-        options |= {"format": "extxyz", "properties_parser": _read_comment}
+        options |= {"format": "extxyz", "properties_parser": read_comment}
     elif name == "vasp-xml":
         check_xml(path)
     elif name == "vasp-out":
@@ -160,7 +160,7 @@ def check_extxyz(path: Path) -> None:
                     raise ValueError(f"it has a line of more than {_LONGEST_LINE // 10**6} MB")
 
 
-def _read_comment(line: str) -> dict[str, Any]:
+def read_comment(line: str) -> dict[str, Any]:
     """Return what the comment of a frame says, as ASE reads it, within limits."""
     found: dict[str, Any] = key_val_str_to_dict(line)
     check_depth(found)
@@ -205,11 +205,12 @@ def write_extxyz(frames: Frames, path: str | Path) -> None:
 
 
 def _exact(atoms: Atoms) -> str:
-    """Return one frame as ASE writes it, but positions and forces with more than 8 decimals."""
+    """Return one frame as ASE writes it, but numbers with more than 8 decimals."""
     text = io.StringIO()
     ase.io.write(text, atoms, format="extxyz")
     head = text.getvalue().split("\n", 2)[:2]
-    columns = [atoms.positions]
+    named = (name for name in atoms.arrays if name not in ("numbers", "positions"))
+    columns = [atoms.positions, *(atoms.arrays[name].reshape(len(atoms), -1) for name in named)]
     if atoms.calc is not None and "forces" in atoms.calc.results:
         columns.append(atoms.calc.results["forces"])
     rows = zip(atoms.get_chemical_symbols(), np.hstack(columns).tolist(), strict=True)

@@ -15,6 +15,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from aiida_nanoclusters.formats.limits import load_json
+from aiida_nanoclusters.science.ase_labels import CHARGE_KINDS, charges_name
 from aiida_nanoclusters.science.frames import Frames
 
 #: The same for all nodes, so that caching recognises equal content.
@@ -26,7 +27,8 @@ _WRONG = (
     # numpy reads the header of an array as Python's literals
     *(zipfile.BadZipFile, zlib.error, SyntaxError, tokenize.TokenError),
 )
-_ARRAYS = [f.name for f in fields(Frames) if f.name not in ("level_of_theory", "atom_energies")]
+_HEAD = ("level_of_theory", "atom_energies")
+_ARRAYS = [f.name for f in fields(Frames) if f.name not in (*_HEAD, "partial_charges")]
 
 
 def write_frames(frames: Frames, target: str | Path | IO[bytes]) -> None:
@@ -36,6 +38,8 @@ def write_frames(frames: Frames, target: str | Path | IO[bytes]) -> None:
         "atom_energies": dict(sorted(frames.atom_energies.items())),
     }
     arrays = {name: np.ascontiguousarray(getattr(frames, name)) for name in _ARRAYS}
+    # Absent where there are none, so that files of other versions have the same bytes.
+    arrays |= {charges_name(kind): charges for kind, charges in frames.partial_charges.items()}
     np.savez(target, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
 
 
@@ -52,10 +56,13 @@ def read_frames(source: str | Path | IO[bytes]) -> Frames:
         with np.load(source, allow_pickle=False) as archive:
             head = load_json(str(archive["head"]))
             arrays = {name: archive[name] for name in _ARRAYS}
+            held = [kind for kind in CHARGE_KINDS if charges_name(kind) in archive]
+            charges = {k: np.asarray(archive[charges_name(k)], dtype=np.float64) for k in held}
         frames = Frames(
             **arrays,
             level_of_theory=str(head["level_of_theory"]),
             atom_energies={str(k): float(v) for k, v in head["atom_energies"].items()},
+            partial_charges=charges,
         )
         if not np.all((frames.numbers >= 0) & (frames.numbers < len(chemical_symbols))):
             raise ValueError("an atomic number that no element has")

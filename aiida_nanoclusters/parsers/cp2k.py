@@ -39,6 +39,8 @@ class Cp2kParser(Parser):
         prepared = [prepare(atoms, settings) for atoms in frames]
         energies = np.full(len(frames), np.nan)
         forces = np.full((len(frames.numbers), 3), np.nan)
+        none = np.full(len(frames.numbers), np.nan)
+        charges = {kind: none.copy() for kind in settings.partial_charges}
         entries: list[dict[str, Any]] = [{} for _ in prepared]
         runs: list[Cp2kRun] = []
         cut = [False] * len(prepared)
@@ -53,7 +55,9 @@ class Cp2kParser(Parser):
                     own = frames.atoms_of(i)
                     energies[i] = found[place][0] / copies
                     forces[own] = found[place][1][: own.stop - own.start]
-        labelled = _labelled(frames, energies, forces, settings.level_of_theory)
+                    _take_charges(charges, own, run.steps[place].charges, len(atoms))
+        level = settings.level_of_theory
+        labelled = _labelled(frames, energies, forces, level, charges)
         if labelled is not None:
             self.out("labelled", FramesData(labelled))
         fault = find_fault(self, entries, runs, cut)
@@ -152,6 +156,19 @@ def _is_input_error(message: str) -> bool:
     return any(word in text for word in ("input", "keyword", "section", "not found"))
 
 
-def _labelled(frames: Frames, energies: Floats, forces: Floats, level: str) -> Frames | None:
-    labelled = frames.with_labels(energies, forces, level_of_theory=level, atom_energies={})
+def _take_charges(
+    charges: Mapping[str, Floats], own: slice, printed: Mapping[str, Floats], count: int
+) -> None:
+    """Set the partial charges of the atoms of a frame, the first of the `count` that CP2K had."""
+    for kind, values in charges.items():
+        if len(printed.get(kind, ())) == count:
+            values[own] = printed[kind][: own.stop - own.start]
+
+
+def _labelled(
+    frames: Frames, energies: Floats, forces: Floats, level: str, charges: Mapping[str, Floats]
+) -> Frames | None:
+    labelled = frames.with_labels(
+        energies, forces, level_of_theory=level, atom_energies={}, partial_charges=charges
+    )
     return labelled.select(labelled.labelled) if labelled.labelled.any() else None

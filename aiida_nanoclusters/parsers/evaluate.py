@@ -11,8 +11,14 @@ from aiida.orm import Dict
 from aiida.parsers import Parser
 
 from aiida_nanoclusters.calculations.faults import OUT_OF_MEMORY
-from aiida_nanoclusters.calculations.labels.evaluate import make_boxes
+from aiida_nanoclusters.calculations.labels.evaluate import (
+    described_in,
+    make_boxes,
+    settings_of,
+)
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.formats.calculators.calculator_server import charges_file
+from aiida_nanoclusters.formats.calculators.charges_file import read_charges
 from aiida_nanoclusters.formats.lammps.dump import Box, read_dump
 from aiida_nanoclusters.formats.lammps.evaluate import (
     EvaluationLog,
@@ -23,6 +29,7 @@ from aiida_nanoclusters.formats.lammps.input import LOG_FILE
 from aiida_nanoclusters.formats.lammps.output import explain_error
 from aiida_nanoclusters.parsers.faults import fail_for_memory, fault_of, shorten
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.settings import EvaluationSettings
 
 
 class EvaluateParser(Parser):
@@ -61,6 +68,9 @@ class EvaluateParser(Parser):
                 stresses,
                 level_of_theory=potential.level_of_theory,
                 atom_energies=potential.atom_energies,
+                partial_charges=_read_charges(
+                    folder, described_in(key, potential), frames, settings_of(self.node.inputs)
+                ),
             )
             done[key] = labelled.labelled
             if done[key].any():
@@ -102,6 +112,17 @@ def _read_forces(path: Path, frames: Frames, boxes: list[Box]) -> tuple[np.ndarr
             if len(snapshot.values) == own.stop - own.start:
                 forces[own] = boxes[snapshot.step].turned(snapshot.values[:, 1:])
     return forces, dumped
+
+
+def _read_charges(
+    folder: Path, name: str, frames: Frames, settings: EvaluationSettings
+) -> dict[str, np.ndarray]:
+    """Return the partial charges by kind that the calculator of this description file wrote."""
+    path = folder / charges_file(name)
+    if not settings.partial_charges or not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        return {settings.partial_charges[0]: read_charges(handle, frames.offsets)}
 
 
 def _report(n: int, done: dict[str, np.ndarray], log: EvaluationLog) -> dict[str, Any]:

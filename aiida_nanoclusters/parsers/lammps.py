@@ -191,6 +191,7 @@ def _final_frames(frames: Frames, job: Job, log: StagesLog, final: dict[int, Sna
         cells=cells,
         energies=energies,
         stresses=np.full((len(frames), 6), np.nan),
+        partial_charges={},
     )
 
 
@@ -280,6 +281,7 @@ def _trajectory(
         cells=np.array([p[4] for p in picked]),
         energies=np.array([p[1] for p in picked]),
         stresses=np.full((len(picked), 6), np.nan),
+        partial_charges={},
         parents=np.array(parents),
         seeds=np.array([job.seeds[i] for i in owners], dtype=np.int64),
         info=np.array([p[5] for p in picked]),

@@ -36,6 +36,7 @@ class MetadynamicsParser(LammpsParser):
         settings = MetadynamicsSettings(**inputs.bias.get_dict())
         count = len(settings.ordered)
         folder = Path(kwargs["retrieved_temporary_folder"])
+        hills: np.ndarray | None
         if settings.collective_variables:
             begun = inputs.resume["timestep"] if "resume" in inputs else -np.inf
             rows, hills = _read_colvars(folder, settings, begun)
@@ -43,7 +44,8 @@ class MetadynamicsParser(LammpsParser):
             rows = _read(folder / VARIABLES_FILE, count + 3)
             hills = _read(folder / HILLS_FILE, 2 * count + 3)
         start = job.plan.start(0, len(job.stages) - 1)
-        rows, hills = (table[table[:, 0] <= last] for table in (rows, hills))
+        rows = rows[rows[:, 0] <= last]
+        hills = None if hills is None else hills[hills[:, 0] <= last]
         if len(rows):
             timestep = settings.timestep * job.factors[0]
             self.out("bias", bias_node(rows, hills, settings, start, timestep))
@@ -52,12 +54,15 @@ class MetadynamicsParser(LammpsParser):
 
 def _read_colvars(
     folder: Path, settings: MetadynamicsSettings, begun: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray | None]:
     names = [variable.name for variable in settings.ordered]
     rows = colvars.read_trajectory(_lines(folder / colvars.TRAJECTORY_FILE), names)
-    hills = colvars.read_hills(_lines(folder / colvars.HILLS_FILE), settings.hills, len(names))
+    hills = None
+    if not settings.is_opes:
+        hills = colvars.read_hills(_lines(folder / colvars.HILLS_FILE), settings.hills, len(names))
+        rows = colvars.before_hills(rows, hills)
     # a job that continues may write the step once more that the one before ended with
-    return colvars.before_hills(rows, hills)[rows[:, 0] > begun], hills
+    return rows[rows[:, 0] > begun], hills
 
 
 def _lines(path: Path) -> list[str]:

@@ -13,7 +13,7 @@ from aiida.tools.graph.graph_traversers import traverse_graph
 from aiida_nanoclusters.queries.nodes import chunks, class_name, linked, of_kind
 
 #: Work chains that only call other steps, and are not steps themselves.
-_UMBRELLAS = {"StudyWorkChain"}
+_UMBRELLAS = {"StudyWorkChain", "NucleateWorkChain"}
 _LABEL = "attributes.process_label"
 #: Inputs that are numbers, names or programs: listed, not drawn, unless a process computed them.
 _VALUES = (

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
+from aiida_nanoclusters.science import ase_labels
 from aiida_nanoclusters.science.texts import text_array
 
 Floats = NDArray[np.float64]
@@ -57,6 +57,9 @@ class Frames:
         Level of theory of all labels, e.g. ``VASP/PBE``; empty where nothing is labelled.
     atom_energies
         Energy of the isolated atom of each element at that level, eV: the energy reference.
+    partial_charges
+        Charges of the atoms in e by kind (``mulliken``, ``hirshfeld``), each of shape (A,) with NaN
+        where a frame has none. They belong to the labels.
     """
 
     numbers: NDArray[np.int32]
@@ -74,6 +77,7 @@ class Frames:
     info: NDArray[np.str_]
     level_of_theory: str = ""
     atom_energies: Mapping[str, float] = field(default_factory=dict)
+    partial_charges: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         frames, atoms = len(self.offsets) - 1, len(self.numbers)
@@ -94,6 +98,7 @@ class Frames:
             found = getattr(self, name).shape
             if found != shape:
                 raise ValueError(f"frames: `{name}` has shape {found}, expected {shape}")
+        ase_labels.check_charges(self.partial_charges, atoms)
         if frames >= 0 and (self.offsets[0] != 0 or self.offsets[-1] != atoms):
             raise ValueError("frames: `offsets` must run from 0 to the number of atoms")
         if np.any(np.diff(self.offsets) < 1):
@@ -132,6 +137,9 @@ class Frames:
             pbc=self.pbc[index],
             info=info,
         )
+        for kind, values in self.partial_charges.items():
+            if np.all(np.isfinite(values[own])):
+                atoms.set_array(ase_labels.charges_name(kind), values[own])
         labels: dict[str, Any] = {}
         if np.isfinite(self.energies[index]):
             labels["energy"] = float(self.energies[index])
@@ -224,7 +232,8 @@ class Frames:
         Parameters
         ----------
         images
-            Not changed. ``info`` may hold `config_type`, `parent`, `seed` and `charge`.
+            Not changed. ``info`` may hold `config_type`, `parent`, `seed` and `charge`, ``arrays``
+            partial charges as `charges_mulliken`.
         level_of_theory
             Level of theory of the labels of the images.
         atom_energies
@@ -247,15 +256,18 @@ class Frames:
             cells=np.array([a.cell.array for a in images], dtype=np.float64),
             pbc=np.array([a.pbc for a in images], dtype=bool),
             charges=np.array([float(o["charge"] or 0.0) for o in origins]),
-            energies=np.array([_label(a, "energy", ()) for a in images], dtype=np.float64),
-            forces=np.concatenate([_label(a, "forces", (len(a), 3)) for a in images]),
-            stresses=np.array([_label(a, "stress", (6,)) for a in images]),
+            energies=np.array(
+                [ase_labels.label_of(a, "energy", ()) for a in images], dtype=np.float64
+            ),
+            forces=np.concatenate([ase_labels.label_of(a, "forces", (len(a), 3)) for a in images]),
+            stresses=np.array([ase_labels.label_of(a, "stress", (6,)) for a in images]),
             config_types=text_array([str(o["config_type"] or "") for o in origins]),
             parents=text_array([str(o["parent"] or "") for o in origins]),
             seeds=np.array([-1 if o["seed"] is None else int(o["seed"]) for o in origins]),
-            info=text_array([_free_info(a) for a in images]),
+            info=text_array([ase_labels.free_info(a, ORIGIN_KEYS) for a in images]),
             level_of_theory=level_of_theory,
             atom_energies=dict(atom_energies or {}),
+            partial_charges=ase_labels.charges_of(images),
         )
         return frames if atom_energies else replace(frames, atom_energies=_single_atoms(frames))
 
@@ -276,7 +288,8 @@ class Frames:
         atoms = np.repeat(self.offsets[chosen] - offsets[:-1], sizes) + np.arange(offsets[-1])
         per_atom = {k: getattr(self, k)[atoms] for k in ("numbers", "positions", "forces")}
         per_frame = {k: getattr(self, k)[chosen] for k in _PER_FRAME}
-        return replace(self, offsets=offsets, **per_atom, **per_frame)
+        charges = {kind: values[atoms] for kind, values in self.partial_charges.items()}
+        return replace(self, offsets=offsets, partial_charges=charges, **per_atom, **per_frame)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Frames]) -> Frames:
@@ -314,6 +327,9 @@ class Frames:
             offsets=offsets.astype(np.int64),
             level_of_theory=levels.pop() if levels else "",
             atom_energies=atom_energies,
+            partial_charges=ase_labels.join_charges(
+                [p.partial_charges for p in parts], [len(p.numbers) for p in parts]
+            ),
             **joined,
         )
 
@@ -325,8 +341,9 @@ class Frames:
         *,
         level_of_theory: str,
         atom_energies: Mapping[str, float],
+        partial_charges: Mapping[str, Floats] | None = None,
     ) -> Frames:
-        """Return the same frames with other labels: eV (F,), eV/Å (A, 3), eV/Å^3 (F, 6)."""
+        """Return the same frames with other labels: eV (F,), eV/Å (A, 3), eV/Å^3 (F, 6), e (A,)."""
         return replace(
             self,
             energies=np.asarray(energies, dtype=np.float64),
@@ -336,10 +353,11 @@ class Frames:
             else np.asarray(stresses, dtype=np.float64),
             level_of_theory=level_of_theory,
             atom_energies=dict(atom_energies),
+            partial_charges=dict(partial_charges or {}),
         )
 
     def without_labels(self) -> Frames:
-        """Return the same frames with no energies, forces or stresses."""
+        """Return the same frames with no energies, forces, stresses or partial charges."""
         return self.with_labels(
             np.full(len(self), np.nan),
             np.full((len(self.numbers), 3), np.nan),
@@ -367,28 +385,6 @@ _PER_FRAME = (
     *("cells", "pbc", "charges", "energies", "stresses"),
     *("config_types", "parents", "seeds", "info"),
 )
-
-
-def _label(atoms: Atoms, name: str, shape: tuple[int, ...]) -> Floats:
-    if atoms.calc is not None and not atoms.calc.calculation_required(atoms, [name]):
-        try:
-            value = atoms.calc.get_property(name, atoms, allow_calculation=False)
-        except PropertyNotImplementedError:
-            value = None
-        if value is not None:
-            array = np.asarray(value, dtype=np.float64)
-            if array.shape != shape:
-                raise ValueError(f"`{name}` has shape {array.shape}, expected {shape}")
-            return array
-    return np.full(shape, np.nan)
-
-
-def _free_info(atoms: Atoms) -> str:
-    def plain(value: Any) -> Any:
-        return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
-
-    free = {str(k): v for k, v in atoms.info.items() if k not in ORIGIN_KEYS}
-    return json.dumps(free, default=plain, sort_keys=True)
 
 
 def _single_atoms(frames: Frames) -> dict[str, float]:

@@ -28,6 +28,17 @@ MODE_SIZES = "mode_sizes"  # number of atoms, (W,)
 DELTA_E = "delta_e"  # eV/atom, (W,), equation 4
 DELTA_Z = "delta_z"  # neighbours per atom, (W,), equation 3
 
+#: Structure and solvent in the frames of a solution (``nanoclusters.nucleate``); of each distance
+#: or angle, in the order of the attribute `names`, arrays with its number, such as `density_0`.
+SOLVENT_COUNTS = "solvent_counts"  # atoms within the radius, (F,)
+SOLVENT_COORDINATION = "solvent_coordination"  # sum of the switching function, (F,)
+SHELL_EDGES = "shell_edges"  # Å, (K + 1,)
+SOLVENT_DENSITIES = "solvent_densities"  # 1/Å^3, (K,)
+SOLVENT_DENSITY_ERRORS = "solvent_density_errors"  # 1/Å^3, (K,)
+DISTRIBUTION_GRID = "grid"  # Å or degrees, (G,)
+DISTRIBUTION = "density"  # per Å or degree, (G,)
+DISTRIBUTION_ERROR = "density_error"  # per Å or degree, (G,)
+
 #: Atoms of a training set and a target by coordination number: one row per number. The second
 #: dimension is the group of frames: cluster, surface, bulk.
 COORDINATION_NUMBERS = "coordination_numbers"  # (K,)
@@ -125,6 +136,21 @@ HILL_HEIGHTS = "hill_heights"  # eV, times g/(g - 1) for the bias factor g, (H,)
 #: Its free energy: C cells along each variable; `FREE_ENERGIES` and their errors have (C, ...).
 CELL_EDGES = "cell_edges"  # (D, C + 1)
 FREE_ENERGIES_BY_HILLS = "free_energies_by_hills"  # eV, from the sum of hills, (C, ...)
+BASIN_LABELS = "basin_labels"  # 0 for basin A, 1 for B, ..., -1 for none, (C, ...)
+PATH_VARIABLES = "path_variables"  # lowest path from basin A to B, (P, D)
+#: How far basin B is above A, at moments (T) of the runs.
+DIFFERENCE_TIMES = "difference_times"  # ps, (T,)
+BASIN_DIFFERENCES = "basin_differences"  # eV, from the samples until then, (T,)
+BASIN_DIFFERENCE_ERRORS = "basin_difference_errors"  # eV, standard errors, (T,)
+BASIN_DIFFERENCES_BY_HILLS = "basin_differences_by_hills"  # eV, (T,)
+
+#: Assembly of a trajectory (``nanoclusters.analyse_assembly``): one row per frame (F), S sizes of
+#: clusters, K nuclei of six metal atoms. `TIMES` are NaN where they are not known.
+METAL_COORDINATION = "metal_coordination"  # mean number of metal neighbours of a metal atom, (F,)
+CLUSTER_SIZES = "cluster_sizes"  # metal atoms, ascending, (S,)
+CLUSTER_COUNTS = "cluster_counts"  # clusters of each size, (F, S)
+NUCLEUS_NUMBERS = "nucleus_numbers"  # number of the cluster, (K,)
+NUCLEUS_RMSD = "nucleus_rmsd"  # Å, from an octahedron, NaN where it is not there, (F, K)
 
 #: Standard errors of averages over dynamics, by the array of the averages.
 STANDARD_ERRORS = {
@@ -133,6 +159,7 @@ STANDARD_ERRORS = {
     POPULATIONS: POPULATION_ERRORS,
     PACKING_POPULATIONS: PACKING_POPULATION_ERRORS,
     FREE_ENERGIES: FREE_ENERGY_ERRORS,
+    BASIN_DIFFERENCES: BASIN_DIFFERENCE_ERRORS,
 }
 
 #: Unit of each array, as tables of them say it.
@@ -212,6 +239,17 @@ UNITS = {
     HILL_HEIGHTS: "eV",
     CELL_EDGES: "",
     FREE_ENERGIES_BY_HILLS: "eV",
+    BASIN_LABELS: "",
+    PATH_VARIABLES: "",
+    DIFFERENCE_TIMES: "ps",
+    BASIN_DIFFERENCES: "eV",
+    BASIN_DIFFERENCE_ERRORS: "eV",
+    BASIN_DIFFERENCES_BY_HILLS: "eV",
+    METAL_COORDINATION: "neighbours/atom",
+    CLUSTER_SIZES: "atoms",
+    CLUSTER_COUNTS: "clusters",
+    NUCLEUS_NUMBERS: "",
+    NUCLEUS_RMSD: "Å",
     COORDINATION_NUMBERS: "neighbours",
     TRAINING_ATOMS: "atoms",
     TARGET_ATOMS: "atoms",
@@ -230,7 +268,7 @@ UNITS = {
 #: Arrays of two dimensions of which the first is that of the rows; of others it is the last.
 ROWS_FIRST = (
     *(CHART_COORDINATES, REPLICA_TEMPERATURES, REPLICA_ENERGIES, REPLICA_WALLS),
-    *(VARIABLES, HILL_CENTRES, HILL_WIDTHS),
+    *(VARIABLES, HILL_CENTRES, HILL_WIDTHS, PATH_VARIABLES, CLUSTER_COUNTS, NUCLEUS_RMSD),
 )
 
 #: Arrays that share their rows, by the name of their table. A result has those tables of which the
@@ -275,14 +313,24 @@ TABLES = {
     "sampled_frames": (LADDER, FAMILY_FRAMES, PACKING_FRAMES, FRAMES_WITHOUT_MINIMUM),
     "free_energy": (
         *(CELL_COORDINATES, FREE_ENERGIES, FREE_ENERGY_ERRORS),
-        FREE_ENERGIES_BY_HILLS,
+        *(FREE_ENERGIES_BY_HILLS, BASIN_LABELS),
     ),
-    "path": (PATH_FAMILIES, PATH_COORDINATES, PATH_FREE_ENERGIES, PATH_FREE_ENERGY_ERRORS),
+    "path": (
+        *(PATH_FAMILIES, PATH_COORDINATES, PATH_VARIABLES),
+        *(PATH_FREE_ENERGIES, PATH_FREE_ENERGY_ERRORS),
+    ),
+    "basin_differences": (
+        *(DIFFERENCE_TIMES, BASIN_DIFFERENCES, BASIN_DIFFERENCE_ERRORS),
+        BASIN_DIFFERENCES_BY_HILLS,
+    ),
     "swaps": (SWAP_STEPS, REPLICA_TEMPERATURES, REPLICA_ENERGIES, REPLICA_WALLS),
     "minimum_of": (MINIMUM_OF,),
     "bias": (STEPS, TIMES, VARIABLES, BIAS_ENERGIES, HILLS_ENERGIES),
     "hills": (HILL_STEPS, HILL_CENTRES, HILL_WIDTHS, HILL_HEIGHTS),
     "cells": (CELL_EDGES,),
+    "assembly": (TIMES, METAL_COORDINATION, CLUSTER_COUNTS, NUCLEUS_RMSD),
+    "cluster_sizes": (CLUSTER_SIZES,),
+    "nuclei": (NUCLEUS_NUMBERS,),
     "trajectory": (TIMES, RUNS, CORES, STATES, SMOOTHED_COORDINATES),
 }
 

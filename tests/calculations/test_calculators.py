@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import List
+from aiida.orm import Dict, List
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.cluster import Icosahedron
 
@@ -67,6 +67,39 @@ def test_labels_equal_ase(python_lmp, emt) -> None:
             assert np.allclose(found.get_stress(), reference.get_stress(), atol=1e-8), i
     versions = json.loads(node.outputs.retrieved.get_object_content("calculator_versions.json"))
     assert versions["python"] == sys.version.split()[0] and "ase" in versions
+
+
+def test_partial_charges_of_tight_binding(python_lmp) -> None:
+    """Those of tblite itself, whatever the order of elements and the periodicity of a frame."""
+    tblite = pytest.importorskip("tblite.ase", reason="pip install aiida-nanoclusters[tblite]")
+    arguments = {"method": "GFN1-xTB", "verbosity": 0}
+    potential = PotentialData.from_calculator(
+        "tblite.ase:TBLite", ["Ag", "C", "H", "O"], arguments=arguments
+    ).store()
+    alone, boxed = molecule("CH3OH"), molecule("CH3OH")
+    boxed += Atoms("Ag", [[0.0, 2.0, 2.0]])
+    boxed.set_cell([8.0, 8.0, 8.0])
+    boxed.pbc = True
+    frames = [boxed, alone]
+    settings = Dict({"partial_charges": ["mulliken"]})
+    outputs, node = evaluate(python_lmp, frames, {"xtb": potential}, settings=settings)
+    assert node.is_finished_ok, node.exit_message
+    for given, label in zip(frames, outputs["labelled"]["xtb"].frames, strict=True):
+        reference = given.copy()
+        reference.calc = tblite.TBLite(method="GFN1-xTB", verbosity=0)
+        assert label.arrays["charges_mulliken"] == pytest.approx(reference.get_charges(), abs=1e-6)
+    plain, _ = evaluate(python_lmp, frames, {"xtb": potential})
+    assert plain["labelled"]["xtb"].frames.partial_charges == {}
+
+
+def test_partial_charges_that_nothing_gives(python_lmp, emt) -> None:
+    with pytest.raises(ValueError, match="`a`: only calculators of tblite give partial charges"):
+        evaluate(
+            python_lmp,
+            [Icosahedron("Cu", 2)],
+            {"a": emt},
+            settings=Dict({"partial_charges": ["mulliken"]}),
+        )
 
 
 def test_stages(python_lmp, emt) -> None:

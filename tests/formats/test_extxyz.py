@@ -6,6 +6,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from aiida_nanoclusters.formats.extxyz import read_extxyz, write_extxyz
+from aiida_nanoclusters.formats.frames_file import read_frames, write_frames
 from aiida_nanoclusters.science.frames import Frames
 
 
@@ -28,6 +29,26 @@ def test_round_trip(tmp_path) -> None:
         assert np.array_equal(getattr(back, name), getattr(frames, name))
     assert back[1].info["note"] == "kept"
     assert back.content_hashes() == frames.content_hashes()
+
+
+def test_partial_charges_in_both_files(tmp_path) -> None:
+    cluster = Atoms("Cu3", positions=[[0, 0, 0], [2.4, 0, 0], [1.2, 2.1, 0.3]], calculator=EMT())
+    cluster.get_forces()
+    plain = cluster.copy()
+    plain.calc = cluster.calc
+    cluster.set_array("charges_hirshfeld", np.array([1 / 3, -1 / 7, -4 / 21]))
+    cluster.set_array("charges_mulliken", np.array([0.1, 0.2, -0.3]))
+    frames = Frames.from_atoms([cluster, plain], level_of_theory="EMT")
+    write_extxyz(frames, tmp_path / "frames.extxyz")
+    write_frames(frames, tmp_path / "frames.npz")
+    for back in (read_extxyz(tmp_path / "frames.extxyz"), read_frames(tmp_path / "frames.npz")):
+        assert sorted(back.partial_charges) == ["hirshfeld", "mulliken"]
+        for kind, charges in frames.partial_charges.items():
+            assert np.array_equal(back.partial_charges[kind], charges, equal_nan=True)
+        assert np.array_equal(back.forces, frames.forces)
+    # without charges the file is that of earlier versions
+    write_frames(Frames.from_atoms([plain]), tmp_path / "plain.npz")
+    assert not [name for name in np.load(tmp_path / "plain.npz").files if "charges_" in name]
 
 
 def test_what_is_not_known_is_not_written(tmp_path) -> None:

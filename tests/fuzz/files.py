@@ -22,7 +22,10 @@ from aiida_nanoclusters.formats.lammps.dump import read_dump
 from aiida_nanoclusters.formats.lammps.potential_files import read_eam_metadata
 from aiida_nanoclusters.formats.nequip.model import read_package_metadata
 from aiida_nanoclusters.formats.publication.archive_file import archive_kind, check_archive
+from aiida_nanoclusters.formats.trajectory import iterate_frames
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.nucleation.assembly_report import report_assembly
+from aiida_nanoclusters.science.nucleation.assembly_settings import AssemblySettings
 from tests.fuzz.guard import Findings, guarded
 from tests.stand_in_vasp import Ionic, write_outcar, write_xml
 
@@ -124,6 +127,8 @@ def readers() -> list[Reader]:
     text = io.StringIO()
     ase.io.write(text, _frames(), format="extxyz")
     extxyz = text.getvalue().encode()
+    moving = io.StringIO()
+    ase.io.write(moving, [_frames()[0]] * 4, format="extxyz")
     npz = io.BytesIO()
     write_frames(Frames.from_atoms(_frames(), level_of_theory="EMT"), npz)
     xml, outcar = _vasp()
@@ -152,11 +157,17 @@ def readers() -> list[Reader]:
         Reader("CP2K", CP2K.encode(), _labels("cp2k"), "my.out", beside=both, declared=()),
         Reader("EAM", eam.encode(), lambda p: read_eam_metadata(p, "eam/alloy"), "a.eam.alloy"),
         Reader("LAMMPS dump", DUMP.encode(), _dumped, "a.dump"),
+        Reader("assembly of extxyz", moving.getvalue().encode(), _assembled, "a.extxyz"),
+        Reader("assembly of a dump", DUMP.encode(), _assembled, "a.lammpstrj"),
         Reader("profile.yaml", profile, read_machine, "profile.yaml"),
         Reader("frames.npz", npz.getvalue(), lambda p: read_frames(p), "frames.npz"),
         Reader("zip", _zip(archive), _checked, "a.aiida"),
         Reader("package", _zip(package), read_package_metadata, "m.nequip.zip"),
     ]
+
+
+def _assembled(path: Path) -> None:
+    report_assembly(iterate_frames(path, ["Cu"]), AssemblySettings(metal="Cu"))
 
 
 def _write(folder: Path, contents: dict[str, bytes]) -> None:

@@ -116,3 +116,51 @@ def test_empty_selection_names_the_fix() -> None:
 def test_frames_without_atoms_are_refused() -> None:
     with pytest.raises(ValueError, match="frame 1 holds no atoms"):
         Frames.from_atoms([labelled(2), Atoms()])
+
+
+def charged(n: int, seed: int = 0) -> Atoms:
+    atoms = labelled(n, seed)
+    atoms.set_array("charges_mulliken", np.linspace(-0.1, 0.1, n))
+    return atoms
+
+
+def test_partial_charges_travel_with_their_label() -> None:
+    frames = Frames.from_atoms([charged(3), labelled(4), charged(2)], level_of_theory="EMT")
+    assert np.array_equal(frames[0].arrays["charges_mulliken"], [-0.1, 0.0, 0.1])
+    assert "charges_mulliken" not in frames[1].arrays
+    assert np.isnan(frames.partial_charges["mulliken"][3:7]).all()
+    assert np.array_equal(frames.select([2]).partial_charges["mulliken"], [-0.1, 0.1])
+    joined = Frames.concatenate([Frames.from_atoms([labelled(5)]), frames.select([2, 0])])
+    assert np.array_equal(joined.partial_charges["mulliken"][5:], [-0.1, 0.1, -0.1, 0.0, 0.1])
+    assert np.isnan(joined.partial_charges["mulliken"][:5]).all()
+    assert Frames.concatenate([Frames.from_atoms([labelled(5)])]).partial_charges == {}
+
+
+def test_partial_charges_end_with_their_label() -> None:
+    frames = Frames.from_atoms([charged(3)])
+    assert frames.without_labels().partial_charges == {}
+    moved = frames[0]
+    moved.positions[0, 0] += 0.1
+    assert Frames.from_atoms([moved]).partial_charges == {}
+    again = frames.with_labels(
+        [1.0],
+        np.zeros((3, 3)),
+        level_of_theory="x",
+        atom_energies={},
+        partial_charges={"hirshfeld": np.ones(3)},
+    )
+    assert list(again.partial_charges) == ["hirshfeld"]
+
+
+def test_partial_charges_that_are_none() -> None:
+    atoms = labelled(3)
+    atoms.arrays["charges_mulliken"] = np.zeros((3, 2))
+    with pytest.raises(ValueError, match=r"`charges_mulliken` has shape \(3, 2\)"):
+        Frames.from_atoms([atoms])
+    for charges, problem in (({"made up": np.zeros(3)}, "known are mulliken, hirshfeld"),
+                             ({"mulliken": np.zeros(2)}, "has shape")):  # fmt: skip
+        with pytest.raises(ValueError, match=problem):
+            Frames.from_atoms([labelled(3)]).with_labels(
+                [1.0], np.zeros((3, 3)), level_of_theory="x", atom_energies={},
+                partial_charges=charges,
+            )  # fmt: skip

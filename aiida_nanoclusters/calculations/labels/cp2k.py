@@ -17,6 +17,7 @@ from aiida_nanoclusters.calculations.faults import new_job, set_program_codes
 from aiida_nanoclusters.calculations.job_options import set_job_options, set_report
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.cp2k.input import group_into_runs, prepare, run_files, run_input
+from aiida_nanoclusters.formats.cp2k.partial_charges import print_sections
 from aiida_nanoclusters.formats.input_text import InputTextError, cp2k_input, plain_name
 from aiida_nanoclusters.science.labels.settings import Cp2kSettings
 
@@ -198,6 +199,9 @@ class Cp2kCalculation(CalcJob):
         for number, members in enumerate(group_into_runs(images)):
             name = run_name(number)
             content = run_input(name, images[members[0]], len(members), settings, level, seconds)
+            if settings.partial_charges:
+                prints = content["FORCE_EVAL"]["DFT"].setdefault("PRINT", {})
+                prints.update(print_sections(settings.partial_charges))
             coordinates = run_files(name, [images[i] for i in members])
             add_run(info, folder, self.inputs.code, name, content, coordinates)
             info.retrieve_list.append(output_file(name))

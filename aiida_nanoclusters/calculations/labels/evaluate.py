@@ -23,7 +23,12 @@ from aiida_nanoclusters.calculations.lammps_job import (
 )
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
-from aiida_nanoclusters.formats.calculators.calculator_server import PERIODICITY_FILE
+from aiida_nanoclusters.formats.calculators.calculator_server import (
+    CHARGES,
+    CHARGES_FILE,
+    PERIODICITY_FILE,
+    charges_file,
+)
 from aiida_nanoclusters.formats.input_text import InputTextError
 from aiida_nanoclusters.formats.lammps.dump import Box, embed_frame, write_structures
 from aiida_nanoclusters.formats.lammps.evaluate import forces_file, render_evaluation
@@ -31,7 +36,7 @@ from aiida_nanoclusters.formats.lammps.input import INPUT_FILE, LOG_FILE, STRUCT
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.labels.ledger import BatchLedger, places_of, single_frames
 from aiida_nanoclusters.science.labels.retries import UNFINISHED
-from aiida_nanoclusters.science.labels.settings import LammpsSettings
+from aiida_nanoclusters.science.labels.settings import EvaluationSettings
 
 #: Å added to the largest cutoff, so that periodic images of clusters do not interact.
 GAP = 1.0
@@ -53,10 +58,10 @@ def validate_potentials(value: Mapping[str, PotentialData], _: Any) -> str | Non
 
 
 def validate_settings(value: Dict | None, _: Any) -> str | None:
-    """Refuse settings that do not fit :class:`.LammpsSettings`."""
+    """Refuse settings that do not fit :class:`.EvaluationSettings`."""
     if value is None:
         return None
-    return LammpsSettings.problem(value.get_dict()) or cmdline_problem(value.get_dict())
+    return EvaluationSettings.problem(value.get_dict()) or cmdline_problem(value.get_dict())
 
 
 def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
@@ -67,11 +72,34 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
         problem = elements_problem(value["frames"], potential)
         if problem:
             return f"`{key}`: {problem}"
+        if settings_of(value).partial_charges and charges_kind(potential) is None:
+            return (
+                f"`{key}`: only calculators of tblite give partial charges: leave `partial_charges`"
+                " out of `settings`"
+            )
     try:
         make_boxes(value["frames"].frames, value["potentials"])
     except ValueError as error:
         return str(error)
     return None
+
+
+def settings_of(inputs: Mapping[str, Any]) -> EvaluationSettings:
+    """Return the settings among the inputs of a job."""
+    given = inputs["settings"].get_dict() if "settings" in inputs else {}
+    return EvaluationSettings.model_validate(given)
+
+
+def charges_kind(potential: PotentialData) -> str | None:
+    """Return the kind of the partial charges that a potential gives, or None."""
+    if potential.kind != "calculator":
+        return None
+    return CHARGES.get(potential.calculator_description["calculator"])
+
+
+def described_in(key: str, potential: PotentialData) -> str:
+    """Return the name that the file of a potential has in the job."""
+    return f"{key}.{potential.interaction.filename}"
 
 
 def make_boxes(frames: Frames, potentials: Mapping[str, PotentialData]) -> list[Box]:
@@ -100,7 +128,8 @@ class EvaluateCalculation(CalcJob):
             valid_type=Dict,
             required=False,
             validator=validate_settings,
-            help="Settings: `cmdline`, options of the LAMMPS command line. Default: none.",
+            help="Settings: `cmdline`, options of the LAMMPS command line; `partial_charges`, kept "
+            "of each frame. Default: none.",
         )
         spec.inputs.validator = validate_inputs
         set_job_options(spec, "nanoclusters.evaluate")
@@ -128,15 +157,14 @@ class EvaluateCalculation(CalcJob):
             interaction = potential.interaction
             name = None
             if interaction.filename is not None:
-                name = f"{key}.{interaction.filename}"
+                name = described_in(key, potential)
                 copies += potential_copy(potential, name)
             members[key] = (interaction, name)
         with folder.open(STRUCTURES_FILE, "w") as handle:
             write_structures(frames, make_boxes(frames, potentials), frames.elements, handle)
         with folder.open(INPUT_FILE, "w") as handle:
             handle.write(render_evaluation(members, frames.elements))
-        given = self.inputs.settings.get_dict() if "settings" in self.inputs else {}
-        settings = LammpsSettings.model_validate(given)
+        settings = settings_of(self.inputs)
         info = new_lammps_job(self.inputs.code, settings, copies)
         info.retrieve_list = [*write_server(folder, potentials.values())]
         if info.retrieve_list:
@@ -144,6 +172,11 @@ class EvaluateCalculation(CalcJob):
             with folder.open(PERIODICITY_FILE, "w", encoding="utf-8") as handle:
                 json.dump(periodic, handle)
         info.retrieve_temporary_list = [LOG_FILE, *(forces_file(key) for key in potentials)]
+        if settings.partial_charges:
+            with folder.open(CHARGES_FILE, "w", encoding="utf-8") as handle:
+                json.dump(settings.partial_charges[0], handle)
+            names = [described_in(key, potential) for key, potential in potentials.items()]
+            info.retrieve_temporary_list += [charges_file(name) for name in names]
         return info
 
 

@@ -67,6 +67,7 @@ def take_known(frames: FramesData, **known: FramesData) -> dict:
                     label.stresses,
                     level_of_theory=label.level_of_theory,
                     atom_energies={},
+                    partial_charges=label.partial_charges,
                 )
             )
         rows.append(row)

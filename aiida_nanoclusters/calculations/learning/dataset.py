@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiida.engine import calcfunction
-from aiida.orm import Float, Int, List, Str
+from aiida.orm import Dict, Float, Int, List, Str
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
@@ -14,12 +14,22 @@ from aiida_nanoclusters.science.labels.sanity import check_frames, sound_frames
 from aiida_nanoclusters.science.learning.splitting import deduplicate, largest_forces, split_frames
 from aiida_nanoclusters.science.structures import recipe as science
 from aiida_nanoclusters.science.structures.alloys import build_alloy_entry
-from aiida_nanoclusters.science.structures.settings import MINIMA
+from aiida_nanoclusters.science.structures.given import given_structures, until_broken
+from aiida_nanoclusters.science.structures.settings import GIVEN, MINIMA
 
 
 @calcfunction
-def build_recipe(recipe: List, element: Str, distance: Float, seed: Int) -> dict[str, FramesData]:
+def build_recipe(
+    recipe: List, element: Str, distance: Float, seed: Int, structures: FramesData | None = None
+) -> dict[str, FramesData]:
     """Build the starting structures of a recipe.
+
+    Parameters
+    ----------
+    recipe, element, distance, seed
+        As of :func:`.science.structures.recipe.build_entry`; the distance in Å.
+    structures
+        Those of entries of kind ``given``.
 
     Returns
     -------
@@ -33,26 +43,37 @@ def build_recipe(recipe: List, element: Str, distance: Float, seed: Int) -> dict
         lambda entry, index: science.build_entry(
             entry, index, element.value, distance.value, seed.value
         ),
+        structures,
     )
 
 
 @calcfunction
-def build_alloy_recipe(recipe: List, elements: List, seed: Int) -> dict[str, FramesData]:
+def build_alloy_recipe(
+    recipe: List, elements: List, seed: Int, structures: FramesData | None = None
+) -> dict[str, FramesData]:
     """Build the starting structures of a recipe for several elements, as :func:`build_recipe`."""
     return _by_relaxation(
         recipe,
         lambda entry, index: build_alloy_entry(entry, index, elements.get_list(), seed.value),
+        structures,
     )
 
 
 def _by_relaxation(
-    recipe: List, build: Callable[[dict[str, Any], int], Frames]
+    recipe: List,
+    build: Callable[[dict[str, Any], int], Frames],
+    structures: FramesData | None,
 ) -> dict[str, FramesData]:
     groups: dict[str, list[Frames]] = {}
     for index, entry in enumerate(recipe.get_list()):
-        if entry["kind"] != MINIMA:
-            key = "to_relax" if entry.get("relax") else "as_built"
-            groups.setdefault(key, []).append(build(entry, index))
+        if entry["kind"] == MINIMA:
+            continue
+        key = "to_relax" if entry.get("relax") else "as_built"
+        if entry["kind"] == GIVEN and structures is not None:
+            built = given_structures(entry, index, structures.frames)
+        else:
+            built = build(entry, index)
+        groups.setdefault(key, []).append(built)
     return {key: FramesData(Frames.concatenate(parts)) for key, parts in groups.items()}
 
 
@@ -75,7 +96,8 @@ def vary_structures(recipe: List, seed: Int, **structures: FramesData) -> dict[s
     -------
     dict
         ``static``: frames ready to be labelled; ``sample_<T>`` and ``sample_<T>_<kPa>``:
-        structures from which molecular dynamics at T kelvin starts.
+        structures from which molecular dynamics at T kelvin starts; ``biased_<entry>_<number>``:
+        one from which metadynamics starts.
     """
     frames = Frames.concatenate([structures[k].frames.without_labels() for k in sorted(structures)])
     origin = science.entry_of(frames)
@@ -88,10 +110,28 @@ def vary_structures(recipe: List, seed: Int, **structures: FramesData) -> dict[s
             for temperature in entry["sample"]["temperatures"]:
                 for pressure in entry["sample"].get("pressures") or [None]:
                     groups.setdefault(science.sample_key(temperature, pressure), []).append(own)
+        elif entry.get("metadynamics"):
+            for number in range(len(own)):
+                key = science.biased_key(index, number)
+                groups.setdefault(key, []).append(own.select([number]))
         else:
             varied = science.distort(own, entry.get("distort") or {}, seed.value + index)
             groups.setdefault("static", []).append(varied)
     return {key: FramesData(Frames.concatenate(parts)) for key, parts in groups.items()}
+
+
+@calcfunction
+def end_where_broken(starts: FramesData, trajectory: FramesData) -> dict[str, Any]:
+    """End trajectories with the first frame in which a molecule has come apart.
+
+    Returns
+    -------
+    dict
+        ``frames``, and ``report``: ``reasons``, which molecules came apart, by the name of the
+        structure that the trajectory began with.
+    """
+    frames, reasons = until_broken(starts.frames, trajectory.frames)
+    return {"frames": FramesData(frames), "report": Dict({"reasons": reasons})}
 
 
 @calcfunction
@@ -104,6 +144,8 @@ def gather_frames(total: Int, seed: Int, **parts: FramesData) -> FramesData:
             # Runs at different conditions are different trajectories.
             text = science.conditions_text(key)
             frames = frames.with_origin(parents=[f"{p} {text}" for p in frames.parents])
+        elif science.biased_entry(key) is not None:
+            frames = frames.with_origin(parents=[f"{p} biased" for p in frames.parents])
         gathered.append(frames)
     frames = deduplicate(Frames.concatenate(gathered))
     frames = frames.select(sound_frames(frames))

@@ -16,6 +16,7 @@ from aiida_nanoclusters.calculations.arrays import arrays_node
 from aiida_nanoclusters.calculations.sampling.lammps import LammpsCalculation
 from aiida_nanoclusters.calculations.sampling.lammps import validate_inputs as validate_stages
 from aiida_nanoclusters.data.chart import ChartData
+from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.lammps import colvars
 from aiida_nanoclusters.formats.lammps.bias import (
     CHART_FILE,
@@ -24,6 +25,7 @@ from aiida_nanoclusters.formats.lammps.bias import (
     bias_lines,
 )
 from aiida_nanoclusters.formats.lammps.chart_file import chart_file
+from aiida_nanoclusters.formats.lammps.colvars_state import colvars_state
 from aiida_nanoclusters.formats.lammps.job import Job
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.charts.distributions import bond_lengths_of
@@ -32,10 +34,17 @@ from aiida_nanoclusters.science.sampling.collective_variables import (
     CollectiveVariable,
     variables_of,
 )
+from aiida_nanoclusters.science.sampling.coordination_walls import (
+    CoordinationWall,
+    coordination_walls_of,
+)
+from aiida_nanoclusters.science.sampling.metadynamics import Hills
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.sampling.stages import parse_stages
 from aiida_nanoclusters.science.structures.molecules import find_molecules
 
+#: Entry point of the parser.
+PARSER = "nanoclusters.metadynamics"
 #: Attribute of a node whose hills are those of COLVARS.
 WHOLE_HILLS = "whole_hills"
 
@@ -50,7 +59,8 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     if any(name not in value for name in ("frames", "potential", "stages", "bias")):
         return None  # their ports report this
     settings = MetadynamicsSettings(**value["bias"].get_dict())
-    problem = validate_stages(value, None) or system_problem(settings, value["frames"].frames)
+    named = value.get("reference", value["frames"])
+    problem = validate_stages(value, None) or system_problem(settings, named.frames)
     if problem:
         return problem
     last = parse_stages(value["stages"].get_list())[-1]
@@ -59,7 +69,29 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
             f"the last stage must hold {settings.temperature} K, the temperature of the bias: take "
             "`MetadynamicsSettings.stages`"
         )
-    return bias_problem(settings, value["frames"].frames, value.get("chart"))
+    problem = bias_problem(settings, value["frames"].frames, value.get("chart"))
+    return problem or _walker_problem(settings, value)
+
+
+def _walker_problem(settings: MetadynamicsSettings, value: Mapping[str, Any]) -> str | None:
+    """Return why a run cannot begin with hills of others, or in the roles of another frame."""
+    if not settings.collective_variables or settings.is_opes:
+        given = [name for name in ("hills", "reference") if name in value]
+        return (
+            f"`{given[0]}` belongs to `metadynamics` along `collective_variables`"
+            if given
+            else None
+        )
+    frames = value["frames"].frames
+    if "reference" in value:
+        other = value["reference"].frames
+        if len(other) != 1 or not np.array_equal(other.numbers, frames.numbers):
+            return "`reference` must be one structure of the same atoms in the same order"
+    if "hills" in value:
+        count = len(settings.ordered)
+        if value["hills"].get_array(keys.HILL_CENTRES).shape[1] != count:
+            return f"`hills` are not those of {count} variables"
+    return None
 
 
 def system_problem(settings: MetadynamicsSettings, frames: Frames) -> str | None:
@@ -104,18 +136,22 @@ def bias_problem(
 
 def by_roles(
     settings: MetadynamicsSettings, frames: Frames
-) -> tuple[list[CollectiveVariable], list[CollectiveVariable]]:
-    """Return the biased variables and those with walls alone, of the atoms of the first frame.
+) -> tuple[list[CollectiveVariable], list[CollectiveVariable], list[CoordinationWall]]:
+    """Return the biased variables, those with walls alone, and walls on coordination numbers.
+
+    Their atoms are those of the first frame.
 
     Raises
     ------
     ValueError
-        If no atom has one of their roles, or two variables have one name.
+        If no atom has one of their roles, two variables have one name, or an atom has no partner.
     """
-    molecules = find_molecules(frames[0], settings.solvent)
+    atoms = frames[0]
+    molecules = find_molecules(atoms, settings.solvent)
     own = settings.collective_variables
     found = variables_of([*own, *settings.walls], molecules)
-    return found[: len(own)], found[len(own) :]
+    on_atoms = coordination_walls_of(settings.coordination_walls, molecules, atoms)
+    return found[: len(own)], found[len(own) :], on_atoms
 
 
 def bond_length(settings: MetadynamicsSettings, frames: Frames, chart: ChartData | None) -> float:
@@ -155,13 +191,26 @@ class MetadynamicsCalculation(LammpsCalculation):
             required=False,
             help="Chart whose coordinates are variables; trained from thermal frames to minima.",
         )
+        spec.input(
+            "hills",
+            valid_type=ArrayData,
+            required=False,
+            help="Hills of other runs along the same `collective_variables`, with which the bias "
+            "begins. Default: none.",
+        )
+        spec.input(
+            "reference",
+            valid_type=FramesData,
+            required=False,
+            help="Structure by whose molecules the roles of atoms are told. Default: `frames`.",
+        )
         spec.inputs.validator = validate_inputs
-        spec.inputs["metadata"]["options"]["parser_name"].default = "nanoclusters.metadynamics"
+        spec.inputs["metadata"]["options"]["parser_name"].default = PARSER
         spec.output(
             "bias",
             valid_type=ArrayData,
             required=False,
-            help="Variables in time and all hills; names in `science/keys.py`.",
+            help="Variables in time and all hills, none of OPES; names in `science/keys.py`.",
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
@@ -171,7 +220,12 @@ class MetadynamicsCalculation(LammpsCalculation):
         if settings.collective_variables:
             with folder.open(colvars.CONFIG_FILE, "w") as handle:
                 handle.write(self._colvars())
-            info.retrieve_temporary_list += [colvars.HILLS_FILE, colvars.TRAJECTORY_FILE]
+            info.retrieve_temporary_list += [colvars.TRAJECTORY_FILE]
+            if not settings.is_opes:
+                info.retrieve_temporary_list += [colvars.HILLS_FILE]
+            if self._begins_with_hills:
+                with folder.open(colvars.STATE_FILE, "w") as handle:
+                    handle.write(self._hills_before())
             return info
         if settings.needs_chart:
             with folder.open(CHART_FILE, "w") as handle:
@@ -184,7 +238,11 @@ class MetadynamicsCalculation(LammpsCalculation):
         frames, job = super()._make_job()
         settings = self._bias
         if settings.collective_variables:
-            return frames, replace(job, bias=[colvars.FIX_LINE])
+            # the fix of the last stage that holds the temperature
+            holder = "thermostat" if job.stages[-1].thermostat == "langevin" else "integrate"
+            holder_of = holder if settings.is_opes else None
+            line = colvars.fix_line(holder_of, state=self._begins_with_hills)
+            return frames, replace(job, bias=[line])
         return frames, replace(job, bias=bias_lines(settings, self._length, job.factors[0]))
 
     def _colvars(self) -> str:
@@ -192,9 +250,31 @@ class MetadynamicsCalculation(LammpsCalculation):
         settings, frames = self._bias, self.inputs.frames.frames
         factor = self._make_job()[1].factors[0]
         scaled = settings.model_copy(update={"timestep": settings.timestep * factor})
-        variables, walls = by_roles(settings, frames)
-        every = max(1, round(scaled.print_every / scaled.timestep))
-        return colvars.colvars_config(variables, frames[0], scaled.hills, walls=walls, every=every)
+        named = self.inputs.reference.frames if "reference" in self.inputs else frames
+        variables, walls, on_atoms = by_roles(settings, named)
+        return colvars.colvars_config(
+            variables,
+            frames[0],
+            scaled.bias,
+            walls=walls,
+            coordination_walls=on_atoms,
+            every=max(1, round(scaled.print_every / scaled.timestep)),
+        )
+
+    def _hills_before(self) -> str:
+        """Return the state of COLVARS with the hills of other runs."""
+        job = self._make_job()[1]
+        spacings = [colvars.spacing_of(one) for one in self._bias.collective_variables]
+        step = job.plan.start(0, len(job.stages) - 1)
+        return colvars_state(hills_of(self.inputs.hills, self._bias), spacings, step)
+
+    @property
+    def _begins_with_hills(self) -> bool:
+        """Whether COLVARS reads hills of other runs: where a job continues, they are its own."""
+        if "hills" not in self.inputs or not len(self.inputs.hills.get_array(keys.HILL_HEIGHTS)):
+            return False
+        last = len(self.inputs.stages.get_list()) - 1
+        return "resume" not in self.inputs or self.inputs.resume["stage"] < last
 
     @property
     def _bias(self) -> MetadynamicsSettings:
@@ -218,8 +298,23 @@ def chart_text(node: ChartData, length: float) -> str:
     )
 
 
+def hills_of(node: ArrayData, settings: MetadynamicsSettings) -> Hills:
+    """Return the hills that a node holds."""
+    return Hills(
+        node.get_array(keys.HILL_CENTRES),
+        node.get_array(keys.HILL_WIDTHS),
+        node.get_array(keys.HILL_HEIGHTS),
+        settings.bias_factor,
+        stretched=not node.base.attributes.get(WHOLE_HILLS, False),
+    )
+
+
 def bias_node(
-    rows: np.ndarray, hills: np.ndarray, settings: MetadynamicsSettings, start: int, timestep: float
+    rows: np.ndarray,
+    hills: np.ndarray | None,
+    settings: MetadynamicsSettings,
+    start: int,
+    timestep: float,
 ) -> ArrayData:
     """Return variables in time and hills of a biased run.
 
@@ -228,7 +323,8 @@ def bias_node(
     rows
         Step, variables, bias and bias of the hills, shape (S, D + 3).
     hills
-        Step, centres, widths, height, bias factor, shape (H, 2 D + 3).
+        Step, centres, widths, height, bias factor, shape (H, 2 D + 3); None for OPES, which has
+        none.
     settings
         Of the run.
     start
@@ -243,13 +339,16 @@ def bias_node(
         keys.VARIABLES: rows[:, 1 : count + 1],
         keys.BIAS_ENERGIES: rows[:, count + 1],
         keys.HILLS_ENERGIES: rows[:, count + 2],
-        keys.HILL_STEPS: (hills[:, 0] - start).astype(np.int64),
-        keys.HILL_CENTRES: hills[:, 1 : count + 1],
-        keys.HILL_WIDTHS: hills[:, count + 1 : 2 * count + 1],
-        keys.HILL_HEIGHTS: hills[:, 2 * count + 1],
     }
+    if hills is not None:
+        arrays |= {
+            keys.HILL_STEPS: (hills[:, 0] - start).astype(np.int64),
+            keys.HILL_CENTRES: hills[:, 1 : count + 1],
+            keys.HILL_WIDTHS: hills[:, count + 1 : 2 * count + 1],
+            keys.HILL_HEIGHTS: hills[:, 2 * count + 1],
+        }
     node = arrays_node(arrays)
     node.base.attributes.set("names", [variable.name for variable in settings.ordered])
-    if settings.collective_variables:  # whole Gaussians, and those of one job alone
+    if settings.collective_variables and hills is not None:  # whole ones, of one job alone
         node.base.attributes.set(WHOLE_HILLS, True)
     return node

@@ -9,9 +9,8 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
 from aiida_nanoclusters.calculations.arrays import arrays_node
-from aiida_nanoclusters.calculations.sampling.metadynamics import WHOLE_HILLS
+from aiida_nanoclusters.calculations.sampling.metadynamics import WHOLE_HILLS, hills_of
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.sampling.metadynamics import Hills
 from aiida_nanoclusters.science.sampling.metadynamics_analysis import BiasedRun, analyse_runs
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 
@@ -78,19 +77,15 @@ def analyse_metadynamics(settings: Dict, **bias: ArrayData) -> dict[str, Any]:
 
 
 def run_of(node: ArrayData, settings: MetadynamicsSettings) -> BiasedRun:
-    """Return the run that a node of variables and hills holds."""
-    hills = Hills(
-        node.get_array(keys.HILL_CENTRES),
-        node.get_array(keys.HILL_WIDTHS),
-        node.get_array(keys.HILL_HEIGHTS),
-        settings.bias_factor,
-        stretched=not node.base.attributes.get(WHOLE_HILLS, False),
-    )
+    """Return the run that a node of variables and hills holds; of OPES it has no hills."""
+    hills, hill_steps = None, np.empty(0, dtype=np.int64)
+    if keys.HILL_STEPS in node.get_arraynames():
+        hill_steps, hills = node.get_array(keys.HILL_STEPS), hills_of(node, settings)
     return BiasedRun(
         steps=node.get_array(keys.STEPS),
         times=node.get_array(keys.TIMES),
         variables=node.get_array(keys.VARIABLES),
         bias=node.get_array(keys.BIAS_ENERGIES),
-        hill_steps=node.get_array(keys.HILL_STEPS),
+        hill_steps=hill_steps,
         hills=hills,
     )

@@ -129,7 +129,8 @@ def _renamed_by_none(choice: EngineChoice, inputs: Mapping[str, Any]) -> bool:
     name = choice.name
     process, mine = ENGINES[name], inputs[name]
     code = mine["code"] if "code" in mine else mine["job"]["code"]
-    plain = LabelWorkChain.engine_inputs(name, code, choice.protocol)[name]
+    beside = {k: v for k, v in choice.overrides.items() if k == "partial_charges"}
+    plain = LabelWorkChain.engine_inputs(name, code, choice.protocol, beside)[name]
     same_name = process.level_of_theory(plain) == process.level_of_theory(mine)
     return same_name and process.method(plain) != process.method(mine)
 

@@ -203,11 +203,15 @@ class PotentialChoice:
         return potential
 
 
-def calculator_options(command: Command, *, alloys: bool = False) -> Command:
+def calculator_options(
+    command: Command, *, alloys: bool = False, elements: str | None = None
+) -> Command:
     """Options that name an ASE calculator; the command gets a :class:`CalculatorChoice` or None.
 
-    A command that takes `alloys` gets `elements` as well: those of its structures.
+    A command that takes `alloys` gets `elements` as well: those of its structures, by default
+    these.
     """
+    default = elements
 
     @wraps(command)
     def with_calculator(
@@ -236,8 +240,12 @@ def calculator_options(command: Command, *, alloys: bool = False) -> Command:
         click.option(
             "--elements",
             metavar="Ag,Au",
+            default=default,
+            show_default=default is not None,
             help="Elements for which --calculator is used. Default: --element."
             if not alloys
+            else "Elements of the structures."
+            if default
             else "Elements of an alloy, in place of --element.",
         ),
         click.option(
@@ -271,11 +279,14 @@ def calculator_options(command: Command, *, alloys: bool = False) -> Command:
     return with_calculator
 
 
-def potential_options(command: Command, *, alloys: bool = False) -> Command:
+def potential_options(
+    command: Command, *, alloys: bool = False, elements: str | None = None
+) -> Command:
     """Options that name potentials; the command gets a :class:`PotentialChoice`.
 
-    That of a command which takes `alloys` knows the elements of the structures.
+    That of a command which takes `alloys` knows the elements of the structures, by default these.
     """
+    default = elements
 
     @wraps(command)
     def with_potential(
@@ -294,7 +305,7 @@ def potential_options(command: Command, *, alloys: bool = False) -> Command:
         )
         return command(*args, potential=choice, **given)
 
-    command_with_potential = calculator_options(with_potential, alloys=alloys)
+    command_with_potential = calculator_options(with_potential, alloys=alloys, elements=default)
     for option in (
         type_option,
         click.option(
@@ -329,6 +340,13 @@ def potential_options(command: Command, *, alloys: bool = False) -> Command:
 
 
 alloy_potential_options = partial(potential_options, alloys=True)
+
+structures_option = click.option(
+    "--structures",
+    metavar="FILE|UUID",
+    help="Structures of the entries of kind `given` of the recipe, such as packed solutions. "
+    "Default: none.",
+)
 
 
 @contextmanager

@@ -92,6 +92,7 @@ _EXAMPLES = {
     "dataset": "dataset.total=1000",
     "melting": "melting.blocks=8",
     "metadynamics": "metadynamics.duration=500",
+    "nucleate": "solution.length=15",
     "parallel_tempering": "parallel_tempering.duration=500",
     "size_scan": "size_scan.anneal=tutorial",
     "study": "crossover.width=0.05",

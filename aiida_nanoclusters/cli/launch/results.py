@@ -47,14 +47,14 @@ def print_study(node: ProcessNode) -> None:
             console.print(f"  {answer.uuid}")
 
 
-def print_rounds(node: ProcessNode) -> None:
+def print_rounds(outputs: Any) -> None:
     """Print the rounds of an active learning, and where its sets and potentials are."""
     from rich.table import Table
 
-    if "history" not in node.outputs:
+    if "history" not in outputs:
         return
     console = make_console()
-    history = with_present_keys(node.outputs.history.get_dict(), FORMER_LOOP_KEYS)
+    history = with_present_keys(outputs.history.get_dict(), FORMER_LOOP_KEYS)
     grid = Table(box=None, pad_edge=False)
     sets = sorted({name for row in history["rows"] for name in row.get("errors", {})})
     heads = ("round", "labels", "members", "accurate below (eV/Å)", "uncertain")
@@ -72,19 +72,31 @@ def print_rounds(node: ProcessNode) -> None:
         )
     console.print(grid)
     console.print(history["reason"], markup=False)
-    console.print(f"  history {node.outputs.history.uuid}", markup=False)
+    console.print(f"  history {outputs.history.uuid}", markup=False)
     for name in ("training", "validation", "calibration"):
-        if name in node.outputs:
-            frames = node.outputs[name]
+        if name in outputs:
+            frames = outputs[name]
             console.print(f"  {name:11} {len(frames):6} frames  {frames.uuid}", markup=False)
-    print_potentials(node)
+    print_potentials(outputs)
 
 
-def print_potentials(node: ProcessNode) -> None:
+def print_free_energy(outputs: Any) -> None:
+    """Print what the runs of metadynamics covered, and where the free energy is."""
+    if "report" not in outputs:
+        return
+    console = make_console()
+    for name, run in outputs.report.get_dict().items():
+        spans = ", ".join(f"{k} {a:.3g} to {b:.3g}" for k, (a, b) in run["ranges"].items())
+        text = f"{name}: {run['duration']:g} ps, {run['hills']} hills; {spans}"
+        console.print(text, markup=False)
+    console.print(f"  free energy {outputs.free_energy.uuid}", markup=False)
+
+
+def print_potentials(outputs: Any) -> None:
     """Print the packages of a training, which can be learnt on, and what LAMMPS can run."""
     console = make_console()
     for name in ("potentials", "compiled"):
-        found = dict(node.outputs[name]) if name in node.outputs else {}
+        found = dict(outputs[name]) if name in outputs else {}
         for key, potential in sorted(found.items()):
             console.print(f"  {name:10} {key:8} {potential.uuid}", markup=False)
 

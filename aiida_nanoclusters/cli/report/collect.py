@@ -11,12 +11,14 @@ import numpy as np
 from aiida_nanoclusters.cli.find.provenance_graph import draw
 from aiida_nanoclusters.cli.progress.counts import read_progress
 from aiida_nanoclusters.cli.report import content
+from aiida_nanoclusters.cli.report.assembly import collect_assembly
 from aiida_nanoclusters.cli.report.chart_nodes import collect_chart, collect_placements
 from aiida_nanoclusters.cli.report.coverage import collect_coverages
 from aiida_nanoclusters.cli.report.melting import collect_melting
 from aiida_nanoclusters.cli.report.metadynamics import collect_metadynamics
 from aiida_nanoclusters.cli.report.provenance import collect_codes, collect_rows, collect_versions
 from aiida_nanoclusters.cli.report.rounds import collect_rounds
+from aiida_nanoclusters.cli.report.solution import collect_solutions
 from aiida_nanoclusters.cli.report.tempering import collect_tempering
 from aiida_nanoclusters.cli.report.training import collect_training
 from aiida_nanoclusters.queries.steps import step_graph
@@ -44,6 +46,8 @@ PARTS = {
     "ClassifyWorkChain": "placements",
     "ActiveLearningWorkChain": "rounds",
     "StudyWorkChain": "",
+    "NucleateWorkChain": "",
+    "analyse_assembly": "",
 }
 #: Key by which a study gives its reference to a crossover search.
 REFERENCE = "reference"
@@ -103,6 +107,8 @@ def collect(study: ProcessNode) -> content.StudyReport:
         metadynamics=collect_metadynamics(
             parts.get("metadynamics", {}), _settings(chains.get("metadynamics"))
         ),
+        solutions=collect_solutions(_outputs(study)),
+        assembly=collect_assembly(study),
         chart=collect_chart(chains.get("chart")) or collect_placements(chains.get("placements")),
         coverages=collect_coverages(_training_set(parts, chains.get("train"))),
         steps=collect_rows(progress),

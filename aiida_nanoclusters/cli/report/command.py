@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from aiida_nanoclusters.cli.report.content import Structure, StudyReport
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_BY_NEIGHBOURS = (
+    "Atoms with 12 neighbours are cyan, atoms with fewer neighbours brown, darker for fewer."
+)
 _NUMBER = re.compile(r"[−+]?\d[\d.e−]*( %)?|–")
 
 
@@ -45,8 +48,8 @@ def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, ope
     """Write one HTML file with the results of a study, pictures, structures and provenance.
 
     UUID (or pk) is that of a study, of a part of it (data set, training, size scan, crossover), of
-    a melting, an active learning, a parallel tempering, metadynamics, a chart or frames in a
-    chart. It may still
+    a melting, an active learning, a parallel tempering, metadynamics, a chart, frames in a
+    chart or an assembly. It may still
     run or have failed: the report then shows the results so far. The file opens without network.
     """
     open_profile(profile_name)
@@ -88,6 +91,17 @@ def write_report(node: ProcessNode, out: Path, *, full_graph: bool = False) -> P
         page = render(found)
     except Exception as error:
         raise Fixable(_unreadable(node, error)) from error
+    return write_page(page, out)
+
+
+def write_page(page: str, out: Path) -> Path:
+    """Write a page and return its path.
+
+    Raises
+    ------
+    Fixable
+        If it cannot be written.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, page)
@@ -113,6 +127,7 @@ def render(report: StudyReport) -> str:
 
     from aiida_nanoclusters import __version__
     from aiida_nanoclusters.cli.progress.live_table import duration
+    from aiida_nanoclusters.cli.report.assembly_pictures import assembly_context
     from aiida_nanoclusters.cli.report.chart import chart_context
     from aiida_nanoclusters.cli.report.coverage import coverage_rows
     from aiida_nanoclusters.cli.report.figures import show
@@ -145,6 +160,8 @@ def render(report: StudyReport) -> str:
         **_structures(report),
         **chart_context(report.chart, report.temperings),
         **_metadynamics(report),
+        **_solutions(report),
+        **assembly_context(report.assembly),
         **tables(report),
         "round_columns": COLUMNS,
         "css": _source(environment, "report.css"),
@@ -218,6 +235,24 @@ def _metadynamics(report: StudyReport) -> dict[str, Any]:
     }
 
 
+def _solutions(report: StudyReport) -> dict[str, Any]:
+    from aiida_nanoclusters.cli.report import solution
+
+    return {
+        "maxima_columns": solution.MAXIMA,
+        "solutions": [
+            (
+                part,
+                solution.solution_words(part),
+                solution.distributions_picture(part),
+                solution.solvent_picture(part),
+                solution.maxima_rows(part),
+            )
+            for part in report.solutions
+        ],
+    }
+
+
 def _texts(report: StudyReport) -> dict[str, Any]:
     from aiida_nanoclusters.cli.report import sentences
 
@@ -233,6 +268,8 @@ def _texts(report: StudyReport) -> dict[str, Any]:
         "MetadynamicsWorkChain": "metadynamics",
         "ChartWorkChain": "structural chart",
         "ClassifyWorkChain": "frames in a chart",
+        "NucleateWorkChain": "nucleation in solution",
+        "analyse_assembly": "assembly of clusters",
     }[report.kind]
     exit_status = f", exit status {report.exit_status}" if report.exit_status else ""
     return {
@@ -249,6 +286,7 @@ def _texts(report: StudyReport) -> dict[str, Any]:
 
 def _structures(report: StudyReport) -> dict[str, Any]:
     from aiida_nanoclusters.cli.report import viewer
+    from aiida_nanoclusters.cli.report.assembly import structures_of
 
     groups: list[tuple[str, list[tuple[int, Structure]]]] = []
     members: list[Structure] = []
@@ -261,6 +299,10 @@ def _structures(report: StudyReport) -> dict[str, Any]:
         if own:
             groups.append((name, list(enumerate(own, start=len(members)))))
             members += own
+    bare = list(members)
+    if report.assembly is not None and (nuclei := structures_of(report.assembly)):
+        groups.append(("Nuclei", list(enumerate(nuclei, start=len(members)))))
+        members += nuclei
     too_large = sorted(
         {n for p in (report.scan, report.crossover, report.reference) if p for n in p.too_large}
     )
@@ -269,13 +311,15 @@ def _structures(report: StudyReport) -> dict[str, Any]:
         "structure_groups": groups,
         "structure_rows": [
             (s.label, s.size, s.energy, s.point_group, s.motif, viewer.histogram(s), s.uuid)
-            for s in members
+            for s in bare
         ],
         "structure_words": " ".join(
             text
             for text, there in (
                 ("The lowest structure found of each size.", report.scan),
                 ("Closed shells, relaxed.", report.crossover or report.reference),
+                (_BY_NEIGHBOURS, bare),
+                ("Nuclei with the ligands that they bind, by element.", len(members) > len(bare)),
             )
             if there
         ),
@@ -303,6 +347,11 @@ def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
             ),
             (report.metadynamics, ("metadynamics", "Metadynamics")),
             *(
+                (True, (f"solution-{k}", f"Structure in solution, {part.run.replace('_', ' ')}"))
+                for k, part in enumerate(report.solutions, start=1)
+            ),
+            (report.assembly, ("assembly", "Assembly")),
+            *(
                 (report.chart is not None and present(report.chart), entry)
                 for present, entry in (
                     (lambda chart: True, ("chart", "Chart")),
@@ -318,7 +367,7 @@ def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
             (report.training, ("potentials", "Trained potentials")),
             (report.dataset, ("dataset", "Data set")),
             (report.coverages, ("coverage", "Coverage of the training set")),
-            (True, ("provenance", "Provenance")),
+            (report.uuid, ("provenance", "Provenance")),
         )
         if present
     ]

@@ -14,8 +14,10 @@ from aiida_nanoclusters.science.stability.crossing import Crossing
 
 if TYPE_CHECKING:
     from aiida_nanoclusters.cli.progress.counts import JobTotal
+    from aiida_nanoclusters.cli.report.assembly import AssemblyPart
     from aiida_nanoclusters.cli.report.chart_content import ChartPart, TemperingPart
     from aiida_nanoclusters.cli.report.metadynamics import MetadynamicsPart
+    from aiida_nanoclusters.cli.report.solution import SolutionPart
     from aiida_nanoclusters.queries.programs import Code, Version
 
 Floats = NDArray[np.float64]
@@ -150,7 +152,10 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class Structure:
-    """A cluster that is drawn: positions in Å about its centre, neighbours of each atom."""
+    """A cluster that is drawn: positions in Å about its centre, neighbours of each atom.
+
+    With `symbols` it is drawn by element, with `bonds` as pairs of atoms; `text` is what is said.
+    """
 
     size: int
     label: str
@@ -163,6 +168,9 @@ class Structure:
     reason: str = ""
     hits: int | None = None
     runs: int | None = None
+    text: str = ""
+    symbols: tuple[str, ...] = ()
+    bonds: tuple[tuple[int, int], ...] = ()
 
     @property
     def n_12_coordinated(self) -> int:
@@ -350,6 +358,8 @@ class StudyReport:
     rounds: RoundsPart | None = None
     temperings: tuple[TemperingPart, ...] = ()
     metadynamics: MetadynamicsPart | None = None
+    solutions: tuple[SolutionPart, ...] = ()
+    assembly: AssemblyPart | None = None
     chart: ChartPart | None = None
     coverages: tuple[CoveragePart, ...] = ()
     steps: tuple[StepRow, ...] = ()

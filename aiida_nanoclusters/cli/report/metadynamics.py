@@ -43,7 +43,8 @@ class MetadynamicsPart:
     edges
         Of the cells along each variable, (D, C + 1).
     energies, errors, by_hills
-        eV, (C, ...): from the samples with their standard errors, and from the sum of hills.
+        eV, (C, ...): from the samples with their standard errors, and from the sum of hills, None
+        where there are no hills.
     series
         Of each run times (ps) and variables: (S,) and (S, D).
     report
@@ -57,7 +58,7 @@ class MetadynamicsPart:
     edges: Floats
     energies: Floats
     errors: Floats
-    by_hills: Floats
+    by_hills: Floats | None
     series: Mapping[str, tuple[Floats, Floats]]
     report: Mapping[str, Any]
     uuids: Mapping[str, str]
@@ -91,7 +92,9 @@ def collect_metadynamics(
         edges=surface.get_array(keys.CELL_EDGES),
         energies=surface.get_array(keys.FREE_ENERGIES),
         errors=surface.get_array(keys.FREE_ENERGY_ERRORS),
-        by_hills=surface.get_array(keys.FREE_ENERGIES_BY_HILLS),
+        by_hills=surface.get_array(keys.FREE_ENERGIES_BY_HILLS)
+        if keys.FREE_ENERGIES_BY_HILLS in surface.get_arraynames()
+        else None,
         series=series,
         report=nodes["report"].get_dict() if "report" in nodes else {},
         uuids={name: node.uuid for name, node in nodes.items() if name != "report"},
@@ -104,9 +107,14 @@ def metadynamics_words(part: MetadynamicsPart) -> str:
     count = len(runs) or len(part.series)
     text = f"{count} run{'s' if count != 1 else ''} at {own.temperature:g} K"
     if runs:
+        text += f" of {max(run['duration'] for run in runs.values()):g} ps"
+    if own.height is not None and not own.is_opes:
         hills = ", ".join(str(run["hills"]) for run in runs.values())
-        text += f" of {max(run['duration'] for run in runs.values()):g} ps with {hills} hills"
-    text += f" of at most {show(own.height * MEV_PER_EV, 3)} meV, bias factor {own.bias_factor:g}."
+        text += f" with {hills} hills" if runs else ""
+        text += f" of at most {show(own.height * MEV_PER_EV, 3)} meV"
+    elif own.barrier is not None:
+        text += f" with OPES up to barriers of {show(own.barrier * MEV_PER_EV, 3)} meV"
+    text += f", bias factor {own.bias_factor:g}."
     last = [run["last_height"] for run in runs.values() if run["last_height"] is not None]
     if last:
         text += f" The last hills have at most {100 * max(last):.0f} % of the height of the first"
@@ -123,9 +131,12 @@ def metadynamics_words(part: MetadynamicsPart) -> str:
 
 
 def disagreement(part: MetadynamicsPart) -> float | None:
-    """Return how far the two estimates are apart, eV rms; the constant between them is free."""
+    """Return how far the two estimates are apart, eV rms; the constant between them is free.
+
+    None where one of them is missing.
+    """
     low = np.isfinite(part.energies) & (part.energies <= _HIGHEST * part.thermal)
-    if low.sum() < 2:
+    if part.by_hills is None or low.sum() < 2:
         return None
     return float(np.std(part.energies[low] - part.by_hills[low]))
 
@@ -159,26 +170,33 @@ def surface(part: MetadynamicsPart) -> Picture:
         )  # fmt: skip
         figure.update_xaxes(title_text=part.names[pair[0]], row=1, col=column)
         figure.update_yaxes(title_text=part.names[pair[1]], row=1, col=column)
+    tables = _tables(part)
     sampled = np.argwhere(np.isfinite(part.energies))
     rows = sorted(
         (
             *(float(part.centres[d][k]) for d, k in enumerate(cell)),
-            float(part.energies[tuple(cell)]) * MEV_PER_EV,
-            float(part.errors[tuple(cell)]) * MEV_PER_EV,
-            float(part.by_hills[tuple(cell)]) * MEV_PER_EV,
+            *(float(values[tuple(cell)]) * MEV_PER_EV for values in tables.values()),
         )
         for cell in sampled
     )
-    rows.sort(key=lambda row: row[-3])
+    rows.sort(key=lambda row: row[len(part.names)])
     return picture(
         "free-energy",
         f"Free energy over {', '.join(part.names[:-1])} and {part.names[-1]}",
         f"Free energy over {', '.join(part.names)} in meV, at {part.settings.temperature:g} K.",
         style(figure, 440),
-        (*part.names, "free energy (meV)", "standard error (meV)", "from the hills (meV)"),
+        (*part.names, *tables),
         rows,
         {"free energy": part.uuids["free_energy"]},
     )
+
+
+def _tables(part: MetadynamicsPart) -> dict[str, Floats]:
+    """Return what is known of each cell, eV, by the head of its column."""
+    found = {"free energy (meV)": part.energies, "standard error (meV)": part.errors}
+    if part.by_hills is not None:
+        found["from the hills (meV)"] = part.by_hills
+    return found
 
 
 def marginal(energies: Floats, kept: tuple[int, ...], thermal: float) -> Floats:
@@ -193,10 +211,8 @@ def marginal(energies: Floats, kept: tuple[int, ...], thermal: float) -> Floats:
 
 
 def _profile(part: MetadynamicsPart) -> Picture:
-    x, finite = part.centres[0], np.isfinite(part.energies)
-    energy, error, hills = (
-        MEV_PER_EV * values for values in (part.energies, part.errors, part.by_hills)
-    )
+    x, finite, tables = part.centres[0], np.isfinite(part.energies), _tables(part)
+    energy, error = MEV_PER_EV * part.energies, MEV_PER_EV * part.errors
     figure = go.Figure()
     banded = finite & np.isfinite(error)
     figure.add_trace(
@@ -214,22 +230,28 @@ def _profile(part: MetadynamicsPart) -> Picture:
             hovertemplate="%{x:.3g}: %{y:.0f} ± %{customdata:.0f} meV<extra></extra>",
         )
     )  # fmt: skip
-    figure.add_trace(
-        go.Scatter(
-            x=x, y=hills, name="sum of hills", mode="lines", line={"color": MUTED, "dash": "dash"},
-            hovertemplate="%{x:.3g}: %{y:.0f} meV<extra></extra>",
-        )
-    )  # fmt: skip
+    if part.by_hills is not None:
+        figure.add_trace(
+            go.Scatter(
+                x=x, y=MEV_PER_EV * part.by_hills, name="sum of hills", mode="lines",
+                line={"color": MUTED, "dash": "dash"},
+                hovertemplate="%{x:.3g}: %{y:.0f} meV<extra></extra>",
+            )
+        )  # fmt: skip
     figure.update_xaxes(title_text=part.names[0])
     figure.update_yaxes(title_text="Free energy (meV)")
     return picture(
         "free-energy",
         f"Free energy along {part.names[0]}",
         f"Free energy along {part.names[0]} in meV at {part.settings.temperature:g} K, from "
-        "reweighted samples with standard errors and from the sum of hills.",
+        "reweighted samples with standard errors"
+        f"{'' if part.by_hills is None else ' and from the sum of hills'}.",
         style(figure, 400),
-        (part.names[0], "free energy (meV)", "standard error (meV)", "from the hills (meV)"),
-        [tuple(map(float, row)) for row in zip(x, energy, error, hills, strict=True)],
+        (part.names[0], *tables),
+        [
+            tuple(map(float, row))
+            for row in zip(x, *(MEV_PER_EV * v for v in tables.values()), strict=True)
+        ],
         {"free energy": part.uuids["free_energy"]},
     )
 

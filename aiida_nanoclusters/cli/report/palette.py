@@ -5,6 +5,9 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 
+from ase.data import atomic_numbers
+from ase.data.colors import jmol_colors
+
 #: Hue of each packing, those of the figures of E. Telari et al., ACS Nano 17, 21287 (2023):
 #: fcc red, twin green, decahedral blue, icosahedral orange, mixed purple, amorphous pink.
 PACKINGS = {
@@ -29,6 +32,13 @@ ATOMS = {
     "surface": "#e9ebef",
     "other": "#a9b0ba",
 }
+#: Elements that Jmol has in colours like those of silver and of paper.
+_ELEMENTS = {"C": "#4a4f57", "H": "#dfe3ea"}
+
+
+def element_colours(symbols: Sequence[str]) -> list[str]:
+    """Return a colour for each chemical symbol, as Jmol has them but of carbon and hydrogen."""
+    return [_ELEMENTS.get(s) or _hex(*jmol_colors[atomic_numbers[s]]) for s in symbols]
 
 
 def family_colours(packings: Sequence[str]) -> list[str]:

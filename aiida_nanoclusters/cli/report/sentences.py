@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aiida_nanoclusters.cli.report.assembly import answer as assembly_answer
 from aiida_nanoclusters.cli.report.content import (
     CrossoverPart,
     Curve,
@@ -70,6 +71,10 @@ def headlines(report: StudyReport) -> list[Headline]:
                 melting.uuids["melting"],
             )
         )
+    if report.assembly is not None:
+        formed, detail = assembly_answer(report.assembly)
+        source = report.assembly.uuids.get("assembly", "")
+        cards.append(Headline("What formed?", formed, detail, source))
     return cards
 
 

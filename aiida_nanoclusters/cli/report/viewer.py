@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from aiida_nanoclusters.cli.report.content import Structure
+from aiida_nanoclusters.cli.report.palette import element_colours
+from aiida_nanoclusters.science.structures.molecules import METALS
 
 #: Integer steps of a coordinate in one Å: a hundredth is less than a pixel.
 STEPS = 100
+#: Radii of atoms that are drawn by element with their bonds, Å.
+_METAL, _HYDROGEN, _OTHER = 0.75, 0.25, 0.42
 
 
 def pack(structures: Sequence[Structure]) -> str:
@@ -26,14 +31,32 @@ def pack(structures: Sequence[Structure]) -> str:
             "coordination": base64.b64encode(s.coordination.astype("<u1").tobytes()).decode(),
             "text": describe(s),
             "uuid": s.uuid,
+            **_by_element(s),
         }
         for s in structures
     ]
     return json.dumps({"steps": STEPS, "structures": packed}).replace("<", "\\u003c")
 
 
+def _by_element(structure: Structure) -> dict[str, Any]:
+    if not structure.symbols:
+        return {}
+    radii = [
+        _METAL if symbol in METALS else _HYDROGEN if symbol == "H" else _OTHER
+        for symbol in structure.symbols
+    ]
+    return {
+        "symbols": structure.symbols,
+        "colours": element_colours(structure.symbols),
+        "radii": radii,
+        "bonds": structure.bonds,
+    }
+
+
 def describe(structure: Structure) -> str:
-    """One line about a cluster: symmetry, motif, coordination, energy."""
+    """One line about a cluster: its own text, or symmetry, motif, coordination, energy."""
+    if structure.text:
+        return structure.text
     parts = []
     if structure.point_group:
         parts.append(f"point group {structure.point_group}")

@@ -93,6 +93,7 @@ def loop_options(command):
     metavar="FILE",
     help="YAML list of the configurations that are explored. Default: that of the protocol.",
 )
+@cli.structures_option
 @loop_options
 @cli.seed_option("choice of frames, exploration and trainings")
 @cli.lammps_option
@@ -144,8 +145,10 @@ def main(element, dataset, earlier, potential, engine, options, here, **given):
             builder[name] = value
         if given["extrapolation"]:
             builder.extrapolation = cli.get_node(given["extrapolation"], FramesData)
+        if given["structures"]:
+            builder.explore.structures = cli.get_frames(given["structures"], "")
     node = cli.launch(builder, here=here)
-    results.print_rounds(node)
+    results.print_rounds(node.outputs)
     cli.finish(node, [f"aiida-nanoclusters report {node.uuid}", f"verdi node show {node.uuid}"])
 
 

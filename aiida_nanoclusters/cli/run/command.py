@@ -20,6 +20,7 @@ COMMANDS = {
     "chart": "Chart the structures of clusters, and find their families.",
     "classify": "Place structures, trajectories and files in a chart.",
     "metadynamics": "Drive a cluster between its structures; free energy along variables.",
+    "nucleate": "How do molecules assemble in solution? Learn a potential, drive, free energy.",
     "melting": "Determine the melting point of a cluster.",
     "size-scan": "Find out which sizes are magic.",
     "crossover": "Find the size at which a cluster becomes a crystal.",

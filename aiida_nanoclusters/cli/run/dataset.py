@@ -26,6 +26,7 @@ FORMER_OPTIONS = {"--label-protocol": "--engine-protocol", "--label-code": "--en
     metavar="PROTOCOL",
     help="Protocol of the search for the `minima` of a recipe. Default: none.",
 )
+@cli.structures_option
 @cli.atom_energy_option
 @cli.protocol_options("dataset", "tutorial")
 @cli.lammps_option
@@ -71,6 +72,8 @@ def main(element, potential, engine, protocol, assignments, lammps, options, her
             label=label,
             stages=stages,
         )
+        if given["structures"]:
+            builder.structures = cli.get_frames(given["structures"], "")
     node = cli.launch(builder, here=here)
     for name in cli.SETS:
         if name in node.outputs:

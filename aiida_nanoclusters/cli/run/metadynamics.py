@@ -3,8 +3,8 @@
 import click
 
 from aiida_nanoclusters.cli.launch import options as cli
+from aiida_nanoclusters.cli.launch import results
 from aiida_nanoclusters.cli.run.melting import pick_frame
-from aiida_nanoclusters.cli.terminal import echo
 
 #: Width of a hill along each kind of variable that is named without one.
 WIDTHS = {"chart": 0.1, "q4": 0.008, "q6": 0.02, "coordination": 0.1}
@@ -28,7 +28,7 @@ WIDTHS = {"chart": 0.1, "q4": 0.008, "q6": 0.02, "coordination": 0.1}
     "--collective-variables",
     metavar="FILE",
     help="YAML file with `collective_variables`, variables by roles of atoms in place of "
-    "--variables, and perhaps `walls` and `solvent`.",
+    "--variables, and perhaps `walls`, `coordination_walls` and `solvent`.",
 )
 @click.option("--chart", help="UUID of the chart, for variables chart1 to chart3.")
 @cli.potential_options
@@ -78,11 +78,7 @@ def main(element, potential, protocol, assignments, lammps, options, here, **giv
         )
         builder.seed, builder.max_concurrent = Int(given["seed"]), Int(given["jobs"])
     node = cli.launch(builder, here=here)
-    if "report" in node.outputs:
-        for name, run in node.outputs.report.get_dict().items():
-            spans = ", ".join(f"{k} {a:.3g} to {b:.3g}" for k, (a, b) in run["ranges"].items())
-            echo(f"{name}: {run['duration']:g} ps, {run['hills']} hills; {spans}")
-        echo(f"  free energy {node.outputs.free_energy.uuid}")
+    results.print_free_energy(node.outputs)
     cli.finish(node, [f"aiida-nanoclusters report {node.uuid}"])
 
 
@@ -122,12 +118,12 @@ def parse_variables(text):
 
 def read_variables(path):
     """Return what a file of --collective-variables sets."""
-    known = {"collective_variables", "walls", "solvent"}
+    known = {"collective_variables", "walls", "coordination_walls", "solvent"}
     content = cli.read_yaml(path, "collective variables")
     if not isinstance(content, dict) or not {"collective_variables"} <= set(content) <= known:
         raise cli.Fixable(
             f"--collective-variables {path}: write `collective_variables: [{{name: ..., "
-            "terms: [...]}]`, and perhaps `walls` and `solvent`"
+            "terms: [...]}]`, and perhaps `walls`, `coordination_walls` and `solvent`"
         )
     return content
 

@@ -167,4 +167,4 @@ def _print_results(node):
             echo(f"  icosahedron - truncated octahedron off by {found['mean']:.2f} meV/atom")
         echo(f"  errors {node.outputs.errors.uuid}")
         echo(f"  parity {node.outputs.parity.uuid}")
-    results.print_potentials(node)
+    results.print_potentials(node.outputs)

@@ -10,6 +10,7 @@ type, and asks through standard input and output. All integers are of 8 bytes, a
   the length of a message, and the message.
 
 A calculation that does not converge is the failure of its structure alone: its numbers are NaN.
+Partial charges, where a file asks for them, go into a file of their own.
 Imports only what comes with ASE, because it runs where this package is not installed.
 """
 
@@ -25,7 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 from ase import Atoms
@@ -36,6 +37,10 @@ from ase.calculators.mixing import SumCalculator
 VACUUM = 15.0
 #: Periodicity of each frame of an evaluation, whose boxes are all periodic in LAMMPS.
 PERIODICITY_FILE = "periodicity.json"
+#: Kind of partial charges that are kept of each frame; there only where they are wanted.
+CHARGES_FILE = "partial_charges.json"
+#: Calculators whose property `charges` is known, and what kind of charges it holds.
+CHARGES = {"tblite.ase:TBLite": "mulliken"}
 #: Programs and versions by which the numbers were made.
 VERSIONS_FILE = "calculator_versions.json"
 _VOIGT = (0, 1, 2, 5, 4, 3)  # of ASE's stress, in the order of LAMMPS
@@ -168,7 +173,11 @@ def versions_of(described: Mapping[str, Any]) -> dict[str, str]:
 
 
 def serve(
-    described: Mapping[str, Any], elements: Sequence[str], questions: BinaryIO, answers: BinaryIO
+    described: Mapping[str, Any],
+    elements: Sequence[str],
+    questions: BinaryIO,
+    answers: BinaryIO,
+    described_in: str = "calculator.json",
 ) -> None:
     """Answer until there are no more questions."""
     try:
@@ -181,6 +190,7 @@ def serve(
     periodicity = None
     if Path(PERIODICITY_FILE).exists():
         periodicity = json.loads(Path(PERIODICITY_FILE).read_text(encoding="utf-8"))
+    charges = open_charges(described, described_in)
     atoms = Atoms()
     while True:
         head = questions.read(6 * 8)
@@ -202,12 +212,39 @@ def serve(
             crystal = all(periodic)
             energy, forces, stress = evaluate(atoms, stress=bool(virial) and crystal)
             work = -stress[list(_VOIGT)] * atoms.get_volume() if crystal else np.zeros(6)
+            if charges is not None:
+                write_charges(charges, step, atoms)
         except Exception as error:
             traceback.print_exc()
             _refuse(answers, error)
             continue
         numbers = np.concatenate([[energy], work, forces.ravel()])
         _put(answers, struct.pack("q", 0) + numbers.astype(float).tobytes())
+
+
+def charges_file(described_in: str) -> str:
+    """Return the name of the file of partial charges by the calculator of a description file."""
+    return f"{described_in}.charges"
+
+
+def open_charges(described: Mapping[str, Any], described_in: str) -> TextIO | None:
+    """Return the file for partial charges, or None where none are wanted, or none of that kind."""
+    wanted = Path(CHARGES_FILE)
+    if not wanted.exists():
+        return None
+    if json.loads(wanted.read_text(encoding="utf-8")) != CHARGES.get(described["calculator"]):
+        return None
+    return Path(charges_file(described_in)).open("w", encoding="utf-8")
+
+
+def write_charges(handle: TextIO, step: int, atoms: Atoms) -> None:
+    """Write the partial charges of a frame as one line: its number, and the charges in e."""
+    corrected = getattr(atoms.calc, "mixer", None)  # by D3, which comes last
+    calculator: Any = corrected.calcs[0] if corrected else atoms.calc
+    values = calculator.results.get("charges", ())
+    if len(values) == len(atoms):
+        handle.write(" ".join([str(step), *(repr(float(q)) for q in values)]) + "\n")
+        handle.flush()
 
 
 def box(cell: Any, positions: Any, periodic: Sequence[Any]) -> Any:
@@ -249,7 +286,7 @@ def main(arguments: Sequence[str]) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the calculator prints must not come between the answers
     described = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    serve(described, arguments[1:], os.fdopen(0, "rb"), answers)
+    serve(described, arguments[1:], os.fdopen(0, "rb"), answers, Path(arguments[0]).name)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,10 @@ from aiida_nanoclusters.science.labels.acceptance import ground_state_multiplici
 from aiida_nanoclusters.science.labels.settings import Cp2kSettings
 from aiida_nanoclusters.science.structures.boxes import in_box, kpoint_mesh, repeats
 
+#: Isolated atoms that fill their orbitals in GFN1-xTB with electrons of one spin: none is empty for
+#: the smearing, without which CP2K stops.
+_FULL = frozenset({"He", "N", "O", "F"})
+
 
 def group_into_runs(images: Sequence[Atoms]) -> list[list[int]]:
     """Return the indices of the frames of each run, in the order of their first frames.
@@ -115,6 +119,8 @@ def _set_electrons(dft: dict[str, Any], atoms: Atoms, settings: Cp2kSettings) ->
     dft["CHARGE"] = round(float(atoms.info.get("charge", 0.0)))
     dft["UKS"] = polarised
     scf = dft.setdefault("SCF", {})
+    if "XTB" in dft.get("QS", {}) and len(atoms) == 1 and atoms.symbols[0] in _FULL:
+        scf.pop("SMEAR", None)
     if "SMEAR" in scf:
         empty = max(4, ceil(settings.empty_bands * len(atoms)))
         scf["ADDED_MOS"] = f"{empty} {empty}" if polarised else empty

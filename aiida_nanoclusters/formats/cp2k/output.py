@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.cp2k.partial_charges import ChargeTables
 from aiida_nanoclusters.formats.faults import LONGEST_LINE, find_cause
 from aiida_nanoclusters.science.units import BOHR, HARTREE
 
@@ -42,10 +43,13 @@ class Step:
         Total energy in eV; with smeared electrons the free energy, which matches the forces.
     converged
         Whether the self-consistent field converged; None where the output does not show it.
+    charges
+        Partial charges of the atoms in e by kind, (N,), as far as they are printed.
     """
 
     energy: float
     converged: bool | None
+    charges: Mapping[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,17 @@ def read_output(lines: Iterable[str]) -> Cp2kRun:
     version, box = "", list[str]()
     converged: bool | None = None
     aborting = False
+    tables = ChargeTables()
     last = deque[str](maxlen=_LAST_LINES)
     for whole in lines:
         line = whole if len(whole) <= LONGEST_LINE else whole[:LONGEST_LINE] + "\n"
         last.append(line)
+        tables.read(line)
         if _ENERGY in line:
-            steps.append(Step(_number(line.split()[-1]) * HARTREE, converged))
+            energy = _number(line.split()[-1]) * HARTREE
+            steps.append(Step(energy, converged, tables.charges))
             converged = None
+            tables.clear()
         elif any(text in line for text in _CONVERGED):
             converged = True
         elif any(text in line for text in _NOT_CONVERGED):

@@ -3,7 +3,15 @@
 COLVARS reads one keyword a line and ignores the rest of the line, so that each stands alone here.
 Its hills are on a grid: without one it forgets them where a run continues (version 2025-04-30,
 "successfully read 0 explicit hills"), also those in its own state file. The grid begins around the
-first values and grows. Harmonic walls scale with its spacing, the `width` of a variable.
+first values and grows. Harmonic walls scale with its spacing, the `width` of a variable. Hills get
+their width by `hillWidth`: COLVARS makes the grid grow when a hill comes within three of those of
+its end, and with `gaussianSigmas` only in the last cell, so that the tails beyond are lost and the
+free energy has a step there (of half a k T each, 1.9 k T in all for a dimer).
+
+OPES has no grid. COLVARS saves its state before it adds the kernel of a step, and adds none in the
+first step of a run: a run that continues lacks the last kernel before it stopped, and no other,
+where the state is saved as often as kernels are added. Each value in the trajectory has the bias
+that acted on it, so that reweighting is not affected.
 """
 
 from __future__ import annotations
@@ -20,10 +28,13 @@ from aiida_nanoclusters.science.sampling.collective_variables import (
     ANGLE,
     COORDINATION,
     CollectiveVariable,
+    CollectiveVariableSettings,
     HillSettings,
+    OpesSettings,
     Term,
     in_full,
 )
+from aiida_nanoclusters.science.sampling.coordination_walls import CoordinationWall
 
 Floats = NDArray[np.float64]
 
@@ -33,21 +44,39 @@ _INDENT = "  "
 #: Cells of the grid in the width of a hill, and widths that it reaches at first to each side.
 _CELLS_IN_WIDTH, _FIRST_WIDTHS = 2, 10
 #: Name of the metadynamics.
-_HILLS = "hills"
+HILLS_NAME = "hills"
 #: Files of a fix with ``output bias``.
 CONFIG_FILE, OUTPUT = "bias.in.colvars", "bias"
 TRAJECTORY_FILE = f"{OUTPUT}.colvars.traj"
-HILLS_FILE = f"{OUTPUT}.colvars.{_HILLS}.hills.traj"
-#: Command of the fix ``bias``.
-FIX_LINE = f"fix bias all colvars {CONFIG_FILE} output {OUTPUT}"
+HILLS_FILE = f"{OUTPUT}.colvars.{HILLS_NAME}.hills.traj"
+#: Hills with which a fix begins.
+_STATE = "before"
+STATE_FILE = f"{_STATE}.colvars.state"
+
+
+def fix_line(thermostat: str | None = None, *, state: bool = False) -> str:
+    """Return the command of the fix ``bias``.
+
+    Parameters
+    ----------
+    thermostat
+        Name of the fix that holds the temperature, by which OPES knows it.
+    state
+        Whether it begins with the state in `STATE_FILE`.
+    """
+    words = [f"fix bias all colvars {CONFIG_FILE} output {OUTPUT}"]
+    words += [f"input {_STATE}"] if state else []
+    words += [f"tstat {thermostat}"] if thermostat is not None else []
+    return " ".join(words)
 
 
 def colvars_config(
     variables: Sequence[CollectiveVariable],
     atoms: Atoms,
-    hills: HillSettings | None = None,
+    hills: HillSettings | OpesSettings | None = None,
     *,
     walls: Sequence[CollectiveVariable] = (),
+    coordination_walls: Sequence[CoordinationWall] = (),
     every: int = 100,
 ) -> str:
     """Return the configuration of COLVARS.
@@ -59,39 +88,62 @@ def colvars_config(
     atoms
         Structure that the run begins with.
     hills
-        Metadynamics along all of them; without, they are only measured (and walls act).
+        Metadynamics or OPES along all of them; without, they are only measured (and walls act).
     walls
         Further variables, along which only walls act.
+    coordination_walls
+        On each atom of their groups. They are not written to the trajectory: their energy is part
+        of the system's and not of the bias.
     every
         Time steps between two values in the trajectory of the variables.
+
+    Raises
+    ------
+    ValueError
+        If two variables have one name, those of the atoms with a wall among them.
     """
-    lines = [f"colvarsTrajFrequency {every}", f"colvarsRestartFrequency {every}"]
+    saved = hills.pace if isinstance(hills, OpesSettings) else every
+    lines = [f"colvarsTrajFrequency {every}", f"colvarsRestartFrequency {saved}"]
     for variable in (*variables, *walls):
-        grid = hills is not None and variable in variables
+        grid = isinstance(hills, HillSettings) and variable in variables
         inner = [*_variable_lines(variable), *(_grid_lines(variable, atoms) if grid else ())]
         lines += ["colvar {", *_indented(inner), "}"]
-        lines += _wall_lines(variable, _spacing(variable) if grid else 1.0)
+        lines += _wall_lines(variable, spacing_of(variable.settings) if grid else 1.0)
+    for wall in coordination_walls:
+        lines += _coordination_wall_lines(wall)
+    _refuse_twice(lines)
     if hills is not None:
-        names = " ".join(v.settings.name for v in variables)
-        widths = " ".join(f"{in_full(v.settings.width)}" for v in variables)
-        lines += [
-            "metadynamics {",
-            *_indented(
-                (
-                    f"name {_HILLS}",
-                    f"colvars {names}",
-                    f"hillWeight {in_full(hills.height)}",
-                    f"gaussianSigmas {widths}",
-                    f"newHillFrequency {hills.pace}",
-                    "wellTempered on",
-                    f"biasTemperature {in_full(hills.bias_temperature)}",
-                    "outputEnergy on",
-                    "writeHillsTrajectory on",
-                )
-            ),
-            "}",
-        ]
+        lines += _bias_lines(variables, hills)
     return "\n".join(lines) + "\n"
+
+
+def _bias_lines(
+    variables: Sequence[CollectiveVariable], hills: HillSettings | OpesSettings
+) -> list[str]:
+    names = " ".join(v.settings.name for v in variables)
+    widths = " ".join(f"{in_full(v.settings.width)}" for v in variables)
+    common = [
+        f"name {HILLS_NAME}",
+        f"colvars {names}",
+        f"newHillFrequency {hills.pace}",
+        "outputEnergy on",
+    ]
+    if isinstance(hills, OpesSettings):
+        own = [
+            f"gaussianSigma {widths}",
+            f"barrier {in_full(hills.barrier)}",
+            f"biasfactor {in_full(hills.bias_factor)}",
+        ]
+        return ["opes_metad {", *_indented([*common, *own]), "}"]
+    own = [
+        # two standard deviations in cells; by `gaussianSigmas` the grid would grow too late
+        f"hillWidth {in_full(2 * _CELLS_IN_WIDTH)}",
+        f"hillWeight {in_full(hills.height)}",
+        "wellTempered on",
+        f"biasTemperature {in_full(hills.bias_temperature)}",
+        "writeHillsTrajectory on",
+    ]
+    return ["metadynamics {", *_indented([*common, *own]), "}"]
 
 
 def _variable_lines(variable: CollectiveVariable) -> Iterator[str]:
@@ -122,53 +174,87 @@ def _component(
 ) -> Iterator[str]:
     own = term.settings
     yield f"{keyword} {{"
-    for number, group in enumerate(groups, start=1):
-        yield from _indented((f"group{number} {{", f"{_INDENT}{_numbers(group)}", "}"))
+    yield from _indented(_group_lines(groups))
     if own.point is not None:
         place = ", ".join(in_full(x) for x in own.point)
         number = len(groups) + 1
         yield from _indented((f"group{number} {{", f"{_INDENT}dummyAtom ({place})", "}"))
     if own.r0 is not None:
-        n, m = own.exponents
-        yield from _indented((f"cutoff {in_full(own.r0)}", f"expNumer {n}", f"expDenom {m}"))
+        yield from _indented(_switching_lines(own.r0, own.exponents))
     if factor != 1.0:
         yield f"{_INDENT}componentCoeff {in_full(factor)}"
     yield "}"
+
+
+def _group_lines(groups: Sequence[Iterable[int]]) -> Iterator[str]:
+    for number, group in enumerate(groups, start=1):
+        yield from (f"group{number} {{", f"{_INDENT}{_numbers(group)}", "}")
+
+
+def _switching_lines(r0: float, exponents: tuple[int, int]) -> list[str]:
+    n, m = exponents
+    return [f"cutoff {in_full(r0)}", f"expNumer {n}", f"expDenom {m}"]
 
 
 def _numbers(group: Iterable[int]) -> str:
     return f"atomNumbers {' '.join(str(k + 1) for k in sorted(group))}"
 
 
-def _spacing(variable: CollectiveVariable) -> float:
-    return variable.settings.width / _CELLS_IN_WIDTH
+def spacing_of(settings: CollectiveVariableSettings) -> float:
+    """Return the spacing of the grid of hills along a variable."""
+    return settings.width / _CELLS_IN_WIDTH
 
 
 def _grid_lines(variable: CollectiveVariable, atoms: Atoms) -> list[str]:
-    spacing = _spacing(variable)
+    spacing = spacing_of(variable.settings)
     middle = round(variable.value(atoms) / spacing) * spacing
     half = _FIRST_WIDTHS * _CELLS_IN_WIDTH * spacing
     return [
         f"width {in_full(spacing)}",
         f"lowerBoundary {in_full(middle - half)}",
         f"upperBoundary {in_full(middle + half)}",
+        # of a variable that ends there, such as the coordination of one pair, it would not grow
+        "hardLowerBoundary off",
+        "hardUpperBoundary off",
         "expandBoundaries on",
     ]
 
 
 def _wall_lines(variable: CollectiveVariable, spacing: float) -> list[str]:
     own = variable.settings
-    constant = in_full(own.stiffness * spacing**2)
     if own.lower is None and own.upper is None:
         return []
     lines = [f"name walls_{own.name}", f"colvars {own.name}", "outputEnergy on"]
-    for side, value in (("lower", own.lower), ("upper", own.upper)):
-        if value is not None:
-            lines += [
-                f"{side}Walls {in_full(value)}",
-                f"{side}WallConstant {constant}",
-            ]
+    lines += _bound_lines(own.lower, own.upper, own.stiffness * spacing**2)
     return ["harmonicWalls {", *_indented(lines), "}"]
+
+
+def _coordination_wall_lines(wall: CoordinationWall) -> Iterator[str]:
+    own, names = wall.settings, []
+    for atom, partners in zip(wall.atoms.tolist(), wall.partners, strict=True):
+        names.append(f"{own.name}_{atom + 1}")
+        groups = _group_lines([[atom], partners.tolist()])
+        inner = [*groups, *_switching_lines(own.r0, own.exponents)]
+        lines = [f"name {names[-1]}", "outputValue off", "coordNum {", *_indented(inner), "}"]
+        yield from ("colvar {", *_indented(lines), "}")
+    lines = [f"name walls_{own.name}", f"colvars {' '.join(names)}"]
+    lines += _bound_lines(own.lower, own.upper, own.stiffness, len(names))
+    yield from ("harmonicWalls {", *_indented(lines), "}")
+
+
+def _bound_lines(
+    lower: float | None, upper: float | None, constant: float, count: int = 1
+) -> Iterator[str]:
+    for side, value in (("lower", lower), ("upper", upper)):
+        if value is not None:
+            yield f"{side}Walls {' '.join([in_full(value)] * count)}"
+            yield f"{side}WallConstant {in_full(constant)}"
+
+
+def _refuse_twice(lines: Sequence[str]) -> None:
+    names = [line.split()[1] for line in lines if line.startswith(f"{_INDENT}name ")]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"COLVARS would see `{twice[0]}` twice: give a variable another name")
 
 
 def _indented(lines: Sequence[str] | Iterator[str]) -> list[str]:
@@ -204,7 +290,7 @@ def read_trajectory(lines: Iterable[str], names: Sequence[str]) -> Floats:
         raise ValueError(f"COLVARS wrote no `{missing[0]}`: there are {', '.join(columns)}")
     table = read_table(lines, len(columns))
     energies = [k for k, name in enumerate(columns) if name.startswith("E_")]
-    own = [k for k in energies if columns[k] == f"E_{_HILLS}"]
+    own = [k for k in energies if columns[k] == f"E_{HILLS_NAME}"]
     return np.column_stack(
         [
             table[:, [0, *(columns.index(name) for name in names)]],

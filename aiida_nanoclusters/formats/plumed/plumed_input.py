@@ -13,19 +13,27 @@ from aiida_nanoclusters.science.sampling.collective_variables import (
     CollectiveVariable,
     HillSettings,
     Ints,
+    OpesSettings,
     Term,
     in_full,
 )
+from aiida_nanoclusters.science.sampling.coordination_walls import CoordinationWall
 
 HILLS_FILE, COLVAR_FILE = "HILLS", "COLVAR"
-#: Label of the hills.
+#: Of OPES: all kernels in the order of time, and the state from which a run continues.
+KERNELS_FILE, STATE_FILE = "KERNELS", "STATE"
+#: Label of the hills, or of the kernels.
 HILLS = "hills"
+#: What a wall acts on: the lowest of several values, or the highest.
+_ENDS = {"lower": "lowest", "upper": "highest"}
 
 
 def plumed_input(
     variables: Sequence[CollectiveVariable],
-    hills: HillSettings | None = None,
+    hills: HillSettings | OpesSettings | None = None,
     *,
+    walls: Sequence[CollectiveVariable] = (),
+    coordination_walls: Sequence[CoordinationWall] = (),
     every: int = 100,
 ) -> str:
     """Return the input of PLUMED.
@@ -35,7 +43,12 @@ def plumed_input(
     variables
         Of the atoms of the run, in its order.
     hills
-        Metadynamics along all of them; without, they are only measured (and walls act).
+        Metadynamics or OPES along all of them; without, they are only measured (and walls act).
+        OPES continues from its state with ``RESTART=YES STATE_RFILE=STATE`` added to its line.
+    walls
+        Further variables, along which only walls act.
+    coordination_walls
+        On the lowest or the highest coordination number of their groups.
     every
         Time steps between two values in `COLVAR`.
 
@@ -45,32 +58,36 @@ def plumed_input(
         If names of variables collide with those of their terms, or with `hills`.
     """
     lines = ["UNITS LENGTH=A ENERGY=eV TIME=ps"]
-    for variable in variables:
+    for variable in (*variables, *walls):
         lines += _variable_lines(variable)
+    for wall in coordination_walls:
+        lines += _coordination_lines(wall)
     labels = [line.partition(":")[0] for line in lines[1:]]
     twice = sorted({label for label in labels if labels.count(label) > 1} | ({HILLS} & {*labels}))
     if twice:
         raise ValueError(f"PLUMED would see `{twice[0]}` twice: give a variable another name")
     names = [variable.settings.name for variable in variables]
-    printed = list(names)
-    for variable in variables:
-        own = variable.settings
-        for side, value in (("lower", own.lower), ("upper", own.upper)):
-            if value is not None:
-                label = f"{own.name}_{side}"
-                lines.append(
-                    f"{label}: {side.upper()}_WALLS ARG={own.name} AT={in_full(value)} "
-                    f"KAPPA={in_full(own.stiffness / 2)} EXP=2"
-                )
-                printed.append(f"{label}.bias")
+    printed = [*names, *(variable.settings.name for variable in walls)]
+    bounded: list[CollectiveVariable | CoordinationWall]
+    bounded = [*variables, *walls, *coordination_walls]
+    for one in bounded:
+        bounds = _wall_lines(one)
+        lines += bounds
+        printed += [f"{line.partition(':')[0]}.bias" for line in bounds]
     if hills is not None:
         widths = ",".join(f"{in_full(variable.settings.width)}" for variable in variables)
+        if isinstance(hills, OpesSettings):
+            keyword, own = "OPES_METAD", f"BARRIER={in_full(hills.barrier)}"
+            files = f"FILE={KERNELS_FILE} STATE_WFILE={STATE_FILE} STATE_WSTRIDE={100 * hills.pace}"
+        else:
+            keyword, own = "METAD", f"HEIGHT={in_full(hills.height)}"
+            files = f"FILE={HILLS_FILE}"
         lines.append(
-            f"hills: METAD ARG={','.join(names)} SIGMA={widths} HEIGHT={in_full(hills.height)} "
-            f"PACE={hills.pace} BIASFACTOR={in_full(hills.bias_factor)} "
-            f"TEMP={in_full(hills.temperature)} FILE={HILLS_FILE}"
+            f"{HILLS}: {keyword} ARG={','.join(names)} SIGMA={widths} "
+            f"{own} PACE={hills.pace} BIASFACTOR={in_full(hills.bias_factor)} "
+            f"TEMP={in_full(hills.temperature)} {files}"
         )
-        printed.append("hills.bias")
+        printed.append(f"{HILLS}.bias")
     lines.append(f"PRINT ARG={','.join(printed)} STRIDE={every} FILE={COLVAR_FILE}")
     return "\n".join(lines) + "\n"
 
@@ -108,6 +125,39 @@ def _term_lines(label: str, term: Term) -> Iterator[str]:
         names.append(f"{label}_point")
         yield _point(names[-1], own.point)
     yield f"{label}: {own.kind.upper()} ATOMS={','.join(names)}"
+
+
+def _wall_lines(one: CollectiveVariable | CoordinationWall) -> list[str]:
+    own, lines = one.settings, []
+    for side, value in (("lower", own.lower), ("upper", own.upper)):
+        if value is None:
+            continue
+        argument = own.name
+        if isinstance(one, CoordinationWall):
+            argument += f"{'.' if one.is_shared else '_'}{_ENDS[side]}"
+        lines.append(
+            f"{own.name}_{side}: {side.upper()}_WALLS ARG={argument} AT={in_full(value)} "
+            f"KAPPA={in_full(own.stiffness / 2)} EXP=2"
+        )
+    return lines
+
+
+def _coordination_lines(wall: CoordinationWall) -> Iterator[str]:
+    own = wall.settings
+    n, m = own.exponents
+    switching = f"R_0={in_full(own.r0)} NN={n} MM={m}"
+    asked = [end.upper() for side, end in _ENDS.items() if getattr(own, side) is not None]
+    if wall.is_shared:
+        yield (
+            f"{own.name}: COORDINATIONNUMBER SPECIESA={_numbers(wall.atoms)} "
+            f"SPECIESB={_numbers(wall.partners[0])} {switching} {' '.join(asked)}"
+        )
+        return
+    labels = [f"{own.name}_{atom + 1}" for atom in wall.atoms]
+    for label, atom, partners in zip(labels, wall.atoms, wall.partners, strict=True):
+        yield (f"{label}: COORDINATION GROUPA={atom + 1} GROUPB={_numbers(partners)} {switching}")
+    for keyword in asked:
+        yield f"{own.name}_{keyword.lower()}: {keyword} ARG={','.join(labels)}"
 
 
 def _point(label: str, place: Sequence[float]) -> str:

@@ -10,12 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.charts.analysis_settings import FreeEnergySettings
 from aiida_nanoclusters.science.charts.families import nearest_centre
-from aiida_nanoclusters.science.charts.free_energy import (
-    LowestPath,
-    Surface,
-    free_energy,
-    lowest_path,
-)
+from aiida_nanoclusters.science.charts.free_energy import free_energy
+from aiida_nanoclusters.science.sampling.free_energy_path import LowestPath, Surface, lowest_path
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from aiida_nanoclusters.science.settings import Settings, quantity
 
@@ -87,6 +87,11 @@ class Cp2kSettings(EngineSettings):
         "Empty orbitals for the smearing.", unit="orbitals per atom", default=2, gt=0
     )
     max_net_force: float = quantity(_NET_FORCE, unit="eV/Å", default=1e-3, gt=0)
+    partial_charges: list[Literal["mulliken", "hirshfeld"]] = quantity(
+        "Partial charges that are kept with labelled frames, of `mulliken` and `hirshfeld`; those "
+        "sampled in stages have none.",
+        default=[],
+    )
     kinds: dict[str, dict[str, Any]] = quantity(
         "CP2K's section KIND by element, such as BASIS_SET and POTENTIAL; `default` holds for all "
         "other elements.",
@@ -103,6 +108,15 @@ class Cp2kSettings(EngineSettings):
         if not isinstance(section.get("DFT"), Mapping):
             raise ValueError("add the subsection DFT of CP2K's section FORCE_EVAL")
         return section
+
+    @model_validator(mode="after")
+    def _check_charges(self) -> Cp2kSettings:
+        method = self.force_eval["DFT"].get("QS", {}).get("METHOD", "")
+        if "hirshfeld" in self.partial_charges and str(method).upper() in ("XTB", "DFTB"):
+            raise ValueError(
+                "CP2K has no density on a grid in tight binding: `partial_charges: [mulliken]`"
+            )
+        return self
 
     @classmethod
     def _check_changes(cls, changes: Mapping[str, Any]) -> None:
@@ -172,10 +186,21 @@ class VaspSettings(EngineSettings):
 
 
 class LammpsSettings(Settings):
-    """Settings of an evaluation of frames by LAMMPS."""
+    """Settings of all jobs of LAMMPS."""
 
     cmdline: list[str | int | float] = quantity(
         "Further options of the LAMMPS command line, such as `-sf kk -k on g 1`.", default=[]
+    )
+
+
+class EvaluationSettings(LammpsSettings):
+    """Settings of an evaluation of frames by LAMMPS, with what else is kept of each frame."""
+
+    partial_charges: list[Literal["mulliken"]] = quantity(
+        "Partial charges that are kept with labelled frames, where the potential is a calculator "
+        "of tblite: `mulliken`.",
+        default=[],
+        max_length=1,
     )
 
 

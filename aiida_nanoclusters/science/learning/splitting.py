@@ -35,7 +35,8 @@ def split_frames(frames: Frames, fractions: Sequence[float], seed: int) -> list[
     Frames with the same `parent` are successive in time and stay together; a frame without a
     parent is a trajectory of its own, equal frames are one. The trajectories of each class of
     configuration type and size are distributed over the parts, so that every part has every class
-    of enough trajectories. A class of fewer trajectories than parts goes to the first part.
+    of enough trajectories. A class of fewer trajectories than parts goes to the first part, and so
+    do single atoms, from which the energies of all elements are learnt.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def _distribute(
         seen += total
         for k in rng.permutation(len(own)):
             members, part = own[k], 0
-            if len(own) >= len(shares):
+            if len(own) >= len(shares) and kind[1] > 1:
                 # The part that lacks most frames, of this class and of all so far together.
                 part = int(np.argmax((shares * total - in_class) + (shares * seen - filled)))
                 movable.append((members, part))

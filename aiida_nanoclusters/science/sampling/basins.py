@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from aiida_nanoclusters.science.sampling.metadynamics import Floats, Hills, free_energy
+from aiida_nanoclusters.science.sampling.metadynamics import Floats, Hills
 
 Ints = NDArray[np.int64]
+
+#: Error of a cell in k T up to which it is of a basin. One that a single stretch of the run has
+#: visited has an error of k T, one that two have of 0.7 k T.
+MOST_ERROR = 0.75
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Basins:
     basins
         B of them.
     label
-        Basin of each cell, -1 where nothing was sampled; the shape of the surface.
+        Basin of each cell, -1 for none, as where nothing was sampled; the shape of the surface.
     """
 
     basins: tuple[Basin, ...]
@@ -78,13 +82,14 @@ def find_basins(
     kt: float,
     shallowest: float = 1.0,
     *,
+    errors: Floats | None = None,
     periodic: Sequence[bool] = (),
 ) -> Basins:
     """Return the basins of a surface.
 
     Cells are taken from the lowest upward. One beside a basin joins it, one beside two is where
-    they meet: the higher of them stays a basin of its own if it is deeper than `shallowest`.
-    Neighbours share a corner or more.
+    they meet: the higher of them stays a basin of its own if it is deeper than `shallowest` and
+    than twice the error of its depth. Neighbours share a corner or more.
 
     Parameters
     ----------
@@ -96,6 +101,9 @@ def find_basins(
         Thermal energy, eV.
     shallowest
         Depth in k T below which a hollow is noise and no basin.
+    errors
+        Standard errors of the surface, eV. Cells whose error is not known, or above
+        :data:`MOST_ERROR` of k T, belong to no basin. Default: errors of zero.
     periodic
         Whether the cells along each variable cover a period, as of an angle. Default: none does.
 
@@ -109,15 +117,17 @@ def find_basins(
         raise ValueError(f"a surface of shape {energies.shape} has no cells of {shape}")
     if not np.isfinite(energies).any():
         raise ValueError("no cell was sampled: run longer, or with coarser cells")
+    spread = np.zeros(shape) if errors is None else np.nan_to_num(errors, nan=np.inf)
+    known = np.isfinite(energies) & (spread <= MOST_ERROR * kt)
     owner = np.full(shape, -1, dtype=np.int64)
     floors: list[tuple[int, ...]] = []
     into: list[int] = []  # basin that each was joined to, itself at first
     depths: list[float] = []
     for flat in np.argsort(energies, axis=None, kind="stable"):
         cell = tuple(int(i) for i in np.unravel_index(flat, shape))
-        energy = float(energies[cell])
-        if not np.isfinite(energy):
+        if not known[cell]:
             continue
+        energy = float(energies[cell])
         near = {
             _root(into, int(owner[c])) for c in _neighbours(cell, shape, periodic) if owner[c] >= 0
         }
@@ -132,7 +142,8 @@ def find_basins(
         for other in others:
             depth = energy - float(energies[floors[other]])
             depths[other] = min(depths[other], depth)
-            if depth < shallowest * kt:
+            noise = 2.0 * float(np.hypot(spread[cell], spread[floors[other]]))
+            if depth < max(shallowest * kt, noise):
                 into[other] = lowest
     kept = [k for k in range(len(floors)) if into[k] == k]
     kept.sort(key=lambda k: float(energies[floors[k]]))
@@ -181,7 +192,8 @@ def differences_over_time(
     Returns
     -------
     counts, differences
-        Hills until then, and the free energy of the second basin above the first, eV.
+        Hills until then, and the free energy of the second basin above the first, eV; NaN before
+        the first hill.
 
     Raises
     ------
@@ -193,12 +205,11 @@ def differences_over_time(
     if not max(pair) < len(basins.basins):
         raise ValueError(f"there is no basin {max(pair)}: {len(basins.basins)} were found")
     total = len(hills.heights)
-    counts = np.unique(np.linspace(total / times, total, times).round().astype(np.int64))
-    counts = counts[counts > 0]
-    found = [
-        basins.difference(free_energy(hills.upto(int(n)), grid).reshape(shape), kt, *pair)
-        for n in counts
-    ]
+    counts = np.linspace(total / times, total, times).round().astype(np.int64)
+    summed, found = np.zeros(shape), []
+    for start, end in pairwise([0, *counts.tolist()]):
+        summed -= hills.between(start, end).sum_at(grid).reshape(shape)
+        found.append(basins.difference(summed, kt, *pair) if end else np.nan)
     return counts, np.array(found)
 
 

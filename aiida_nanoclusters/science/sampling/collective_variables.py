@@ -29,8 +29,23 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 COORDINATION, DISTANCE, ANGLE = "coordination", "distance", "angle"
+#: Names of variables and walls.
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*$"
 #: Groups of each kind of term beside a point.
 _GROUPS = {COORDINATION: 2, DISTANCE: 2, ANGLE: 3}
+
+
+def check_exponents(exponents: tuple[int, int]) -> None:
+    """Raise ValueError unless they are those of a switching function."""
+    n, m = exponents
+    if not 0 < n < m or n % 2 or m % 2:
+        raise ValueError(f"`exponents` [{n}, {m}]: give two even numbers, the smaller first")
+
+
+def check_bounds(lower: float | None, upper: float | None) -> None:
+    """Raise ValueError if a lower wall is not below an upper one."""
+    if lower is not None and upper is not None and lower >= upper:
+        raise ValueError(f"`lower` {lower} is not below `upper` {upper}")
 
 
 class TermSettings(Settings):
@@ -68,16 +83,14 @@ class TermSettings(Settings):
             )
         if (self.kind == COORDINATION) != (self.r0 is not None):
             raise ValueError("give `r0` for a coordination, and only there")
-        n, m = self.exponents
-        if not 0 < n < m or n % 2 or m % 2:
-            raise ValueError(f"`exponents` [{n}, {m}]: give two even numbers, the smaller first")
+        check_exponents(self.exponents)
         return self
 
 
 class CollectiveVariableSettings(Settings):
     """A collective variable, the sum of its terms, with the width of its hills and its walls."""
 
-    name: str = quantity("Name, letters, digits and `_`.", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    name: str = quantity("Name, letters, digits and `_`.", pattern=NAME_PATTERN)
     terms: list[TermSettings] = quantity("Terms of the sum.", min_length=1)
     width: float = quantity("Width of a hill, in the unit of the variable.", gt=0)
     lower: float | None = quantity("Value below which a wall acts.", default=None)
@@ -90,8 +103,7 @@ class CollectiveVariableSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> CollectiveVariableSettings:
-        if self.lower is not None and self.upper is not None and self.lower >= self.upper:
-            raise ValueError(f"`lower` {self.lower} is not below `upper` {self.upper}")
+        check_bounds(self.lower, self.upper)
         return self
 
 
@@ -111,6 +123,22 @@ class HillSettings(Settings):
         return (self.bias_factor - 1.0) * self.temperature
 
 
+class OpesSettings(Settings):
+    """Kernels of OPES, on-the-fly probability enhanced sampling.
+
+    Source: Invernizzi and Parrinello, J. Phys. Chem. Lett. 11, 2731 (2020).
+    """
+
+    barrier: float = quantity(
+        "Highest free-energy barrier that the bias should overcome.", unit="eV", gt=0
+    )
+    bias_factor: float = quantity(
+        "Bias factor g: the variables are sampled as if at this many times the temperature.", gt=1
+    )
+    temperature: float = quantity("Temperature.", unit="K", gt=0)
+    pace: int = quantity("Time steps between two kernels.", ge=1)
+
+
 @dataclass(frozen=True)
 class Term:
     """A term whose groups are atoms: indices from 0, each group sorted."""
@@ -123,7 +151,7 @@ class Term:
         own = self.settings
         if own.kind == COORDINATION:
             return self._coordination(atoms)
-        places = [_centre(atoms, group) for group in self.groups]
+        places = [centre_of_mass(atoms, group) for group in self.groups]
         if own.point is not None:
             places.append(np.array(own.point))
         if own.kind == DISTANCE:
@@ -201,8 +229,8 @@ def variables_of(
     return [CollectiveVariable.of(one, molecules) for one in settings]
 
 
-def _centre(atoms: Atoms, group: Ints) -> Floats:
-    """Centre of mass of atoms, made whole: each by its image nearest to one that has its place."""
+def centre_of_mass(atoms: Atoms, group: Ints) -> Floats:
+    """Return the centre of mass of atoms, each by its image nearest to one that has its place."""
     masses = atomic_masses[atoms.numbers[group]]
     places = atoms.positions[group].copy()
     left, nearest = np.arange(1, len(group)), np.zeros(len(group), dtype=np.int64)

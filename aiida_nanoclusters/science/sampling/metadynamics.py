@@ -54,11 +54,13 @@ class Hills:
 
     def upto(self, count: int) -> Hills:
         """Return the first `count` hills."""
+        return self.between(0, count)
+
+    def between(self, start: int, end: int) -> Hills:
+        """Return the hills from number `start`, from 0, to before `end`."""
+        own = slice(start, end)
         return replace(
-            self,
-            centres=self.centres[:count],
-            widths=self.widths[:count],
-            heights=self.heights[:count],
+            self, centres=self.centres[own], widths=self.widths[own], heights=self.heights[own]
         )
 
     def sum_at(self, points: Floats) -> Floats:

@@ -42,6 +42,9 @@ def build_alloy_entry(entry: Entry, index: int, elements: Sequence[str], seed: i
         As for :func:`~.recipe.build_entry`.
     """
     symbols = sorted(elements)
+    if entry["kind"] == "atom":
+        atoms = [build_entry(entry, index, symbol, 1.0, seed) for symbol in symbols]
+        return Frames.concatenate([_named(atom) for atom in atoms])
     parts = [_named(build_entry(entry, index, s, mean_bond_length([s]), seed)) for s in symbols]
     kind, count = entry["kind"], entry_model(entry).from_values(**entry).mixtures
     rng = np.random.default_rng([seed, index])
@@ -49,7 +52,7 @@ def build_alloy_entry(entry: Entry, index: int, elements: Sequence[str], seed: i
         for pair in combinations(symbols, 2):
             mixed = _filled(entry, index, pair, [1, 1], seed, rng)
             parts += [] if mixed is None else [_named(mixed)]
-    elif kind != "atom":
+    else:
         for copy in range(count):
             shares = rng.dirichlet(np.ones(len(symbols)))
             mixed = _filled(entry, index, symbols, shares, seed, rng)

@@ -160,11 +160,7 @@ def changed_molecules(before: Molecules, atoms: Atoms, factor: float = 1.6) -> l
     list of str
         ``CH4O 17 lost H``: formula and number of the molecule, and the atoms that it lost or took.
     """
-    first, second = bonds(atoms, factor)
-    n = len(atoms)
-    held = before.molecule[first] == before.molecule[second]
-    graph = coo_array((np.ones(held.sum()), (first[held], second[held])), shape=(n, n))
-    _, label = connected_components(graph, directed=False)
+    label = _pieces(before, atoms, factor)
     close, far = bonds(atoms)
     crossing = before.molecule[close] != before.molecule[far]
     taken: dict[int, set[int]] = {}
@@ -173,15 +169,60 @@ def changed_molecules(before: Molecules, atoms: Atoms, factor: float = 1.6) -> l
     found = []
     for number, formula in enumerate(before.formulas()):
         own = np.flatnonzero(before.molecule == number)
-        labels, counts = np.unique(label[own], return_counts=True)
-        rest = labels[np.argmax(counts)]
-        lost = [before.symbols[k] for k in own if label[k] != rest]
+        lost = [before.symbols[k] for k in _lost(own, label)]
         if lost:
             found.append(f"{formula} {number} lost {', '.join(sorted(lost))}")
         elif number in taken:
             words = ", ".join(sorted(before.symbols[k] for k in taken[number]))
             found.append(f"{formula} {number} bonds to {words}")
     return found
+
+
+def broken_molecules(before: Molecules, atoms: Atoms, factor: float = 1.6) -> list[str]:
+    """Return which molecules have come apart.
+
+    An atom is lost where no bonds, judged wide, lead to the largest rest of its molecule. Hydrogen
+    that another molecule has taken is a proton transfer, which is chemistry and no fault.
+
+    Parameters
+    ----------
+    before, atoms, factor
+        As of :func:`changed_molecules`.
+
+    Returns
+    -------
+    list of str
+        ``CH4O 17 lost H``: formula and number of the molecule, and the atoms that it lost.
+    """
+    label = _pieces(before, atoms, factor)
+    close, far = bonds(atoms)
+    taken = set(close[before.molecule[close] != before.molecule[far]].tolist())
+    found = []
+    for number, formula in enumerate(before.formulas()):
+        own = np.flatnonzero(before.molecule == number)
+        lost = [
+            before.symbols[k]
+            for k in _lost(own, label)
+            if not (before.symbols[k] == "H" and int(k) in taken)
+        ]
+        if lost:
+            found.append(f"{formula} {number} lost {', '.join(sorted(lost))}")
+    return found
+
+
+def _pieces(before: Molecules, atoms: Atoms, factor: float) -> Ints:
+    """Return the number of the connected piece of its molecule that each atom belongs to."""
+    first, second = bonds(atoms, factor)
+    held = before.molecule[first] == before.molecule[second]
+    n = len(atoms)
+    graph = coo_array((np.ones(held.sum()), (first[held], second[held])), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _lost(own: Ints, label: Ints) -> Ints:
+    """Return the atoms of a molecule that are not in its largest piece."""
+    labels, counts = np.unique(label[own], return_counts=True)
+    return own[label[own] != labels[np.argmax(counts)]]
 
 
 def _sorted(formula: str) -> str:

@@ -3,7 +3,8 @@
 A recipe is a list of entries. Each names what is built (``kind`` and its arguments) and how it
 is then varied, in this order: relaxed or not (``relax: true``), strained and rattled (``distort``),
 or sampled by molecular dynamics at several temperatures in K and, where the cell may change,
-pressures in GPa (``sample: {temperatures: [300, 600], pressures: [0, 5]}``). The lengths of dimers
+pressures in GPa (``sample: {temperatures: [300, 600], pressures: [0, 5]}``), or by metadynamics
+along variables (``metadynamics: {temperature: 300, ...}``). The lengths of dimers
 are multiples of the nearest-neighbour distance of the crystal and strains are fractions, so that
 one recipe serves every metal; rattles and vacuum are in Å. In active learning,
 ``convergence_test: true`` marks structures that are sampled and evaluated, but never labelled.
@@ -35,6 +36,9 @@ Entries
     The lowest distinct minima of each size that a basin hopping finds with the potential or engine
     that samples; the frames of its relaxations are taken too where its `relax_stages` have
     `sample_steps`.
+``{kind: given, frames: [0, 1], whole: true}``
+    Structures that are handed in beside the recipe, such as solutions; without ``frames`` all of
+    them. Their trajectories end where a molecule comes apart.
 """
 
 from __future__ import annotations
@@ -234,6 +238,17 @@ def lowest_minima(entry: Entry, index: int, minima: Frames) -> Frames | None:
             }
             chosen.append(atoms)
     return Frames.from_atoms(chosen) if chosen else None
+
+
+def biased_key(index: int, number: int) -> str:
+    """Return the name of the metadynamics of a structure of an entry."""
+    return f"biased_{index:02d}_{number:03d}"
+
+
+def biased_entry(key: str) -> int | None:
+    """Return the index of the entry whose metadynamics has this name; None for other names."""
+    match = re.fullmatch(r"biased_(\d+)_\d+", key)
+    return None if match is None else int(match[1])
 
 
 def sample_key(temperature: float, pressure: float | None = None) -> str:

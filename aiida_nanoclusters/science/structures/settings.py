@@ -9,8 +9,10 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from aiida_nanoclusters.science.settings import Settings, quantity
 
-#: The kind of entry whose structures must be searched.
-MINIMA = "minima"
+#: The kind of entry whose structures must be searched, and the one whose are handed in.
+MINIMA, GIVEN = "minima", "given"
+#: Kinds that are built without a bond length of the metal.
+WITHOUT_BOND_LENGTH = frozenset({"atom", GIVEN})
 
 
 def _as_list(values: Any) -> Any:
@@ -85,6 +87,11 @@ class Entry(_Strict):
     sample: Annotated[Sampling | None, BeforeValidator(_none_if_empty)] = quantity(
         "Conditions of molecular dynamics.", default=None
     )
+    metadynamics: Annotated[dict[str, Any] | None, BeforeValidator(_none_if_empty)] = quantity(
+        "Metadynamics of each structure, in place of `sample`: the fields of "
+        "`MetadynamicsSettings`.",
+        default=None,
+    )
     convergence_test: bool = quantity(
         "Whether the frames only test the convergence of an active learning and are never "
         "labelled: clusters larger than those that are labelled.",
@@ -100,10 +107,13 @@ class Entry(_Strict):
 
     @model_validator(mode="after")
     def _check_variations(self) -> Entry:
-        if self.distort and self.sample:
-            raise ValueError("give either `distort` or `sample`; write two entries for both")
-        if self.sample and self.kind == "atom":
-            raise ValueError("a single atom has no motion: leave out `sample`")
+        varied = [n for n in ("distort", "sample", "metadynamics") if getattr(self, n)]
+        if len(varied) > 1:
+            raise ValueError(
+                f"give either `{varied[0]}` or `{varied[1]}`; write two entries for both"
+            )
+        if self.kind == "atom" and (self.sample or self.metadynamics):
+            raise ValueError(f"a single atom has no motion: leave out `{varied[0]}`")
         if self.convergence_test and not self.sample:
             raise ValueError(
                 "a convergence-test structure is sampled: give `sample: {temperatures: [...]}`"
@@ -205,6 +215,18 @@ class MinimaEntry(Entry):
         return self
 
 
+class GivenEntry(Entry):
+    """Structures that are handed in beside the recipe, such as solutions."""
+
+    frames: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = quantity(
+        "Which of them, from 0; null takes all.", default=None
+    )
+    whole: bool = quantity(
+        "Whether a trajectory ends with the first frame in which a molecule has come apart.",
+        default=True,
+    )
+
+
 #: Model of an entry by its kind.
 ENTRIES: dict[str, type[Entry]] = {
     "atom": AtomEntry,
@@ -216,6 +238,7 @@ ENTRIES: dict[str, type[Entry]] = {
     "slab": SlabEntry,
     "stacking": StackingEntry,
     MINIMA: MinimaEntry,
+    GIVEN: GivenEntry,
 }
 
 

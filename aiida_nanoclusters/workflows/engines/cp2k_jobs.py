@@ -71,6 +71,8 @@ class Cp2kJobsWorkChain(FallbackEngine):
         """Return a key of everything on which a label depends besides its frame."""
         settings = inputs["job"]["settings"].get_dict()
         kept = {key: value for key, value in settings.items() if key not in _EFFORT}
+        if not kept.get("partial_charges"):  # as in labels of versions without this setting
+            kept.pop("partial_charges", None)
         return method_key("cp2k", kept)
 
     @staticmethod

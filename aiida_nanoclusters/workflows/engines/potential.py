@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiida.engine import ExitCode, ProcessSpec
 
+from aiida_nanoclusters.calculations.labels.evaluate import settings_of
 from aiida_nanoclusters.calculations.lammps_job import validate_potential
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.labels.sanity import check_frames
@@ -33,7 +34,9 @@ class PotentialEngineWorkChain(LabelEngine):
     @staticmethod
     def method(inputs) -> str:
         """Return a key of everything on which a label depends besides its frame."""
-        return f"potential-{inputs['potential'].base.caching.compute_hash()}"
+        charges = settings_of(inputs.get("evaluate", {})).partial_charges
+        parts = ["potential", inputs["potential"].base.caching.compute_hash(), *charges]
+        return "-".join(parts)
 
     @staticmethod
     def level_of_theory(inputs) -> str:

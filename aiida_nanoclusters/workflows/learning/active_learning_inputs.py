@@ -16,6 +16,7 @@ from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.learning.settings import ActiveLearningSettings
 from aiida_nanoclusters.workflows.labels.label import LabelWorkChain, level_of_labels, limit_jobs
 from aiida_nanoclusters.workflows.learning.explore import ExploreWorkChain
+from aiida_nanoclusters.workflows.learning.recipe import structures_problem
 from aiida_nanoclusters.workflows.learning.train import TrainWorkChain
 from aiida_nanoclusters.workflows.learning.train import validate_inputs as validate_sets
 from aiida_nanoclusters.workflows.parts import common_ports
@@ -107,6 +108,10 @@ def validate_inputs(inputs: Mapping[str, Any], ports: Any) -> str | None:
     if problem := sets_problem(inputs, ("calibration",)):
         return problem
     symbols = common_ports.elements_of(inputs)
+    explore = inputs.get("explore", {})
+    if "recipe" in explore:
+        if problem := structures_problem(explore["recipe"].get_list(), explore, symbols):
+            return problem
     if training.elements != sorted(symbols):
         return (
             f"`training` holds {', '.join(training.elements)}, not {', '.join(symbols)}: give "
@@ -220,7 +225,8 @@ class ActiveLearningInputs(FormerPorts):
         element
             Chemical symbol, or a list of those of an alloy.
         training, validation, test
-            Labelled FramesData, for instance of a DatasetWorkChain.
+            Labelled FramesData, for instance of a DatasetWorkChain; None where a parent fills them
+            in.
         reference
             PotentialData, the reference engine where `label` is not given.
         protocol, overrides
@@ -231,7 +237,10 @@ class ActiveLearningInputs(FormerPorts):
         values = load_protocol("active_learning", protocol, overrides, element=element)
         builder = cls.get_builder()
         common_ports.set_elements(builder, element)
-        builder.training, builder.validation, builder.test = training, validation, test
+        sets = {"training": training, "validation": validation, "test": test}
+        for part, frames in sets.items():
+            if frames is not None:
+                builder[part] = frames
         builder.settings = Dict(values["settings"])
         builder.train_settings = training_settings(values["train"])
         if values["warm"] is not None:

@@ -12,18 +12,33 @@ from aiida.orm import Dict, Float, Int, List, ProcessNode
 from aiida_nanoclusters.calculations.learning.dataset import (
     build_alloy_recipe,
     build_recipe,
+    end_where_broken,
     gather_frames,
     take_minima,
     vary_structures,
 )
+from aiida_nanoclusters.calculations.sampling.metadynamics import PARSER as BIAS_PARSER
+from aiida_nanoclusters.calculations.sampling.metadynamics import system_problem
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element
 from aiida_nanoclusters.science.learning.dataset_settings import SamplingSettings
+from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.sampling.seeds import derive_seed
 from aiida_nanoclusters.science.structures.alloys import drawn_compositions
-from aiida_nanoclusters.science.structures.recipe import conditions_of, minima_sizes
-from aiida_nanoclusters.science.structures.recipe_checks import recipe_problem
+from aiida_nanoclusters.science.structures.given import given_problem, whole_entries
+from aiida_nanoclusters.science.structures.recipe import (
+    biased_entry,
+    conditions_of,
+    entry_of,
+    minima_sizes,
+)
+from aiida_nanoclusters.science.structures.recipe_checks import (
+    elements_problem,
+    recipe_problem,
+)
+from aiida_nanoclusters.science.structures.settings import GIVEN
 from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
+from aiida_nanoclusters.workflows.base.metadynamics import MetadynamicsBaseWorkChain
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
@@ -36,7 +51,13 @@ HOPPING = "basin_hopping"
 
 def validate_recipe(value: List | None, _: Any) -> str | None:
     """Refuse recipes with unknown or incomplete entries."""
-    return None if value is None else recipe_problem(value.get_list())
+    if value is None or (problem := recipe_problem(value.get_list())):
+        return None if value is None else problem
+    for k, entry in enumerate(value.get_list()):
+        bias = entry.get("metadynamics")
+        if bias and (problem := MetadynamicsSettings.problem(bias)):
+            return f"entry {k} ({entry['kind']}), `metadynamics`: {problem}"
+    return None
 
 
 def following_problem(inputs: Mapping[str, Any], ports: PortNamespace | None) -> str | None:
@@ -46,10 +67,18 @@ def following_problem(inputs: Mapping[str, Any], ports: PortNamespace | None) ->
     if not {"recipe", "settings"} <= set(inputs):
         return None  # the ports report it
     recipe = inputs["recipe"].get_list()
+    if problem := structures_problem(recipe, inputs, common_ports.elements_of(inputs)):
+        return problem
     if minima_sizes(recipe) and not inputs["settings"].get_dict().get(HOPPING):
         return (
             f"settings: the recipe has entries of kind `minima`: give `{HOPPING}`, the settings "
             "of a basin hopping"
+        )
+    biased = [k for k, entry in enumerate(recipe) if entry.get("metadynamics")]
+    if biased and "stages" in inputs:
+        return (
+            f"entry {biased[0]} of the recipe has `metadynamics`, which needs a potential that "
+            "LAMMPS runs: sample with one"
         )
     engine = inputs.get("stages", {}).get("engine")
     pressed = [k for k, entry in enumerate(recipe) if (entry.get("sample") or {}).get("pressures")]
@@ -58,6 +87,25 @@ def following_problem(inputs: Mapping[str, Any], ports: PortNamespace | None) ->
             f"entry {pressed[0]} of the recipe has `pressures`: first-principles engines sample at "
             "constant cell; leave them out, or sample with a potential"
         )
+    return None
+
+
+def structures_problem(
+    recipe: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any], symbols: Sequence[str]
+) -> str | None:
+    """Return why the structures of a recipe cannot be had, built of elements or given, or None."""
+    if not symbols:
+        return None  # a parent fills them in
+    given = inputs["structures"].frames if "structures" in inputs else None
+    if problem := elements_problem(recipe, symbols) or given_problem(recipe, given, symbols):
+        return problem
+    for k, entry in enumerate(recipe):
+        if given is None or not entry.get("metadynamics") or entry["kind"] != GIVEN:
+            continue
+        settings = MetadynamicsSettings(**entry["metadynamics"])
+        first = given.select([(entry.get("frames") or [0])[0]])
+        if problem := system_problem(settings, first):
+            return f"entry {k} of the recipe, `metadynamics`: {problem}"
     return None
 
 
@@ -97,6 +145,12 @@ class SamplingWorkChain(BatchedWorkChain):
             validator=validate_recipe,
             help="Entries: structures and how they are varied, see docs/reference/recipes.md.",
         )
+        spec.input(
+            "structures",
+            valid_type=FramesData,
+            required=False,
+            help="Structures of the entries of kind `given`.",
+        )
         common_ports.settings_port(spec, cls.SETTINGS, "Stages and number of frames")
         common_ports.seed_port(spec)
         own = ("frames", "stages", "seeds")
@@ -131,11 +185,14 @@ class SamplingWorkChain(BatchedWorkChain):
     def build(self) -> None:
         """Build the structures of the recipe."""
         given = self.inputs
+        own = {"structures": given.structures} if "structures" in given else {}
         if "elements" in given:
-            self.ctx.structures = build_alloy_recipe(given.recipe, given.elements, given.seed)
+            self.ctx.structures = build_alloy_recipe(
+                given.recipe, given.elements, given.seed, **own
+            )
             return
         distance = Float(element(given.element.value).nearest_neighbour)
-        self.ctx.structures = build_recipe(given.recipe, given.element, distance, given.seed)
+        self.ctx.structures = build_recipe(given.recipe, given.element, distance, given.seed, **own)
 
     def needs_minima(self) -> bool:
         """Whether the recipe has entries of kind `minima`."""
@@ -192,12 +249,17 @@ class SamplingWorkChain(BatchedWorkChain):
         if not structures:
             return self.exit_codes.ERROR_NO_FRAMES.format(reason="no minimum was found.")
         self.ctx.structures = vary_structures(self.inputs.recipe, self.inputs.seed, **structures)
-        self.ctx.batches = sorted(key for key in self.ctx.structures if key.startswith("sample_"))
+        self.ctx.batches = sorted(
+            key for key in self.ctx.structures if key.startswith(("sample_", "biased_"))
+        )
         return None
 
     def submit_batch(self, batch: str) -> ProcessNode:
-        """Sample at one temperature and pressure by molecular dynamics."""
-        return self._submit_sampler(self.ctx.structures[batch], "sample_stages", batch)
+        """Sample at one temperature and pressure by molecular dynamics, or by metadynamics."""
+        frames, entry = self.ctx.structures[batch], biased_entry(batch)
+        if entry is not None:
+            return self._submit_biased(frames, entry, self.ctx.batches.index(batch))
+        return self._submit_sampler(frames, "sample_stages", batch)
 
     def gather(self) -> ExitCode | None:
         """Join all frames and thin them out to `total`."""
@@ -206,7 +268,7 @@ class SamplingWorkChain(BatchedWorkChain):
             parts["relaxations"] = self.ctx.hopping.outputs.trajectory
         for name, child in zip(self.ctx.batches, self.finished_batches(), strict=True):
             if "trajectory" in child.outputs:
-                parts[name] = child.outputs.trajectory
+                parts[name] = self._whole(name, child.outputs.trajectory)
             else:
                 self.report(f"{name}: {child.process_label}<{child.pk}> kept no frames")
         if not parts:
@@ -217,6 +279,30 @@ class SamplingWorkChain(BatchedWorkChain):
         except ValueError as error:  # all frames are broken
             return self.exit_codes.ERROR_NO_FRAMES.format(reason=str(error))
         return None
+
+    def _whole(self, name: str, trajectory: FramesData) -> FramesData:
+        """Return a trajectory up to where a molecule comes apart, if the recipe asks for it."""
+        starts = self.ctx.structures[name]
+        if not set(entry_of(starts.frames)) & {*whole_entries(self.inputs.recipe.get_list())}:
+            return trajectory
+        found = end_where_broken(starts, trajectory)
+        for parent, reason in sorted(found["report"]["reasons"].items()):
+            self.report(f"{name}: {parent} ends where a molecule came apart: {reason}")
+        return found["frames"]
+
+    def _submit_biased(self, frames: FramesData, entry: int, number: int) -> ProcessNode:
+        """Run metadynamics of one structure."""
+        settings = MetadynamicsSettings(**self.inputs.recipe[entry]["metadynamics"])
+        inputs = self.exposed_inputs(LammpsBaseWorkChain, namespace="sampler")
+        options = {**inputs["lammps"]["metadata"]["options"], "parser_name": BIAS_PARSER}
+        inputs["lammps"] |= {
+            "metadata": {**inputs["lammps"]["metadata"], "options": options},
+            "frames": frames,
+            "stages": List(settings.stages()),
+            "seeds": List([derive_seed(self.inputs.seed.value, number)]),
+            "bias": Dict(settings.model_dump()),
+        }
+        return self.submit(MetadynamicsBaseWorkChain, **inputs)
 
     def _submit_sampler(
         self, frames: FramesData, stages: str, conditions: str | None = None

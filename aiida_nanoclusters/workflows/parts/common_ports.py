@@ -15,8 +15,8 @@ from aiida_nanoclusters.workflows.parts.validators import (
     optional,
     settings_validator,
     validate_element,
-    validate_elements,
     validate_sizes,
+    validate_symbols,
 )
 
 #: Ports of :func:`elements_port`, of which one is given.
@@ -41,8 +41,8 @@ def elements_port(spec: ProcessSpec) -> None:
         "elements",
         valid_type=List,
         required=False,
-        validator=optional(validate_elements),
-        help="Chemical symbols of an alloy, in place of `element`.",
+        validator=optional(validate_symbols),
+        help="Chemical symbols of an alloy or a solution, in place of `element`.",
     )
 
 

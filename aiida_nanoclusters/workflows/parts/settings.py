@@ -20,6 +20,7 @@ from aiida_nanoclusters.science.learning.training_settings import (
     OptimiserSettings,
 )
 from aiida_nanoclusters.science.melting.settings import HoldSettings, MeltingSettings
+from aiida_nanoclusters.science.nucleation.settings import NucleationSettings, SolutionSettings
 from aiida_nanoclusters.science.reproduction.settings import ComparisonSettings
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.sampling.settings import AnnealSettings, BasinHoppingSettings
@@ -58,6 +59,7 @@ SETTINGS: dict[str, dict[str, type[Settings]]] = {
         "settings.production": HoldSettings,
     },
     "metadynamics": {"settings": MetadynamicsSettings},
+    "nucleate": {"": NucleationSettings, "solution": SolutionSettings},
     "parallel_tempering": {
         "settings": ParallelTemperingSettings,
         "settings.ladder": LadderSettings,

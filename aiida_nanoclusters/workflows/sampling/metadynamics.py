@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from aiida.engine import ExitCode, ProcessSpec, while_
-from aiida.orm import ArrayData, Dict, List, ProcessNode
+from aiida.orm import ArrayData, Data, Dict, Int, List, ProcessNode
 
 from aiida_nanoclusters.calculations.sampling.metadynamics import bias_problem, system_problem
 from aiida_nanoclusters.calculations.sampling.metadynamics_results import analyse_metadynamics
@@ -12,6 +14,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.sampling.seeds import derive_seed
 from aiida_nanoclusters.workflows.base.metadynamics import MetadynamicsBaseWorkChain
+from aiida_nanoclusters.workflows.base.shared_bias import SharedBiasWorkChain
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child
 from aiida_nanoclusters.workflows.parts.job_inputs import job
@@ -19,7 +22,10 @@ from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 from aiida_nanoclusters.workflows.parts.validators import unknown_elements_problem
 
 #: Inputs of a run that this work chain sets.
-_SET_HERE = tuple(f"lammps.{name}" for name in ("frames", "stages", "seeds", "bias", "chart"))
+_SET_HERE = tuple(
+    f"lammps.{name}"
+    for name in ("frames", "stages", "seeds", "bias", "chart", "hills", "reference")
+)
 
 
 def validate_inputs(inputs, _) -> str | None:
@@ -36,10 +42,10 @@ def validate_inputs(inputs, _) -> str | None:
 
 
 class MetadynamicsWorkChain(BatchedWorkChain):
-    """Run a cluster or a solution under well-tempered metadynamics, and determine the free energy.
+    """Run a cluster or a solution under metadynamics or OPES, and determine the free energy.
 
-    Independent runs differ in their seeds and have each its own bias. The failure of one does not
-    affect the others.
+    Independent runs differ in their seeds and have each its own bias, which walkers may share. The
+    failure of one run does not affect the others.
     """
 
     @classmethod
@@ -65,12 +71,12 @@ class MetadynamicsWorkChain(BatchedWorkChain):
             "free_energy",
             valid_type=ArrayData,
             required=False,
-            help="Free energy along the variables by hills and by reweighting, with errors; names "
-            "in `science/keys.py`.",
+            help="Free energy along the variables by hills (none of OPES) and by reweighting, with "
+            "errors; names in `science/keys.py`.",
         )
         for name, kind, what in (
-            ("bias", ArrayData, "Of each run the variables in time and all hills."),
-            ("trajectory", FramesData, "Of each run the frames that were kept."),
+            ("bias", ArrayData, "Of each run, or walker, the variables in time and all hills."),
+            ("trajectory", FramesData, "Of each run, or walker, the frames that were kept."),
         ):
             spec.output_namespace(name, valid_type=kind, dynamic=True, required=False, help=what)
         spec.output(
@@ -131,8 +137,12 @@ class MetadynamicsWorkChain(BatchedWorkChain):
         """Submit one run."""
         inputs = self.exposed_inputs(MetadynamicsBaseWorkChain)
         inputs["lammps"]["frames"] = self.inputs.frames
+        seed = derive_seed(self.inputs.seed.value, batch)
+        if self._settings.walkers > 1:
+            inputs |= {name: self.inputs[name] for name in ("settings", "max_concurrent")}
+            return self.submit(SharedBiasWorkChain, seed=Int(seed), **inputs)
         inputs["lammps"]["stages"] = List(self._settings.stages())
-        inputs["lammps"]["seeds"] = List([derive_seed(self.inputs.seed.value, batch)])
+        inputs["lammps"]["seeds"] = List([seed])
         inputs["lammps"]["bias"] = self.inputs.settings
         if "chart" in self.inputs:
             inputs["lammps"]["chart"] = self.inputs.chart
@@ -142,11 +152,11 @@ class MetadynamicsWorkChain(BatchedWorkChain):
         """Determine the free energy from the runs; name those that are not complete."""
         found, incomplete, message = {}, [], ""
         for k, child in enumerate(self.finished_batches()):
-            if "bias" in child.outputs:
-                found[f"run_{k:03d}"] = child.outputs.bias
-                self.out(f"bias.run_{k:03d}", child.outputs.bias)
-            if "trajectory" in child.outputs:
-                self.out(f"trajectory.run_{k:03d}", child.outputs.trajectory)
+            for name, node in _of_run("bias", k, child):
+                found[name] = node
+                self.out(f"bias.{name}", node)
+            for name, node in _of_run("trajectory", k, child):
+                self.out(f"trajectory.{name}", node)
             if not child.is_finished_ok:
                 incomplete.append(str(k))
                 message = describe_child(child)
@@ -157,3 +167,15 @@ class MetadynamicsWorkChain(BatchedWorkChain):
         if incomplete:
             return self.exit_codes.ERROR_RUNS_INCOMPLETE.format(runs=", ".join(incomplete))
         return None
+
+
+def _of_run(output: str, number: int, child: ProcessNode) -> Iterator[tuple[str, Data]]:
+    """Return an output of a run by its name here: one of each walker where there are several."""
+    if output not in child.outputs:
+        return
+    found, name = child.outputs[output], f"run_{number:03d}"
+    if isinstance(found, Data):
+        yield name, found
+        return
+    for walker in sorted(found):
+        yield f"{name}_{walker}", found[walker]

@@ -8,6 +8,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.calculator import CalculationFailed, Calculator, CalculatorSetupError
 from ase.calculators.emt import EMT
+from ase.calculators.mixing import SumCalculator
 from ase.optimize import BFGS
 from ase.units import Hartree
 
@@ -16,7 +17,9 @@ from aiida_nanoclusters.formats.calculators.calculator_server import (
     evaluate,
     make_calculator,
     versions_of,
+    write_charges,
 )
+from aiida_nanoclusters.formats.calculators.charges_file import read_charges
 from aiida_nanoclusters.formats.calculators.description import (
     describe,
     isolated_atom_energies,
@@ -231,3 +234,38 @@ def test_tight_binding_has_the_published_energy() -> None:
     assert water.get_potential_energy() / Hartree == pytest.approx(-5.070544, abs=1e-6)
     with pytest.raises(ValueError, match="choose one that knows the element"):
         isolated_atom_energies(describe(choice.path, choice.arguments), ["U"])
+
+
+def test_charges_are_read_as_far_as_they_are_whole() -> None:
+    offsets = np.array([0, 2, 3, 5])
+    lines = [
+        "2 0.1 -0.1\n",
+        "0 0.5 nonsense\n",
+        "7 1.0\n",
+        "1 0.3 0.4\n",
+        "\n",
+        "1 0.25\n",
+        "0 0.1 -",
+    ]
+    found = read_charges(lines, offsets)
+    assert np.isnan(found[:2]).all()
+    assert found[2:].tolist() == [0.25, 0.1, -0.1]
+
+
+class Charged(Calculator):
+    implemented_properties = ["energy", "forces", "charges"]
+
+    def calculate(self, *args) -> None:
+        super().calculate(*args)
+        zeros = np.zeros((len(self.atoms), 3))
+        self.results = {"energy": 0.0, "forces": zeros, "charges": np.array([0.25, -0.25])}
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_charges_are_those_of_the_calculator_under_a_correction(corrected, tmp_path) -> None:
+    calculator = SumCalculator([Charged(), EMT()]) if corrected else Charged()
+    atoms = Atoms("Cu2", [[0, 0, 0], [0, 0, 2.5]], calculator=calculator)
+    evaluate(atoms)
+    with (tmp_path / "c").open("w") as handle:
+        write_charges(handle, 4, atoms)
+    assert (tmp_path / "c").read_text() == "4 0.25 -0.25\n"

@@ -115,6 +115,10 @@ def test_cp2k_understands_every_protocol(protocol, tmp_path):
 @pytest.mark.parametrize("symbol", sorted(set(ELEMENTS) - {"Ar"}))
 def test_cp2k_has_basis_and_potential_of_every_metal(symbol, protocol):
     """Both are in the files the protocol names, for the same number of electrons."""
+    check_basis_and_potential(symbol, protocol)
+
+
+def check_basis_and_potential(symbol, protocol):
     data = Path(environ.get("CP2K_DATA_DIR", "/usr/share/cp2k"))
     if not (data / "BASIS_MOLOPT").is_file():
         pytest.skip("CP2K's data are not installed: apt-get install cp2k-data")

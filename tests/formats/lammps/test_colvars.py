@@ -69,8 +69,9 @@ VARIABLES = [
 
 
 def measured(
-    atoms: Atoms, config: str, folder, steps=0, mass=None, before=(), after=(), restart=""
-) -> np.ndarray:
+    atoms: Atoms, config: str, folder, steps=0, mass=None, before=(), after=(), restart="",
+    tstat="", state=False,
+) -> np.ndarray:  # fmt: skip
     """The trajectory of COLVARS in LAMMPS; without forces between the atoms."""
     (folder / "in.colvars").write_text(config)
     # without the types of the file that it came from
@@ -88,7 +89,8 @@ def measured(
         f"read_restart {restart}" if restart else "read_data data",
         "pair_style zero 6.0",
         "pair_coeff * *", *masses, "timestep 0.0005", "fix move all nve", *before,
-        "fix bias all colvars in.colvars output out", f"run {steps}", *after,
+        f"fix bias all colvars in.colvars output out {tstat} {'input before' if state else ''}",
+        f"run {steps}", *after,
     ]  # fmt: skip
     (folder / "input").write_text("\n".join(lines) + "\n")
     lmp = f"{sys.prefix}/bin/lmp"

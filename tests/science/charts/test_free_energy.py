@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 from ase.units import kB
 
-from aiida_nanoclusters.science.charts.free_energy import (
-    Surface,
-    free_energy,
-    lowest_path,
-    resampled_weights,
-)
+from aiida_nanoclusters.science.charts.free_energy import free_energy, resampled_weights
+from aiida_nanoclusters.science.sampling.free_energy_path import Surface, lowest_path
 
 #: K. D. Mueller, L. D. Brown, Theor. Chim. Acta 53, 75 (1979): minima and saddle points.
 REACTANT, PRODUCT, MIDDLE = (-0.558, 1.442), (0.623, 0.028), (-0.050, 0.467)

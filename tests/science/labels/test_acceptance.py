@@ -49,6 +49,10 @@ def test_lone_atom_is_in_its_ground_state():
     assert atom.info["multiplicity"] == round(ground_state_magnetic_moments[29]) + 1 == 2
     assert not atom.pbc.any()
     assert isolated_atom("Pd").info["multiplicity"] == 1
+    # 2S, 3P, 4S, 3P, 3P, 2S: term symbols of the free atoms
+    spins = {"H": 2, "C": 3, "N": 4, "O": 3, "S": 3, "Ag": 2}
+    for symbol, multiplicity in spins.items():
+        assert isolated_atom(symbol).info["multiplicity"] == multiplicity
 
 
 def test_a_box_leaves_room_along_open_directions_only():

@@ -53,6 +53,18 @@ def test_split_repeats_and_depends_on_the_seed() -> None:
     assert first.content_hashes() == again.content_hashes() != other.content_hashes()
 
 
+def test_single_atoms_of_all_elements_are_learnt() -> None:
+    atoms = [
+        Atoms(s, info={"parent": f"atom-{s}", "config_type": "atom"})
+        for s in ("Ag", "C", "H", "N", "O", "S")
+    ]
+    frames = Frames.concatenate([trajectories([2] * 9), Frames.from_atoms(atoms)])
+    for seed in range(5):
+        first, *others = split_frames(frames, (0.6, 0.2, 0.2), seed)
+        assert (first.sizes == 1).sum() == 6
+        assert not any((part.sizes == 1).any() for part in others)
+
+
 def test_equal_frames_without_parent_stay_together() -> None:
     twin = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.4]])
     others = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5 + i]]) for i in range(10)]

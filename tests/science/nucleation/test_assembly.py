@@ -1,58 +1,23 @@
 """A trajectory whose answer is known: three dimers become one octahedron, others do not."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase import Atoms
-from scipy.spatial.transform import Rotation
+from ase.neighborlist import neighbor_list
 
-from aiida_nanoclusters.science.nucleation.assembly import (
-    LinkSettings,
-    follow_assembly,
-    match_octahedron,
-)
-from tests.science.structures.test_molecules import start
+from aiida_nanoclusters.science.nucleation.assembly import LinkSettings, follow_assembly
+from aiida_nanoclusters.science.nucleation.links import close_pairs
+from tests.science.nucleation.known_assembly import known_frames
 
-EDGE = 2.97
-CORNERS = EDGE / np.sqrt(2) * np.concatenate([np.eye(3), -np.eye(3)])
+PAGE = Path(__file__).parents[3] / "docs" / "howto" / "nucleation" / "assembly.md"
 
 
-def dimer(centre, along):
-    """Two silver atoms, their ligands' sulphur and nitrogen between them."""
-    along = np.array(along, float) / np.linalg.norm(along)
-    across = np.cross(along, [0.3, 0.5, 0.8])
-    across /= np.linalg.norm(across)
-    half = 0.5 * EDGE * along
-    places = [half, -half, 2.0 * across + 0.3 * half, -2.0 * across - 0.3 * half]
-    return Atoms("Ag2SN", positions=np.array(places) + centre)
-
-
-def box(dimers):
-    atoms = Atoms(cell=[50, 50, 50], pbc=True)
-    for one in dimers:
-        atoms += one
-    return atoms
-
-
-HOMES = [(5, 5, 5), (25, 5, 5), (5, 25, 5), (25, 25, 25), (45, 45, 45), (5, 45, 25)]
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trajectory():
-    """Dimers 0 and 1 meet in frame 10, dimer 2 joins in frame 20; 3 and 4 touch for one frame."""
-    frames = []
-    for number in range(40):
-        atoms = box([dimer(home, (1, 0.2, 0.1)) for home in HOMES])
-        silver = [4 * d + k for d in range(3) for k in range(2)]
-        centre = np.array([49.5, 5, 5])  # across the boundary
-        if number >= 10:
-            atoms.positions[silver[:4]] = centre + CORNERS[[0, 1, 3, 4]]
-        if number >= 20:
-            atoms.positions[silver[4:]] = centre + CORNERS[[2, 5]]
-        if number == 30:
-            atoms.positions[16:20] += atoms.positions[12] + [0, 0, 3.0] - atoms.positions[16]
-        atoms.wrap()
-        frames.append(atoms)
-    return frames
+    return known_frames()
 
 
 def silver_of(*dimers):
@@ -115,38 +80,57 @@ def test_what_only_the_last_frame_has_did_not_last():
     assert len(follow_assembly([apart] * 4 + [close] * 3).events) == 1
 
 
+def by_definition(series, lasting):
+    """Links once changes have lasted, each pair by itself, frame by frame."""
+    settled = series.copy()
+    for number in range(1, len(series)):
+        settled[number] = settled[number - 1]
+        window = series[number : number + lasting]
+        if len(window) == lasting:
+            for pair in range(series.shape[1]):
+                if window[:, pair].all() or not window[:, pair].any():
+                    settled[number, pair] = window[0, pair]
+    return settled
+
+
+@pytest.mark.parametrize("lasting", [1, 2, 5])
+def test_links_that_last_as_each_pair_by_itself(lasting):
+    """Four atoms that jump at random, against the definition; the trajectory is read once."""
+    rng = np.random.default_rng(3)
+    places = rng.uniform(0, 7, (60, 4, 3))
+    places[rng.uniform(size=60) < 0.6] = 0  # stays, so that some links last
+    for number in range(1, 60):
+        if not places[number].any():
+            places[number] = places[number - 1]
+    frames = [Atoms("Ag4", p, cell=[7, 7, 7], pbc=True) for p in places]
+    pairs = np.triu_indices(4, 1)
+    linked = np.array([a.get_all_distances(mic=True)[pairs] <= 3.4 for a in frames])
+    found = follow_assembly(iter(frames), LinkSettings(lasting=lasting)).clusters
+    for clusters, links in zip(found, by_definition(linked, lasting), strict=True):
+        graph = {k: {k} for k in range(4)}
+        for i, j in np.transpose(pairs)[links]:
+            joined = graph[i] | graph[j]
+            graph |= dict.fromkeys(joined, joined)
+        assert set(clusters) == {frozenset(map(int, one)) for one in graph.values()}
+    assert len(set(found)) > 3
+
+
+def test_pairs_by_a_tree_and_by_the_general_way_are_the_same():
+    """In rectangular cells open in some directions, in narrow ones, and in a skew one."""
+    rng = np.random.default_rng(0)
+    for pbc in [(1, 1, 1), (1, 0, 1), (0, 0, 0)]:
+        for cell in ([12, 13, 14], [6, 13, 14], [[12, 0, 0], [3, 13, 0], [1, 2, 14]]):
+            atoms = Atoms("Ag40", rng.uniform(-20, 20, (40, 3)), cell=cell, pbc=pbc)
+            first, second, lengths = close_pairs(atoms, 3.4)
+            i, j, d = neighbor_list("ijd", atoms, 3.4)
+            ours = sorted(zip(*np.sort([first, second], axis=0), lengths.round(6), strict=True))
+            assert ours == sorted(zip(i[i < j], j[i < j], d[i < j].round(6), strict=True))
+
+
 def test_a_ligand_atom_links_what_it_binds():
     far = Atoms("AgAgS", positions=[[0, 0, 0], [4.6, 0, 0], [2.3, 0.6, 0]])
     assert follow_assembly([far]).sizes() == [[2]]
     assert follow_assembly([far], LinkSettings(bridges={})).sizes() == [[1, 1]]
-
-
-def test_octahedra_however_they_lie():
-    rng = np.random.default_rng(1)
-    for seed in range(5):
-        turn = Rotation.random(random_state=seed).as_matrix()
-        order = rng.permutation(6)
-        places = (CORNERS @ turn.T)[order] + [0.2, 10, 10]
-        atoms = Atoms("Ag6", positions=places, cell=[20, 20, 20], pbc=True)
-        atoms.wrap()
-        found = match_octahedron(atoms, range(6))
-        assert found.rmsd == pytest.approx(0, abs=1e-6)
-        assert found.edge == pytest.approx(EDGE) and found.broken == 0
-    moved = atoms.copy()
-    moved.positions[0] += 1.5 * (CORNERS @ turn.T)[order][0] / np.linalg.norm(CORNERS[0])
-    worse = match_octahedron(moved, range(6))
-    assert worse.broken == 4 and 0.3 < worse.rmsd < 1.0
-    with pytest.raises(ValueError, match="six are"):
-        match_octahedron(atoms, range(5))
-
-
-def test_the_published_octahedron(shared_data):
-    atoms = start(shared_data, "dimer_octahedral")
-    found = follow_assembly([atoms])
-    (cluster, *others) = found.clusters[0]
-    assert len(cluster) == 6 and not others
-    match = match_octahedron(atoms, cluster)
-    assert match.rmsd < 0.6 and 2.8 < match.edge < 3.4
 
 
 def test_what_is_no_trajectory():
@@ -154,7 +138,25 @@ def test_what_is_no_trajectory():
         follow_assembly([])
     with pytest.raises(ValueError, match="no Ag in the frames"):
         follow_assembly([Atoms("Cu")])
-    with pytest.raises(ValueError, match="other atoms"):
-        follow_assembly([Atoms("Ag"), Atoms("Ag2", positions=[[0, 0, 0], [3, 0, 0]])])
+    pair = Atoms("Ag2", positions=[[0, 0, 0], [3, 0, 0]])
+    for other in (Atoms("Ag"), pair + Atoms("S"), Atoms("AgAu", pair.positions)):
+        with pytest.raises(ValueError, match="frame 1 holds other atoms"):
+            follow_assembly([pair, other])
+    lost = pair.copy()
+    lost.positions[1, 2] = np.nan
+    with pytest.raises(ValueError, match="frame 1 has positions or a cell that are not finite"):
+        follow_assembly([pair, lost])
+    flat = Atoms("Ag2", pair.positions, pbc=True)
+    with pytest.raises(ValueError, match=r"frame 0 is periodic .* without a cell vector"):
+        follow_assembly([flat])
     with pytest.raises(ValueError, match="other elements"):
         LinkSettings(bridges={"Ag": 3.0})
+
+
+@pytest.mark.skipif(not PAGE.is_file(), reason="the page lies in a checkout only")
+def test_the_example_of_the_page(capsys):
+    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)[0]
+    exec(compile(code, str(PAGE), "exec"), {})
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "4.0 meet [1, 2] [3]"
+    assert second.startswith("6 0.0 2.96") and second.endswith("0 {'frame': 8, 'time': 4.0}")

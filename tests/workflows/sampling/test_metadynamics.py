@@ -167,6 +167,8 @@ COLLECTIVE = {
     ],
     "walls": [{"name": "far", "upper": 9.0, "width": 1.0,
                "terms": [{"kind": "distance", "groups": [["Cu1"], ["Cu3"]]}]}],
+    "coordination_walls": [{"name": "bonded", "groups": [["Cu1", "Cu2"], ["Cu"]], "r0": 3.2,
+                            "lower": 3.0}],
 }  # fmt: skip
 
 
@@ -176,6 +178,9 @@ def test_collective_variables_by_colvars(lmp_code, eam_potential, cluster):
     assert node.is_finished_ok, node.exit_message
     bias = node.outputs.bias
     assert bias.base.attributes.get("names") == ["apart", "around"]
+    (job,) = (c for c in node.called if "CalcJob" in c.node_type)
+    config = job.base.repository.get_object_content("bias.in.colvars")
+    assert "colvars bonded_1 bonded_2\n" in config
     steps, values = bias.get_array(keys.STEPS), bias.get_array(keys.VARIABLES)
     hills = bias.get_array(keys.HILL_STEPS)
     assert (np.diff(hills) == 20).all() and len(hills) == pytest.approx(50, abs=1)
@@ -231,6 +236,10 @@ def test_collective_variables_that_cannot_be(cluster):
         ({"variables": SETTINGS["variables"]}, "give either `variables` or `collective"),
         ({"collective_variables": [], "variables": SETTINGS["variables"]}, "`walls` belong to"),
         ({"walls": [{**COLLECTIVE["walls"][0], "upper": None}]}, "neither `lower` nor `upper`"),
+        (
+            {"walls": [], "collective_variables": [], "variables": SETTINGS["variables"]},
+            "`coordination_walls` belong to",
+        ),
         ({"walls": [{**COLLECTIVE["walls"][0], "name": "apart"}]}, "name each once"),
     ):
         assert reason in MetadynamicsSettings.problem({**SETTINGS, **COLLECTIVE, **change})

@@ -93,24 +93,30 @@ const clusterReport = {};
     const raw = new DataView(bytes(structure.positions).buffer);
     const at = i => [0, 1, 2].map(k => raw.getInt16(2 * (3 * i + k), true) / steps);
     const atoms = Array.from({length: structure.size}, (_, i) => at(i));
-    return {atoms, neighbours: [...bytes(structure.coordination)]};
+    return {...structure, atoms, neighbours: [...bytes(structure.coordination)]};
   };
+  // Drawn by element where the elements are told, by the number of neighbours otherwise.
+  const paint = (s, n) => s.colours ? s.colours[n] : colour(s.neighbours[n]);
+  const say = (s, n) => s.symbols ? `${s.symbols[n]}, atom ${n + 1}` : `atom ${n + 1}: ${s.neighbours[n]} neighbours`;
+  const sticks = (s, axis) => (s.bonds ?? []).flatMap(([a, b]) => [s.atoms[a][axis], s.atoms[b][axis], null]);
   const modebar = {bgcolor: "rgba(0,0,0,0)", color: css("--line"), activecolor: css("--muted")};
-  const solid = ({atoms, neighbours}) => {
+  const solid = structure => {
+    const {atoms} = structure;
     const {points, faces} = sphere(atoms.length > 150 ? 1 : 2);
-    const r = radius(atoms);
+    const touching = radius(atoms);
     const mesh = {type: "mesh3d", x: [], y: [], z: [], i: [], j: [], k: [], vertexcolor: [], text: [],
       hoverinfo: "text", flatshading: false,
       lighting: {ambient: 0.3, diffuse: 0.75, specular: 0.08, roughness: 0.8, fresnel: 0},
       lightposition: {x: 0, y: 0, z: -1e5}};  // plotly's z points away from the eye: light from behind it
     atoms.forEach((atom, n) => {
       const first = mesh.x.length;
+      const r = structure.radii ? structure.radii[n] : touching;
       for (const p of points) {
         mesh.x.push(atom[0] + r * p[0]);
         mesh.y.push(atom[1] + r * p[1]);
         mesh.z.push(atom[2] + r * p[2]);
-        mesh.vertexcolor.push(colour(neighbours[n]));
-        mesh.text.push(`atom ${n + 1}: ${neighbours[n]} neighbours`);
+        mesh.vertexcolor.push(paint(structure, n));
+        mesh.text.push(say(structure, n));
       }
       for (const [a, b, c] of faces) {
         mesh.i.push(first + a);
@@ -119,22 +125,29 @@ const clusterReport = {};
       }
     });
     const hidden = {visible: false, showspikes: false};
-    return [[mesh], {
-      margin: {l: 0, r: 0, t: 0, b: 0}, paper_bgcolor: "rgba(0,0,0,0)", uirevision: "same", modebar,
+    const bonds = {type: "scatter3d", mode: "lines", x: sticks(structure, 0), y: sticks(structure, 1),
+      z: sticks(structure, 2), line: {color: "#8a8f98", width: 5}, hoverinfo: "skip"};
+    return [structure.bonds ? [bonds, mesh] : [mesh], {
+      showlegend: false, margin: {l: 0, r: 0, t: 0, b: 0}, paper_bgcolor: "rgba(0,0,0,0)", uirevision: "same", modebar,
       scene: {xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "data", dragmode: "orbit",
         camera: {eye: {x: 0.7, y: 0.7, z: 0.5}, projection: {type: "orthographic"}}},
     }];
   };
   // Where there is no WebGL: seen from one side, the farthest atoms drawn first.
-  const flat = ({atoms, neighbours}) => {
+  const flat = structure => {
+    const {atoms} = structure;
     const order = atoms.map((_, i) => i).sort((a, b) => atoms[a][2] - atoms[b][2]);
     const reach = 1.1 * Math.max(...atoms.map(a => Math.max(Math.abs(a[0]), Math.abs(a[1])))) + 1.5;
-    const diameter = radius(atoms) * 400 / reach;
+    const touching = radius(atoms);
+    const sizes = order.map(i => (structure.radii ? 1.3 * structure.radii[i] : touching) * 400 / reach);
     const axis = {visible: false, range: [-reach, reach]};
     return [[{
+      type: "scatter", mode: "lines", x: sticks(structure, 0), y: sticks(structure, 1), hoverinfo: "skip",
+      line: {color: "#8a8f98", width: 3},
+    }, {
       type: "scatter", mode: "markers", x: order.map(i => atoms[i][0]), y: order.map(i => atoms[i][1]),
-      text: order.map(i => `atom ${i + 1}: ${neighbours[i]} neighbours`), hoverinfo: "text",
-      marker: {size: diameter, opacity: 1, color: order.map(i => colour(neighbours[i])),
+      text: order.map(i => say(structure, i)), hoverinfo: "text",
+      marker: {size: sizes, opacity: 1, color: order.map(i => paint(structure, i)),
         line: {width: 1, color: "#00000055"}},
     }], {
       margin: {l: 0, r: 0, t: 0, b: 0}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
@@ -147,14 +160,17 @@ const clusterReport = {};
     const content = read(structure);
     const [data, layout] = webgl ? solid(content) : flat(content);
     Plotly.react(viewer, data, layout, config);
+    const kinds = content.symbols ?? content.neighbours;
     const counts = new Map();
-    for (const z of content.neighbours) counts.set(z, (counts.get(z) ?? 0) + 1);
+    kinds.forEach((kind, n) => counts.set(kind, [(counts.get(kind)?.[0] ?? 0) + 1, paint(content, n)]));
+    const entries = [...counts];
+    if (!content.symbols) entries.sort((a, b) => b[0] - a[0]);
     const legend = document.getElementById("legend");
-    legend.replaceChildren(...[...counts].sort((a, b) => b[0] - a[0]).map(([z, count]) => {
+    legend.replaceChildren(...entries.map(([kind, [count, shade]]) => {
       const entry = document.createElement("span");
       const dot = document.createElement("i");
-      dot.style.background = colour(z);
-      entry.append(dot, `${z} neighbours: ${count}`);
+      dot.style.background = shade;
+      entry.append(dot, content.symbols ? `${kind}: ${count}` : `${kind} neighbours: ${count}`);
       return entry;
     }));
     const note = webgl ? "" : " This browser has no WebGL: a flat picture is shown.";

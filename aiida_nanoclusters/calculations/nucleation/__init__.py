@@ -1,0 +1,1 @@
+"""Solutions, their structure and their assembly as nodes."""
