@@ -28,16 +28,18 @@ MODE_SIZES = "mode_sizes"  # number of atoms, (W,)
 DELTA_E = "delta_e"  # eV/atom, (W,), equation 4
 DELTA_Z = "delta_z"  # neighbours per atom, (W,), equation 3
 
-#: Structure and solvent in the frames of a solution (``nanoclusters.nucleate``); of each distance
-#: or angle, in the order of the attribute `names`, arrays with its number, such as `density_0`.
+#: Structure and solvent in the frames of a solution (``nanoclusters.nucleate``): one row per frame
+#: (with ``times``), per shell about the metal, and per point of the distributions, of all distances
+#: and angles one below the other, each by its place in the attribute ``names``.
 SOLVENT_COUNTS = "solvent_counts"  # atoms within the radius, (F,)
 SOLVENT_COORDINATION = "solvent_coordination"  # sum of the switching function, (F,)
-SHELL_EDGES = "shell_edges"  # Å, (K + 1,)
+SHELL_RADII = "shell_radii"  # Å, middles of the shells, (K,)
 SOLVENT_DENSITIES = "solvent_densities"  # 1/Å^3, (K,)
 SOLVENT_DENSITY_ERRORS = "solvent_density_errors"  # 1/Å^3, (K,)
-DISTRIBUTION_GRID = "grid"  # Å or degrees, (G,)
-DISTRIBUTION = "density"  # per Å or degree, (G,)
-DISTRIBUTION_ERROR = "density_error"  # per Å or degree, (G,)
+DISTRIBUTION_NUMBERS = "distribution_numbers"  # place in `names`, (T,)
+DISTRIBUTION_VALUES = "distribution_values"  # Å or degrees, (T,)
+DISTRIBUTION_DENSITIES = "distribution_densities"  # per Å or degree, (T,)
+DISTRIBUTION_ERRORS = "distribution_errors"  # per Å or degree, (T,)
 
 #: Atoms of a training set and a target by coordination number: one row per number. The second
 #: dimension is the group of frames: cluster, surface, bulk.
@@ -159,7 +161,6 @@ STANDARD_ERRORS = {
     POPULATIONS: POPULATION_ERRORS,
     PACKING_POPULATIONS: PACKING_POPULATION_ERRORS,
     FREE_ENERGIES: FREE_ENERGY_ERRORS,
-    BASIN_DIFFERENCES: BASIN_DIFFERENCE_ERRORS,
 }
 
 #: Unit of each array, as tables of them say it.
@@ -245,6 +246,15 @@ UNITS = {
     BASIN_DIFFERENCES: "eV",
     BASIN_DIFFERENCE_ERRORS: "eV",
     BASIN_DIFFERENCES_BY_HILLS: "eV",
+    SOLVENT_COUNTS: "atoms",
+    SOLVENT_COORDINATION: "",
+    SHELL_RADII: "Å",
+    SOLVENT_DENSITIES: "1/Å^3",
+    SOLVENT_DENSITY_ERRORS: "1/Å^3",
+    DISTRIBUTION_NUMBERS: "",
+    DISTRIBUTION_VALUES: "Å or degrees",
+    DISTRIBUTION_DENSITIES: "1/Å or 1/degree",
+    DISTRIBUTION_ERRORS: "1/Å or 1/degree",
     METAL_COORDINATION: "neighbours/atom",
     CLUSTER_SIZES: "atoms",
     CLUSTER_COUNTS: "clusters",
@@ -328,6 +338,12 @@ TABLES = {
     "bias": (STEPS, TIMES, VARIABLES, BIAS_ENERGIES, HILLS_ENERGIES),
     "hills": (HILL_STEPS, HILL_CENTRES, HILL_WIDTHS, HILL_HEIGHTS),
     "cells": (CELL_EDGES,),
+    "solvent": (TIMES, SOLVENT_COUNTS, SOLVENT_COORDINATION),
+    "shells": (SHELL_RADII, SOLVENT_DENSITIES, SOLVENT_DENSITY_ERRORS),
+    "distributions": (
+        *(DISTRIBUTION_NUMBERS, DISTRIBUTION_VALUES),
+        *(DISTRIBUTION_DENSITIES, DISTRIBUTION_ERRORS),
+    ),
     "assembly": (TIMES, METAL_COORDINATION, CLUSTER_COUNTS, NUCLEUS_RMSD),
     "cluster_sizes": (CLUSTER_SIZES,),
     "nuclei": (NUCLEUS_NUMBERS,),

@@ -7,6 +7,7 @@ order), times in ps, temperatures in K. Errors are reported in meV.
 import ase.units
 
 MEV_PER_EV = 1000.0
+KCAL_PER_MOL_PER_EV = ase.units.mol / ase.units.kcal
 #: LAMMPS metal units give the pressure in bar and with the opposite sign of a stress.
 STRESS_FROM_BAR = -1.0e-4 * ase.units.GPa
 NM_PER_ANGSTROM = 0.1

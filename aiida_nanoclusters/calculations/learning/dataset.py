@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from aiida.engine import calcfunction
 from aiida.orm import Dict, Float, Int, List, Str
 
@@ -14,7 +15,11 @@ from aiida_nanoclusters.science.labels.sanity import check_frames, sound_frames
 from aiida_nanoclusters.science.learning.splitting import deduplicate, largest_forces, split_frames
 from aiida_nanoclusters.science.structures import recipe as science
 from aiida_nanoclusters.science.structures.alloys import build_alloy_entry
-from aiida_nanoclusters.science.structures.given import given_structures, until_broken
+from aiida_nanoclusters.science.structures.given import (
+    given_structures,
+    until_broken,
+    whole_entries,
+)
 from aiida_nanoclusters.science.structures.settings import GIVEN, MINIMA
 
 
@@ -121,8 +126,8 @@ def vary_structures(recipe: List, seed: Int, **structures: FramesData) -> dict[s
 
 
 @calcfunction
-def end_where_broken(starts: FramesData, trajectory: FramesData) -> dict[str, Any]:
-    """End trajectories with the first frame in which a molecule has come apart.
+def end_where_broken(recipe: List, starts: FramesData, trajectory: FramesData) -> dict[str, Any]:
+    """End trajectories of `whole` entries with the first frame in which a molecule came apart.
 
     Returns
     -------
@@ -130,7 +135,8 @@ def end_where_broken(starts: FramesData, trajectory: FramesData) -> dict[str, An
         ``frames``, and ``report``: ``reasons``, which molecules came apart, by the name of the
         structure that the trajectory began with.
     """
-    frames, reasons = until_broken(starts.frames, trajectory.frames)
+    own = np.isin(science.entry_of(starts.frames), whole_entries(recipe.get_list()))
+    frames, reasons = until_broken(starts.frames.select(own), trajectory.frames)
     return {"frames": FramesData(frames), "report": Dict({"reasons": reasons})}
 
 

@@ -39,7 +39,11 @@ def pack_structures(settings: Dict, seed: Int) -> FramesData:
 
 @calcfunction
 def analyse_solution(
-    settings: Dict, bias_settings: Dict, trajectory: FramesData, bias: ArrayData
+    settings: Dict,
+    bias_settings: Dict,
+    start: FramesData,
+    trajectory: FramesData,
+    bias: ArrayData,
 ) -> dict[str, Any]:
     """Measure structure and solvent in the frames of one run of metadynamics, reweighted.
 
@@ -49,6 +53,8 @@ def analyse_solution(
         As of :class:`.science.nucleation.settings.SolutionAnalysis`.
     bias_settings
         As of :class:`.science.sampling.metadynamics_settings.MetadynamicsSettings`.
+    start
+        Structure that the run began with: its molecules name the atoms.
     trajectory, bias
         Of the run; frames before the bias began are left out.
 
@@ -64,7 +70,7 @@ def analyse_solution(
     begun = sum(stage["duration"] for stage in own.stages()[:-1])
     frames = frames.select(times_of(frames) > begun)
     weights = weights_in_time(run_of(bias, own), own, times_of(frames) - begun)
-    found = solution_structure(frames, given, weights)
+    found = solution_structure(frames, given, weights, start=start.frames[0])
     node = arrays_node(found.arrays())
     node.base.attributes.set("names", list(found.distributions))
     return {"structure": node, "structure_report": Dict(found.report())}

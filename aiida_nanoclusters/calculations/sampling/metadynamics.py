@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +45,8 @@ from aiida_nanoclusters.science.structures.molecules import find_molecules
 
 #: Entry point of the parser.
 PARSER = "nanoclusters.metadynamics"
+#: Energy of a wall at the start, eV, beyond which the start is not what the wall is meant for.
+MOST_WALL_ENERGY = 2.0
 #: Attribute of a node whose hills are those of COLVARS.
 WHOLE_HILLS = "whole_hills"
 
@@ -102,16 +104,31 @@ def system_problem(settings: MetadynamicsSettings, frames: Frames) -> str | None
                 f"`frames` must hold one structure, not {len(frames)}: pick it by `select_frames`"
             )
         try:
-            by_roles(settings, frames)
+            variables, walls, _ = by_roles(settings, frames)
         except ValueError as error:
             return str(error)
-        return None
+        return _walls_problem([*variables, *walls], frames)
     if len(frames) != 1 or frames.pbc.any():
         return "`frames` must hold one cluster that is not periodic: pick it by `select_frames`"
     if frames.sizes[0] < 4:
         return (
             f"a cluster of {frames.sizes[0]} atoms has no structures to go between: give 4 or more"
         )
+    return None
+
+
+def _walls_problem(variables: Sequence[CollectiveVariable], frames: Frames) -> str | None:
+    """Return which wall would throw a run off its start, or None."""
+    for variable in variables:
+        own, value = variable.settings, variable.value(frames[0])
+        low = -np.inf if own.lower is None else own.lower
+        high = np.inf if own.upper is None else own.upper
+        beyond = max(low - value, value - high, 0.0)
+        if 0.5 * own.stiffness * beyond**2 > MOST_WALL_ENERGY:
+            return (
+                f"`{own.name}` is {value:.3g} at first, its walls allow {low:g} to {high:g}: are "
+                "the atoms in the order that its roles count on?"
+            )
     return None
 
 

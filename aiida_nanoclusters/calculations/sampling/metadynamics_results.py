@@ -66,14 +66,16 @@ def analyse_metadynamics(settings: Dict, **bias: ArrayData) -> dict[str, Any]:
     -------
     dict
         ``free_energy``: arrays as named in :mod:`aiida_nanoclusters.science.keys`. ``report``:
-        hills, range of the variables and height of the last hill of each run.
+        hills, range of the variables and height of the last hill of each run. ``answer``: basins,
+        their difference, the path between the two lowest, whether it has converged and why, as
+        :func:`~.metadynamics_basins.describe_basins` has it.
     """
     values = MetadynamicsSettings(**settings.get_dict())
     runs = {name: run_of(bias[name], values) for name in sorted(bias)}
-    arrays, report = analyse_runs(runs, values)
+    arrays, report, answer = analyse_runs(runs, values)
     node = arrays_node(arrays)
     node.base.attributes.set("names", [variable.name for variable in values.ordered])
-    return {"free_energy": node, "report": Dict(report)}
+    return {"free_energy": node, "report": Dict(report), "answer": Dict(answer)}
 
 
 def run_of(node: ArrayData, settings: MetadynamicsSettings) -> BiasedRun:
@@ -85,7 +87,7 @@ def run_of(node: ArrayData, settings: MetadynamicsSettings) -> BiasedRun:
         steps=node.get_array(keys.STEPS),
         times=node.get_array(keys.TIMES),
         variables=node.get_array(keys.VARIABLES),
-        bias=node.get_array(keys.BIAS_ENERGIES),
+        bias=node.get_array(keys.HILLS_ENERGIES),
         hill_steps=hill_steps,
         hills=hills,
     )

@@ -81,14 +81,20 @@ def print_rounds(outputs: Any) -> None:
 
 
 def print_free_energy(outputs: Any) -> None:
-    """Print what the runs of metadynamics covered, and where the free energy is."""
+    """Print what the runs of metadynamics covered, and what the free energy says."""
+    from aiida_nanoclusters.science.sampling.metadynamics_basins import in_words
+
     if "report" not in outputs:
         return
     console = make_console()
     for name, run in outputs.report.get_dict().items():
         spans = ", ".join(f"{k} {a:.3g} to {b:.3g}" for k, (a, b) in run["ranges"].items())
-        text = f"{name}: {run['duration']:g} ps, {run['hills']} hills; {spans}"
+        hills = f", {run['hills']} hills" if run["hills"] else ""
+        text = f"{name}: {run['duration']:g} ps{hills}; {spans}"
         console.print(text, markup=False)
+    if "answer" in outputs:
+        for sentence in in_words(outputs.answer.get_dict()):
+            console.print(sentence, markup=False)
     console.print(f"  free energy {outputs.free_energy.uuid}", markup=False)
 
 

@@ -223,12 +223,14 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
 
 
 def _metadynamics(report: StudyReport) -> dict[str, Any]:
-    from aiida_nanoclusters.cli.report import metadynamics
+    from aiida_nanoclusters.cli.report import basin_pictures, metadynamics
 
     part = report.metadynamics
     if part is None:
         return {"bias_words": "", "surface": None, "variables": None}
     return {
+        "path_profile": basin_pictures.path_profile(part.basins),
+        "basin_difference": basin_pictures.difference_in_time(part.basins),
         "bias_words": metadynamics.metadynamics_words(part),
         "surface": metadynamics.surface(part),
         "variables": metadynamics.variables_in_time(part),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 from scipy.special import logsumexp
 
+from aiida_nanoclusters.cli.report.basin_pictures import (
+    BasinsPart,
+    collect_basins,
+    mark_basins,
+    name_basins,
+)
 from aiida_nanoclusters.cli.report.figures import COLOURS, MUTED, Picture, picture, show, style
 from aiida_nanoclusters.cli.report.palette import translucent
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
-from aiida_nanoclusters.science.units import MEV_PER_EV
+from aiida_nanoclusters.science.units import KCAL_PER_MOL_PER_EV, MEV_PER_EV
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +57,8 @@ class MetadynamicsPart:
         As the work chain has it.
     uuids
         Of the nodes, by name.
+    basins
+        Of the free energy; none of earlier versions.
     """
 
     settings: MetadynamicsSettings
@@ -62,6 +70,7 @@ class MetadynamicsPart:
     series: Mapping[str, tuple[Floats, Floats]]
     report: Mapping[str, Any]
     uuids: Mapping[str, str]
+    basins: BasinsPart = field(default_factory=BasinsPart)
 
     @property
     def centres(self) -> Floats:
@@ -79,16 +88,17 @@ def collect_metadynamics(
 ) -> MetadynamicsPart | None:
     """Read the outputs of a MetadynamicsWorkChain; None where there is no free energy yet."""
     surface = nodes.get("free_energy")
-    if surface is None or settings is None:
+    if surface is None or settings is None or keys.CELL_EDGES not in surface.get_arraynames():
         return None
+    own, names = MetadynamicsSettings(**settings), surface.base.attributes.get("names")
     series = {}
     for name in sorted(n for n in nodes if n.startswith("bias.")):
         times, values = (nodes[name].get_array(key) for key in (keys.TIMES, keys.VARIABLES))
         kept = slice(None, None, max(1, -(-len(times) // _MOST_VALUES)))
         series[name.partition(".")[2]] = (times[kept], values[kept])
     return MetadynamicsPart(
-        settings=MetadynamicsSettings(**settings),
-        names=tuple(surface.base.attributes.get("names")),
+        settings=own,
+        names=tuple(names),
         edges=surface.get_array(keys.CELL_EDGES),
         energies=surface.get_array(keys.FREE_ENERGIES),
         errors=surface.get_array(keys.FREE_ENERGY_ERRORS),
@@ -98,6 +108,9 @@ def collect_metadynamics(
         series=series,
         report=nodes["report"].get_dict() if "report" in nodes else {},
         uuids={name: node.uuid for name, node in nodes.items() if name != "report"},
+        basins=collect_basins(
+            names, [variable.width for variable in own.ordered], surface, nodes.get("answer")
+        ),
     )
 
 
@@ -116,7 +129,7 @@ def metadynamics_words(part: MetadynamicsPart) -> str:
         text += f" with OPES up to barriers of {show(own.barrier * MEV_PER_EV, 3)} meV"
     text += f", bias factor {own.bias_factor:g}."
     last = [run["last_height"] for run in runs.values() if run["last_height"] is not None]
-    if last:
+    if last and not part.basins.answer:  # which says it
         text += f" The last hills have at most {100 * max(last):.0f} % of the height of the first"
         text += ": the bias still grows, run longer." if max(last) > _STILL_GROWING else "."
     apart = disagreement(part)
@@ -151,31 +164,32 @@ def surface(part: MetadynamicsPart) -> Picture:
     if len(part.names) == 1:
         return _profile(part)
     pairs = list(combinations(range(len(part.names)), 2))
-    figure = make_subplots(rows=1, cols=len(pairs), horizontal_spacing=0.12)
-    for column, pair in enumerate(pairs, start=1):
+    highest = _HIGHEST * part.thermal
+    figure = make_subplots(rows=len(pairs), cols=1, vertical_spacing=0.09)
+    for row, pair in enumerate(pairs, start=1):
         values = marginal(part.energies, pair, part.thermal)
-        shown = np.where(values <= _HIGHEST * part.thermal, values, np.nan) * MEV_PER_EV
+        shown = np.where(values <= highest, values, np.nan)
         figure.add_trace(
             go.Contour(
                 x=part.centres[pair[0]], y=part.centres[pair[1]], z=shown.T,
                 colorscale="Viridis", contours={"coloring": "heatmap"}, ncontours=14,
                 line={"width": 0.5, "color": "rgba(255,255,255,0.5)"},
-                colorbar={"title": {"text": "meV"}, "thickness": 12},
-                showscale=column == len(pairs),
-                zmin=0.0, zmax=_HIGHEST * part.thermal * MEV_PER_EV,
+                colorbar={"title": {"text": "eV"}, "thickness": 12},
+                showscale=row == 1, zmin=0.0, zmax=highest,
                 hovertemplate=f"{part.names[pair[0]]} %{{x:.3g}}, {part.names[pair[1]]} "
-                "%{y:.3g}: %{z:.0f} meV<extra></extra>",
+                "%{y:.3g}: %{z:.3f} eV<extra></extra>",
             ),
-            row=1, col=column,
+            row=row, col=1,
         )  # fmt: skip
-        figure.update_xaxes(title_text=part.names[pair[0]], row=1, col=column)
-        figure.update_yaxes(title_text=part.names[pair[1]], row=1, col=column)
+        mark_basins(figure, part.basins, pair, row, highest)
+        figure.update_xaxes(title_text=part.names[pair[0]], row=row, col=1)
+        figure.update_yaxes(title_text=part.names[pair[1]], row=row, col=1)
     tables = _tables(part)
     sampled = np.argwhere(np.isfinite(part.energies))
     rows = sorted(
         (
             *(float(part.centres[d][k]) for d, k in enumerate(cell)),
-            *(float(values[tuple(cell)]) * MEV_PER_EV for values in tables.values()),
+            *(float(values[tuple(cell)]) for values in tables.values()),
         )
         for cell in sampled
     )
@@ -183,8 +197,8 @@ def surface(part: MetadynamicsPart) -> Picture:
     return picture(
         "free-energy",
         f"Free energy over {', '.join(part.names[:-1])} and {part.names[-1]}",
-        f"Free energy over {', '.join(part.names)} in meV, at {part.settings.temperature:g} K.",
-        style(figure, 440),
+        f"Free energy over {', '.join(part.names)} in eV, at {part.settings.temperature:g} K.",
+        style(figure, 60 + 400 * len(pairs)),
         (*part.names, *tables),
         rows,
         {"free energy": part.uuids["free_energy"]},
@@ -192,11 +206,11 @@ def surface(part: MetadynamicsPart) -> Picture:
 
 
 def _tables(part: MetadynamicsPart) -> dict[str, Floats]:
-    """Return what is known of each cell, eV, by the head of its column."""
-    found = {"free energy (meV)": part.energies, "standard error (meV)": part.errors}
+    """Return what is known of each cell by the head of its column."""
+    found = {"free energy (eV)": part.energies, "standard error (eV)": part.errors}
     if part.by_hills is not None:
-        found["from the hills (meV)"] = part.by_hills
-    return found
+        found["from the hills (eV)"] = part.by_hills
+    return {**found, "free energy (kcal/mol)": KCAL_PER_MOL_PER_EV * part.energies}
 
 
 def marginal(energies: Floats, kept: tuple[int, ...], thermal: float) -> Floats:
@@ -212,7 +226,7 @@ def marginal(energies: Floats, kept: tuple[int, ...], thermal: float) -> Floats:
 
 def _profile(part: MetadynamicsPart) -> Picture:
     x, finite, tables = part.centres[0], np.isfinite(part.energies), _tables(part)
-    energy, error = MEV_PER_EV * part.energies, MEV_PER_EV * part.errors
+    energy, error = part.energies, part.errors
     figure = go.Figure()
     banded = finite & np.isfinite(error)
     figure.add_trace(
@@ -227,31 +241,33 @@ def _profile(part: MetadynamicsPart) -> Picture:
         go.Scatter(
             x=x[finite], y=energy[finite], name="samples, reweighted", mode="lines",
             line={"color": COLOURS[0], "width": 2.2}, customdata=error[finite],
-            hovertemplate="%{x:.3g}: %{y:.0f} ± %{customdata:.0f} meV<extra></extra>",
+            hovertemplate="%{x:.3g}: %{y:.3f} ± %{customdata:.3f} eV<extra></extra>",
         )
     )  # fmt: skip
     if part.by_hills is not None:
         figure.add_trace(
             go.Scatter(
-                x=x, y=MEV_PER_EV * part.by_hills, name="sum of hills", mode="lines",
+                x=x, y=part.by_hills, name="sum of hills", mode="lines",
                 line={"color": MUTED, "dash": "dash"},
-                hovertemplate="%{x:.3g}: %{y:.0f} meV<extra></extra>",
+                hovertemplate="%{x:.3g}: %{y:.3f} eV<extra></extra>",
             )
         )  # fmt: skip
+    highest = _HIGHEST * part.thermal
+    name_basins(figure, part.basins, highest)
+    figure.update_yaxes(
+        range=[-0.06 * highest, min(highest, energy[finite].max() + 0.06 * highest)]
+    )
     figure.update_xaxes(title_text=part.names[0])
-    figure.update_yaxes(title_text="Free energy (meV)")
+    figure.update_yaxes(title_text="Free energy (eV)")
     return picture(
         "free-energy",
         f"Free energy along {part.names[0]}",
-        f"Free energy along {part.names[0]} in meV at {part.settings.temperature:g} K, from "
+        f"Free energy along {part.names[0]} in eV at {part.settings.temperature:g} K, from "
         "reweighted samples with standard errors"
         f"{'' if part.by_hills is None else ' and from the sum of hills'}.",
         style(figure, 400),
         (part.names[0], *tables),
-        [
-            tuple(map(float, row))
-            for row in zip(x, *(MEV_PER_EV * v for v in tables.values()), strict=True)
-        ],
+        [tuple(map(float, row)) for row in zip(x, *tables.values(), strict=True)],
         {"free energy": part.uuids["free_energy"]},
     )
 

@@ -67,15 +67,17 @@ def collect_solutions(nodes: Mapping[str, Any]) -> tuple[SolutionPart, ...]:
         if report is None:
             continue
         rows = report.get_dict()
-        curves = [
-            Curve(
-                row["name"],
-                row["unit"],
-                *(
-                    arrays.get_array(f"{key}_{number}")
-                    for key in (keys.DISTRIBUTION_GRID, keys.DISTRIBUTION, keys.DISTRIBUTION_ERROR)
-                ),
+        of_curve = arrays.get_array(keys.DISTRIBUTION_NUMBERS)
+        columns = [
+            arrays.get_array(key)
+            for key in (
+                keys.DISTRIBUTION_VALUES,
+                keys.DISTRIBUTION_DENSITIES,
+                keys.DISTRIBUTION_ERRORS,
             )
+        ]
+        curves = [
+            Curve(row["name"], row["unit"], *(column[of_curve == number] for column in columns))
             for number, row in enumerate(rows["distributions"])
         ]
         found.append(
@@ -99,7 +101,7 @@ def solution_words(part: SolutionPart) -> str:
     ]
     return (
         f"From {part.report['frames']} frames, reweighted by the bias that acted on each. States "
-        f"by the number of solvent atoms about the metal: {', '.join(shares)}."
+        f"by the number of solvent atoms about the point of nucleation: {', '.join(shares)}."
     )
 
 
@@ -180,7 +182,7 @@ def _traces(curve: Curve) -> Sequence[go.Scatter]:
 
 
 def solvent_picture(part: SolutionPart) -> Picture:
-    """Solvent atoms about the metal against time."""
+    """Solvent atoms about the point of nucleation against time."""
     figure = go.Figure(
         go.Scatter(
             x=part.times, y=part.counts, mode="lines", line={"color": COLOURS[1], "width": 1.2},
@@ -191,8 +193,8 @@ def solvent_picture(part: SolutionPart) -> Picture:
     figure.update_yaxes(title_text="Solvent atoms", rangemode="tozero")
     return picture(
         f"solvent-{part.run}",
-        "Solvent about the metal in time",
-        f"Number of solvent atoms about the metal in {len(part.times)} frames.",
+        "Solvent about the point of nucleation",
+        f"Number of solvent atoms about the point of nucleation in {len(part.times)} frames.",
         style(figure, 280),
         ("time (ps)", "solvent atoms"),
         [(float(t), int(n)) for t, n in zip(part.times, part.counts, strict=True)],

@@ -97,6 +97,10 @@ def packed(protocol, overrides, seed):
 
     with cli.fixable():
         values = NucleationSettings.from_values(**load_protocol("nucleate", protocol, overrides))
+        if values.solution is None:
+            raise cli.Fixable(
+                f"protocol {protocol} is for structures of your own: give --structures FILE"
+            )
         found = pack_structures(Dict(values.solution.model_dump()), Int(seed))
     frames = found.frames
     echo(f"packed {len(frames)} solutions of {frames.sizes[0]} atoms  {found.uuid}")

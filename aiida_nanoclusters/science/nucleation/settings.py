@@ -69,7 +69,9 @@ class NucleationSettings(Settings):
     dataset: str = quantity("Protocol of the data set.", default="solution")
     active_learning: str = quantity("Protocol of active learning.", default="solution")
     metadynamics: str = quantity("Protocol of metadynamics.", default="tiwari2025")
-    solution: SolutionSettings = quantity("What is packed where no structures are given.")
+    solution: SolutionSettings | None = quantity(
+        "What is packed where no structures are given; null needs some.", default=None
+    )
     equilibration: Stages = quantity(
         "Stages by the reference that relax the packed structures, and heat them."
     )

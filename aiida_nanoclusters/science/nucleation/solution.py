@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class SolutionStructure:
     ----------
     times
         ps, (F,).
+    counted
+        Frames with a weight above zero.
     distributions
         Of distances and angles, by name.
     drying
@@ -40,28 +42,26 @@ class SolutionStructure:
     """
 
     times: Floats
+    counted: int
     distributions: Mapping[str, Distribution]
     drying: Drying
     shares: Mapping[str, Share]
 
     def arrays(self) -> dict[str, Any]:
         """Return the arrays, named as in :mod:`aiida_nanoclusters.science.keys`."""
-        found: dict[str, Any] = {
+        edges, own = self.drying.edges, list(self.distributions.values())
+        return {
             keys.TIMES: self.times,
             keys.SOLVENT_COUNTS: self.drying.counts,
             keys.SOLVENT_COORDINATION: self.drying.coordination,
-            keys.SHELL_EDGES: self.drying.edges,
+            keys.SHELL_RADII: 0.5 * (edges[1:] + edges[:-1]),
             keys.SOLVENT_DENSITIES: self.drying.density,
             keys.SOLVENT_DENSITY_ERRORS: self.drying.error,
+            keys.DISTRIBUTION_NUMBERS: np.repeat(np.arange(len(own)), [len(d.grid) for d in own]),
+            keys.DISTRIBUTION_VALUES: np.concatenate([d.grid for d in own]),
+            keys.DISTRIBUTION_DENSITIES: np.concatenate([d.density for d in own]),
+            keys.DISTRIBUTION_ERRORS: np.concatenate([d.error for d in own]),
         }
-        for number, one in enumerate(self.distributions.values()):
-            for name, values in (
-                (keys.DISTRIBUTION_GRID, one.grid),
-                (keys.DISTRIBUTION, one.density),
-                (keys.DISTRIBUTION_ERROR, one.error),
-            ):
-                found[f"{name}_{number}"] = values
-        return found
 
     def report(self) -> dict[str, Any]:
         """Return maxima beside published ones, shares of states and numbers of values."""
@@ -77,7 +77,7 @@ class SolutionStructure:
             for row in compare(self.distributions)
         ]
         return {
-            "frames": len(self.times),
+            "frames": self.counted,
             "distributions": [
                 {"name": name, "unit": one.settings.unit, "per_frame": one.per_frame}
                 for name, one in self.distributions.items()
@@ -91,7 +91,11 @@ class SolutionStructure:
 
 
 def solution_structure(
-    frames: Frames, settings: SolutionAnalysis, weights: ArrayLike | None = None
+    frames: Frames,
+    settings: SolutionAnalysis,
+    weights: ArrayLike | None = None,
+    *,
+    start: Atoms | None = None,
 ) -> SolutionStructure:
     """Measure structure and solvent in the frames of a trajectory.
 
@@ -103,19 +107,27 @@ def solution_structure(
         What is measured.
     weights
         Of the frames, not negative: those of reweighted metadynamics. Default: all are equal.
+    start
+        Structure whose molecules name the atoms by their roles. Default: the first frame.
 
     Raises
     ------
     ValueError
         If no atom has a role, weights do not fit, or the frames are not those of one trajectory.
     """
+    own = np.ones(len(frames)) if weights is None else np.asarray(weights, dtype=np.float64)
     images: list[Atoms] = list(frames)
-    drying = solvent_about(images, settings.drying, weights)
+    before = 0 if start is None else 1
+    if start is not None:  # the first frame tells the molecules; this one counts for nothing
+        images, own = [start, *images], np.concatenate([[0.0], own])
+    drying = solvent_about(images, settings.drying, own)
+    counts = drying.counts[before:]
     return SolutionStructure(
         times=times_of(frames),
-        distributions=distributions(images, settings.structure, weights),
-        drying=drying,
-        shares=state_shares(drying.counts, settings.states, weights, blocks=settings.drying.blocks),
+        counted=int(np.count_nonzero(own)),
+        distributions=distributions(images, settings.structure, own),
+        drying=replace(drying, counts=counts, coordination=drying.coordination[before:]),
+        shares=state_shares(counts, settings.states, own[before:], blocks=settings.drying.blocks),
     )
 
 

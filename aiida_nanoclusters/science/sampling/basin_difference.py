@@ -90,10 +90,7 @@ def difference_over_time(
     if not hills:
         return DifferenceOverTime(shares, differences, errors, None, np.nan)
     each = np.array(
-        [
-            differences_over_time(basins, own, centres, samples.kt, times=MOMENTS)[1]
-            for own in hills
-        ]
+        [differences_over_time(basins, own, centres, samples.kt, times=MOMENTS)[1] for own in hills]
     )
     late = each[:, MOMENTS // 2 :]
     error = float(np.sqrt(late.var(axis=1).mean() / len(hills)))
@@ -165,7 +162,7 @@ def judge(
     value, error = float(found.differences[-1]), float(found.errors[-1])
     if not np.isfinite(error):
         return False, "not converged: there are too few samples for an error: run longer"
-    words = f"by reweighting B is {value:.3f} ± {error:.3f} eV above A"
+    words = f"by reweighting B is {_text(value)} ± {error:.3f} eV above A"
     faults = []
     if count < FEWEST_CROSSINGS:
         faults.append(
@@ -176,7 +173,7 @@ def judge(
         faults.append(f"{words}, with an error above k T")
     if found.by_hills is not None:
         hills, own = float(found.by_hills[-1]), found.error_by_hills
-        by_hills = f"by hills {hills:.3f} ± {own:.3f} eV"
+        by_hills = f"by hills {_text(hills)} ± {own:.3f} eV"
         if not abs(hills - value) <= _ERRORS * np.hypot(error, own):
             faults.append(f"{words}, {by_hills}: they differ by more than twice their errors")
         words += f", {by_hills}"
@@ -184,8 +181,8 @@ def judge(
     drift = value - float(found.differences[third])
     if not abs(drift) <= _ERRORS * error:
         faults.append(
-            f"the difference changed by {drift:.3f} eV over the last third, more than twice its "
-            f"error of {error:.3f} eV"
+            f"the difference changed by {_text(drift)} eV over the last third, more than twice "
+            f"its error of {error:.3f} eV"
         )
     if last_height is not None and last_height > STILL_GROWING:
         faults.append(
@@ -194,7 +191,11 @@ def judge(
         )
     if faults:
         return False, f"not converged: {'; '.join(faults)}; run longer"
-    words += f"; over the last third it changed by {drift:.3f} eV"
+    words += f"; over the last third it changed by {_text(drift)} eV"
     if last_height is not None:
         words += f"; the last hills have {100 * last_height:.0f} % of the height of the first"
     return True, f"converged: {words}"
+
+
+def _text(energy: float) -> str:
+    return f"{energy:.3f}".replace("-", "−")

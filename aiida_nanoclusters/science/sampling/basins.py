@@ -17,6 +17,8 @@ Ints = NDArray[np.int64]
 #: Error of a cell in k T up to which it is of a basin. One that a single stretch of the run has
 #: visited has an error of k T, one that two have of 0.7 k T.
 MOST_ERROR = 0.75
+#: Errors of its depth that a basin is deep at least.
+_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,15 @@ def find_basins(
     shallowest: float = 1.0,
     *,
     errors: Floats | None = None,
+    smallest: int = 1,
     periodic: Sequence[bool] = (),
 ) -> Basins:
     """Return the basins of a surface.
 
     Cells are taken from the lowest upward. One beside a basin joins it, one beside two is where
     they meet: the higher of them stays a basin of its own if it is deeper than `shallowest` and
-    than twice the error of its depth. Neighbours share a corner or more.
+    than three times the error of its depth: among hundreds of cells some are off by two. Neighbours
+    share a corner or more.
 
     Parameters
     ----------
@@ -104,6 +108,9 @@ def find_basins(
     errors
         Standard errors of the surface, eV. Cells whose error is not known, or above
         :data:`MOST_ERROR` of k T, belong to no basin. Default: errors of zero.
+    smallest
+        Cells of a basin from which nothing that was sampled leads to a lower one; fewer, which a
+        run touched by chance, are none.
     periodic
         Whether the cells along each variable cover a period, as of an angle. Default: none does.
 
@@ -142,15 +149,21 @@ def find_basins(
         for other in others:
             depth = energy - float(energies[floors[other]])
             depths[other] = min(depths[other], depth)
-            noise = 2.0 * float(np.hypot(spread[cell], spread[floors[other]]))
+            noise = _ERRORS * float(np.hypot(spread[cell], spread[floors[other]]))
             if depth < max(shallowest * kt, noise):
                 into[other] = lowest
-    kept = [k for k in range(len(floors)) if into[k] == k]
-    kept.sort(key=lambda k: float(energies[floors[k]]))
+    root = np.array([_root(into, k) for k in range(len(floors))], dtype=np.int64)
+    owner[owner >= 0] = root[owner[owner >= 0]]
+    sizes = np.bincount(owner[owner >= 0], minlength=len(floors))
+    kept = [  # those that were found first are the lowest
+        k
+        for k in range(len(floors))
+        if into[k] == k and (not k or np.isfinite(depths[k]) or sizes[k] >= smallest)
+    ]
     number = {k: n for n, k in enumerate(kept)}
     label = np.full(shape, -1, dtype=np.int64)
-    for cell in zip(*np.nonzero(owner >= 0), strict=True):
-        label[cell] = number[_root(into, int(owner[cell]))]
+    for k, n in number.items():
+        label[owner == k] = n
     basins = tuple(
         Basin(
             cell=floors[k],

@@ -34,7 +34,7 @@ def bias_in_time(hills: Hills, values: Floats, counts: NDArray[np.int_]) -> Floa
     Notes
     -----
     The sum is kept on a grid of three points in a width, to which each hill is added where it is,
-    and interpolated between them: for a hill alone within a hundredth of its height.
+    and interpolated between them: for a hill alone within two hundredths of its height.
     """
     found = np.zeros(len(values))
     if not len(hills.heights) or not len(values):

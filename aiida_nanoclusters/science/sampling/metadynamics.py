@@ -151,62 +151,6 @@ def sample_weights(bias: Floats, offsets: Floats, kt: float) -> Floats:
     return np.asarray(weights / weights.sum())
 
 
-def weighted_histogram(values: Floats, weights: Floats, edges: Sequence[Floats]) -> Floats:
-    """Return the probability of each cell of a histogram of values (S, D)."""
-    counts, _ = np.histogramdd(values, bins=list(edges), weights=weights)
-    total = counts.sum()
-    return np.asarray(counts / total if total > 0 else counts)
-
-
-def block_errors(
-    values: Floats, weights: Floats, edges: Sequence[Floats], kt: float, blocks: int
-) -> tuple[Floats, Floats]:
-    """Return free energy and standard error of each cell, from weighted samples in blocks.
-
-    Parameters
-    ----------
-    values
-        Variables of the samples in the order of time, shape (S, D).
-    weights
-        Of the samples, shape (S,).
-    edges
-        Of the cells along each variable, evenly spaced.
-    kt
-        Temperature, eV.
-    blocks
-        Equal stretches of time; each should be longer than the slowest motion.
-
-    Returns
-    -------
-    free_energy, error
-        eV, with the shape of the histogram; infinite and NaN where nothing was sampled. The error
-        is that of the weighted mean over blocks (the effective number of blocks counts), divided
-        by the probability and times kT.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer samples than blocks, or fewer than two blocks.
-    """
-    if blocks < 2 or len(values) < blocks:
-        raise ValueError(
-            f"{len(values)} samples in {blocks} blocks: give 2 blocks or more, not more "
-            "than samples"
-        )
-    parts = np.array_split(np.arange(len(values)), blocks)
-    shares = np.array([weights[part].sum() for part in parts])
-    cells = np.array([weighted_histogram(values[p], weights[p], edges) for p in parts])
-    shape = (blocks,) + (1,) * (cells.ndim - 1)
-    share = (shares / shares.sum()).reshape(shape)
-    mean = (share * cells).sum(axis=0)
-    effective = 1.0 / np.sum(share**2)
-    variance = (share * (cells - mean) ** 2).sum(axis=0) / max(effective - 1.0, 1e-9)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        energy = -kt * np.log(mean)
-        error = np.where(mean > 0, kt * np.sqrt(variance) / mean, np.nan)
-    return energy - np.nanmin(energy), error
-
-
 def count_crossings(values: Floats, low: float, high: float) -> int:
     """Return how often a series goes from at most `low` to at least `high`, or back.
 

@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.sampling.bias_in_time import bias_in_time
-from aiida_nanoclusters.science.sampling.metadynamics_basins import (
-    NO_BASINS,
-    basins_of,
-    describe_basins,
-    split_by_memory,
-)
 from aiida_nanoclusters.science.sampling.metadynamics import (
     Floats,
     Hills,
     bias_offsets,
     free_energy,
     sample_weights,
+)
+from aiida_nanoclusters.science.sampling.metadynamics_basins import (
+    NO_BASINS,
+    basins_of,
+    describe_basins,
+    split_by_memory,
 )
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.sampling.weighted_blocks import WeightedSamples
@@ -107,8 +107,9 @@ def analyse_runs(
     weights = [own for group in groups.values() for own in _weights(group, settings, grid)]
     samples = WeightedSamples.of(values, weights, edges, kt, settings.blocks)
     hills = [group[0].hills for group in groups.values() if group[0].hills is not None]
-    basins = basins_of(samples, centres)
-    samples = split_by_memory(samples, basins, settings.blocks)
+    first = basins_of(samples, centres, settings)
+    samples = split_by_memory(samples, first, settings.blocks)
+    basins = basins_of(samples, centres, settings)
     energies, errors = samples.free_energy()
     arrays: dict[str, Any] = {
         keys.CELL_EDGES: np.array(edges),
@@ -118,7 +119,7 @@ def analyse_runs(
     if hills:
         mean = np.mean([free_energy(own, grid) for own in hills], axis=0).reshape(shape)
         arrays[keys.FREE_ENERGIES_BY_HILLS] = mean - mean.min()
-    more, answer = describe_basins(samples, basins_of(samples, centres), hills, centres, settings)
+    more, answer = describe_basins(samples, basins, hills, centres, settings)
     if keys.DIFFERENCE_TIMES in more:
         more[keys.DIFFERENCE_TIMES] *= max(own["duration"] for own in report.values())
     return {**arrays, **more}, report, answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
@@ -25,15 +25,25 @@ from aiida_nanoclusters.science.sampling.weighted_blocks import (
     MOST_BLOCKS,
     WeightedSamples,
 )
+from aiida_nanoclusters.science.units import KCAL_PER_MOL_PER_EV
 
 #: What is said where there are no basins; with a reason.
 NO_BASINS: dict[str, Any] = {"basins": [], "converged": False}
 
 
-def basins_of(samples: WeightedSamples, centres: Sequence[Floats]) -> Basins:
-    """Return the basins of the surface of samples, of cells with a known error."""
+def basins_of(
+    samples: WeightedSamples, centres: Sequence[Floats], settings: MetadynamicsSettings
+) -> Basins:
+    """Return the basins of the surface of samples, of cells with a known error.
+
+    One that no sampled cell connects to a lower one is at least two widths of a hill long along
+    each variable.
+    """
     energies, errors = samples.free_energy()
-    return find_basins(energies, centres, samples.kt, errors=errors)
+    widths = [variable.width for variable in settings.ordered]
+    long = [2 * w / (axis[1] - axis[0]) for w, axis in zip(widths, centres, strict=True)]
+    smallest = int(np.ceil(np.prod(long)))
+    return find_basins(energies, centres, samples.kt, errors=errors, smallest=smallest)
 
 
 def split_by_memory(samples: WeightedSamples, basins: Basins, fewest: int) -> WeightedSamples:
@@ -130,6 +140,44 @@ def describe_basins(
         "converged": converged,
         "reason": reason,
     }
+
+
+def in_words(answer: Mapping[str, Any]) -> list[str]:
+    """Return an answer of :func:`describe_basins` as sentences, in eV and kcal/mol."""
+    found = [sentence(answer["reason"])]
+    if "difference" not in answer:
+        return found
+    own, path = answer["difference"], answer["path"]
+    text = f"B lies {energy_words(own['by_reweighting'], own['error'])} above A by reweighting"
+    if own["by_hills"] is not None:
+        text += f" and {energy_words(own['by_hills'], own['error_by_hills'])} by the hills"
+    found.append(f"{text}; the runs went {own['crossings']} times from one to the other.")
+    if path["connected"]:
+        found.append(
+            "The highest point of the lowest path lies "
+            f"{energy_words(path['barrier'], path['barrier_error'])} above A and "
+            f"{energy_words(path['barrier_back'], path['barrier_back_error'])} above B."
+        )
+    else:
+        found.append(f"There is no path between A and B: {path['reason']}.")
+    return found
+
+
+def energy_words(value: float | None, error: float | None) -> str:
+    """Return an energy (eV) with its error in eV and kcal/mol."""
+    if value is None:
+        return "an unknown energy"
+    parts = []
+    for factor, digits, unit in ((1.0, 3, "eV"), (KCAL_PER_MOL_PER_EV, 2, "kcal/mol")):
+        spread = "" if error is None else f" ± {factor * error:.{digits}f}"
+        parts.append(f"{factor * value:.{digits}f}{spread} {unit}".replace("-", "−"))
+    unknown = ", of unknown error" if error is None else ""
+    return f"{parts[0]} ({parts[1]}{unknown})"
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital letter and a full stop."""
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _rows(samples: WeightedSamples, basins: Basins, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -202,7 +202,7 @@ class WeightedSamples:
         """Weights of each block by place, (B, count)."""
         flat = self.blocks * count + place
         found = np.bincount(flat, self.weights, minlength=self.number * count)
-        return found.reshape(self.number, count)
+        return np.asarray(found, dtype=np.float64).reshape(self.number, count)
 
     @staticmethod
     def _error(residuals: Floats, totals: Floats) -> Floats:

@@ -24,7 +24,9 @@ def given_structures(entry: Entry, index: int, given: Frames) -> Frames:
     for k in entry.get("frames") or range(len(given)):
         atoms = given[k]
         atoms.calc = None
+        charge = {name: atoms.info[name] for name in ("charge",) if name in atoms.info}
         atoms.info = {
+            **charge,
             "config_type": GIVEN,
             "parent": f"{index:02d}-{GIVEN}-{len(atoms)}-{k:03d}",
             "entry": index,
@@ -44,7 +46,8 @@ def until_broken(starts: Frames, frames: Frames) -> tuple[Frames, dict[str, str]
     Parameters
     ----------
     starts
-        Structures that the trajectories begin with, by their parents.
+        Structures that the trajectories begin with, by their parents; trajectories of others stay
+        as they are.
     frames
         Of all trajectories, each in the order of time.
 
@@ -82,5 +85,8 @@ def given_problem(
     for k, entry in entries:
         beyond = [n for n in entry.get("frames") or [] if n >= len(given)]
         if beyond:
-            return f"entry {k} takes structure {beyond[0]}: there are {len(given)}, from 0"
+            return (
+                f"entry {k} takes structure {beyond[0]}: there are {len(given)}, from 0: give "
+                "more, or other `frames` (of a study of nucleation `biased.structures`)"
+            )
     return None

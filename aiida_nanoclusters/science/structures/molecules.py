@@ -13,19 +13,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
+from ase.data import chemical_symbols, covalent_radii
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from aiida_nanoclusters.science.compositions import cluster_formula, parse_composition
-from aiida_nanoclusters.science.elements import ELEMENTS
 
 Ints = NDArray[np.int64]
 
-#: Elements whose bonds to others do not make a molecule: the metals of cores.
-METALS = frozenset(ELEMENTS) - {"Ar", "Si"} | {"Pb", "Ir", "Co", "Fe", "Zn", "Cd", "Hg"}
+#: Elements whose bonds make molecules; those of all others, metals, do not.
+NONMETALS = frozenset("H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Sb Te I Xe At Rn".split())
+METALS = frozenset(chemical_symbols[1:]) - NONMETALS
 #: Atoms are bonded up to this multiple of the sum of their covalent radii.
 BOND = 1.25
 SOLVENT, LIGAND = "solvent", "ligand"
@@ -196,7 +196,9 @@ def broken_molecules(before: Molecules, atoms: Atoms, factor: float = 1.6) -> li
     """
     label = _pieces(before, atoms, factor)
     close, far = bonds(atoms)
-    taken = set(close[before.molecule[close] != before.molecule[far]].tolist())
+    # a hydrogen atom that merely touches that of another molecule has not been taken
+    heavy = np.array(before.symbols)[far] != "H"
+    taken = set(close[(before.molecule[close] != before.molecule[far]) & heavy].tolist())
     found = []
     for number, formula in enumerate(before.formulas()):
         own = np.flatnonzero(before.molecule == number)

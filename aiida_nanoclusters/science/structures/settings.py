@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from aiida_nanoclusters.science.settings import Settings, quantity
 
@@ -221,6 +221,16 @@ class GivenEntry(Entry):
     frames: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = quantity(
         "Which of them, from 0; null takes all.", default=None
     )
+
+    @field_validator("frames")
+    @classmethod
+    def _check_frames(cls, frames: list[int] | None) -> list[int] | None:
+        if frames and len(set(frames)) < len(frames):
+            raise ValueError(
+                f"{frames}: name each once; write the entry twice for two trajectories"
+            )
+        return frames
+
     whole: bool = quantity(
         "Whether a trajectory ends with the first frame in which a molecule has come apart.",
         default=True,

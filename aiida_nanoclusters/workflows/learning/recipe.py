@@ -55,7 +55,12 @@ def validate_recipe(value: List | None, _: Any) -> str | None:
         return None if value is None else problem
     for k, entry in enumerate(value.get_list()):
         bias = entry.get("metadynamics")
-        if bias and (problem := MetadynamicsSettings.problem(bias)):
+        if not bias:
+            continue
+        problem = MetadynamicsSettings.problem(bias)
+        if problem is None and any(bias.get(name, 1) > 1 for name in ("runs", "walkers")):
+            problem = "`runs` and `walkers` are of a work chain of its own: write the entry twice"
+        if problem:
             return f"entry {k} ({entry['kind']}), `metadynamics`: {problem}"
     return None
 
@@ -103,8 +108,9 @@ def structures_problem(
         if given is None or not entry.get("metadynamics") or entry["kind"] != GIVEN:
             continue
         settings = MetadynamicsSettings(**entry["metadynamics"])
-        first = given.select([(entry.get("frames") or [0])[0]])
-        if problem := system_problem(settings, first):
+        taken = entry.get("frames") or range(len(given))
+        problems = (system_problem(settings, given.select([n])) for n in taken)
+        if problem := next(filter(None, problems), None):
             return f"entry {k} of the recipe, `metadynamics`: {problem}"
     return None
 
@@ -285,7 +291,7 @@ class SamplingWorkChain(BatchedWorkChain):
         starts = self.ctx.structures[name]
         if not set(entry_of(starts.frames)) & {*whole_entries(self.inputs.recipe.get_list())}:
             return trajectory
-        found = end_where_broken(starts, trajectory)
+        found = end_where_broken(self.inputs.recipe, starts, trajectory)
         for parent, reason in sorted(found["report"]["reasons"].items()):
             self.report(f"{name}: {parent} ends where a molecule came apart: {reason}")
         return found["frames"]

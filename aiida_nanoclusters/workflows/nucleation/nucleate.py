@@ -48,10 +48,26 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     frames = inputs["solution"].frames
     if len(frames.elements) < 2:
         return f"the solution holds {frames.elements[0]} alone: give a metal with its ligands"
+    formulas = sorted({atoms.get_chemical_formula() for atoms in frames})
+    if len(formulas) > 1:
+        return f"`solution` holds {', '.join(formulas)}: give structures of one composition"
     settings = NucleationSettings(**inputs["settings"].get_dict())
     if settings.start >= len(frames):
         return f"there is no structure {settings.start} to start from: there are {len(frames)}"
-    given = {"structures": inputs["solution"]}
+    bias = inputs.get("metadynamics", {}).get("settings")
+    if settings.analysis is not None:
+        if problem := roles_problem(settings.analysis, frames):
+            return f"settings.analysis: {problem}; null measures nothing"
+        if bias is not None and bias.get_dict().get("walkers", 1) > 1:
+            return "frames of several `walkers` are not measured: give `analysis: null`, or `runs`"
+    return solution_problem(inputs, inputs["solution"], settings)
+
+
+def solution_problem(
+    inputs: Mapping[str, Any], solution: FramesData, settings: NucleationSettings
+) -> str | None:
+    """Return why structures do not suffice for the recipes and the metadynamics, or None."""
+    given, frames = {"structures": solution}, solution.frames
     for part, where in (("dataset", ()), ("active_learning", ("explore",))):
         own = inputs.get(part, {})
         for name in where:
@@ -60,8 +76,6 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
             problem = structures_problem(own["recipe"].get_list(), given, frames.elements)
             if problem:
                 return f"{part}: {problem}"
-    if settings.analysis is not None and (problem := roles_problem(settings.analysis, frames)):
-        return f"settings.analysis: {problem}; null measures nothing"
     if "settings" in inputs.get("metadynamics", {}):
         bias = MetadynamicsSettings(**inputs["metadynamics"]["settings"].get_dict())
         problem = system_problem(bias, frames.select([settings.start]))
@@ -227,10 +241,13 @@ class NucleateWorkChain(WorkChain):
         if not child.is_finished_ok:
             self.report(f"equilibration: {describe_child(child)}")
         self.out("equilibrated", child.outputs.structures)
-        if len(child.outputs.structures) <= self._settings.start:
-            return self.exit_codes.ERROR_EQUILIBRATION.format(
-                reason=f"structure {self._settings.start}, which metadynamics begins with, is lost"
-            )
+        lost = len(self.inputs.solution) - len(child.outputs.structures)
+        if lost:  # numbers of structures would mean others
+            reason = f"{lost} structures were lost, leave them out: {describe_child(child)}"
+            return self.exit_codes.ERROR_EQUILIBRATION.format(reason=reason)
+        problem = solution_problem(self.inputs, child.outputs.structures, self._settings)
+        if problem:  # molecules may have changed
+            return self.exit_codes.ERROR_EQUILIBRATION.format(reason=problem)
         return None
 
     @property
@@ -249,6 +266,7 @@ class NucleateWorkChain(WorkChain):
 
     def inspect_dataset(self) -> ExitCode | None:
         """End where there are no labels."""
+        self._attach("dataset")
         if not self.ctx.dataset.is_finished_ok:
             return self.exit_codes.ERROR_DATASET.format(reason=describe_child(self.ctx.dataset))
         return None
@@ -265,9 +283,9 @@ class NucleateWorkChain(WorkChain):
 
     def inspect_learning(self) -> ExitCode | None:
         """End where no member of the committee is left."""
+        self._attach("active_learning")
         child = self.ctx.active_learning
         if "compiled" not in child.outputs:
-            self._return_parts()
             return self.exit_codes.ERROR_LEARNING.format(reason=describe_child(child))
         if not child.is_finished_ok:
             self.report(f"active learning: {describe_child(child)}")
@@ -285,8 +303,8 @@ class NucleateWorkChain(WorkChain):
         self.to_context(metadynamics=self.submit(MetadynamicsWorkChain, **inputs))
 
     def results(self) -> ExitCode | None:
-        """Measure structure and solvent in the frames, and output the results of every part."""
-        self._return_parts()
+        """Output the free energy, and measure structure and solvent in the frames."""
+        self._attach("metadynamics")
         child = self.ctx.metadynamics
         if self._settings.analysis is not None and "free_energy" in child.outputs:
             self._analyse(child)
@@ -300,18 +318,21 @@ class NucleateWorkChain(WorkChain):
         settings = Dict(self.inputs.settings["analysis"])
         for name in sorted(set(frames) & set(bias)):
             try:
-                found = analyse_solution(settings, child.inputs.settings, frames[name], bias[name])
+                found = analyse_solution(
+                    settings,
+                    child.inputs.settings,
+                    child.inputs.frames,
+                    frames[name],
+                    bias[name],
+                )
             except ValueError as error:
                 self.report(f"{name} is not analysed: {error}")
                 continue
             for output, node in found.items():
                 self.out(f"{output}.{name}", node)
 
-    def _return_parts(self) -> None:
-        for name, process in PARTS.items():
-            child: ProcessNode | None = self.ctx.get(name)
-            if child is not None:
-                self.out_many(self.exposed_outputs(child, process, namespace=name))
+    def _attach(self, name: str) -> None:
+        self.out_many(self.exposed_outputs(self.ctx[name], PARTS[name], namespace=name))
 
 
 def _loop_inputs(
@@ -341,5 +362,5 @@ def _biased_entries(
     """Return the entry of a recipe that explores by metadynamics, if there is one."""
     if values.biased is None:
         return []
-    settings = {**merge(bias, values.biased.changes), "runs": 1}
+    settings = {**merge(bias, values.biased.changes), "runs": 1, "walkers": 1}
     return [{"kind": GIVEN, "frames": values.biased.structures, "metadynamics": settings}]

@@ -59,6 +59,7 @@ VERBS = {
     "basin_hopping": "relax",
     "tempering": "anneal",
     "metadynamics": "anneal",
+    "shared_bias": "anneal",
     "crossover": "relax",
     "reference": "relax",
 }

@@ -86,6 +86,13 @@ class MetadynamicsWorkChain(BatchedWorkChain):
             help="Of each run the hills, the height of the last one as a share of the first, the "
             "duration (ps) and the ranges of the variables.",
         )
+        spec.output(
+            "answer",
+            valid_type=Dict,
+            required=False,
+            help="Basins of the free energy, their difference by hills and by reweighting and the "
+            "lowest path between them, with errors (eV); `converged` and the `reason`.",
+        )
         spec.outline(
             cls.start,
             while_(cls.has_batches)(cls.submit_batches),

@@ -61,7 +61,7 @@ def test_the_free_energy_of_a_dimer(tmp_path):
         rows = read_trajectory(handle, ["d"])
     run = BiasedRun(
         steps=rows[:, 0].astype(np.int64), times=rows[:, 0] * settings.timestep,
-        variables=rows[:, 1:2], bias=rows[:, 2], hill_steps=np.empty(0, np.int64), hills=None,
+        variables=rows[:, 1:2], bias=rows[:, 3], hill_steps=np.empty(0, np.int64), hills=None,
     )  # fmt: skip
     arrays, report, *_ = analyse_runs({"run_000": run}, settings)
     assert keys.FREE_ENERGIES_BY_HILLS not in arrays

@@ -52,7 +52,12 @@ def test_maxima_and_solvent_of_the_published_start(octahedron):
     arrays = found.arrays()
     assert np.array_equal(arrays[keys.TIMES], 0.5 * np.arange(6))
     assert not arrays[keys.SOLVENT_COUNTS].any()
-    assert arrays[f"{keys.DISTRIBUTION}_0"].shape == arrays[f"{keys.DISTRIBUTION_GRID}_0"].shape
+    numbers = arrays[keys.DISTRIBUTION_NUMBERS]
+    assert set(numbers) == set(range(len(report["distributions"])))
+    values, densities = arrays[keys.DISTRIBUTION_VALUES], arrays[keys.DISTRIBUTION_DENSITIES]
+    first = numbers == 0
+    spacing = np.diff(values[first])[0]
+    assert densities[first].sum() * spacing == pytest.approx(1, abs=1e-3)
 
 
 def test_roles_that_are_missing_are_named(octahedron):

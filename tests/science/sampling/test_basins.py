@@ -35,6 +35,29 @@ def test_noise_makes_no_basins():
     assert len(find_basins(noisy, [X], KT, shallowest=9.0).basins) == 1
 
 
+def test_noise_of_a_known_size_makes_no_basins():
+    """However deep its hollows are; cells that were hardly sampled belong to none."""
+    x = X[::2]
+    exact = double_well(x)[:, None] + double_well(x)[None, :]
+    errors = np.where(exact > 6 * KT, 0.5 * KT, 0.1 * KT)
+    noisy = exact + errors * np.random.default_rng(1).normal(size=exact.shape)
+    assert len(find_basins(noisy, [x, x], KT, 0.2).basins) > 10
+    assert len(find_basins(noisy, [x, x], KT, 0.2, errors=errors).basins) == 4
+    hardly = np.where(exact > 12 * KT, KT, errors)
+    found = find_basins(noisy, [x, x], KT, errors=hardly)
+    assert ((found.label == -1) == (exact > 12 * KT)).all()
+
+
+def test_an_island_is_a_basin_if_it_is_large():
+    energies = np.full(20, np.inf)
+    energies[2:8], energies[12:14] = 0.0, KT
+    assert len(find_basins(energies, [np.arange(20.0)], KT).basins) == 2
+    _, other = find_basins(energies, [np.arange(20.0)], KT, smallest=2).basins
+    assert other.depth == np.inf and other.lowest == KT
+    found = find_basins(energies, [np.arange(20.0)], KT, smallest=3)
+    assert len(found.basins) == 1 and (found.label[12:14] == -1).all()
+
+
 def test_four_wells_and_what_was_not_sampled():
     x = X[::4]
     energies = double_well(x, 0.3 * KT)[:, None] + double_well(x, 0.7 * KT)[None, :]

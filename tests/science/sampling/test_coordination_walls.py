@@ -1,7 +1,11 @@
 """Coordination numbers of each atom of a group, on the published starting structures."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from ase.build import molecule
 from ase.geometry import get_distances
 
@@ -13,6 +17,7 @@ from aiida_nanoclusters.science.sampling.metadynamics_settings import Metadynami
 from aiida_nanoclusters.science.structures.molecules import find_molecules
 from tests.science.structures.test_molecules import start
 
+PAGE = Path(__file__).parents[3] / "docs" / "howto" / "nucleation" / "solutions.md"
 #: Of S. Tiwari and T. Karmakar: hydrogen and oxygen about the carbon of methanol.
 METHYL = {"name": "methyl", "groups": [["C_solvent"], ["H_solvent"]], "r0": 1.5, "lower": 2.55}
 ALCOHOL = {"name": "alcohol", "groups": [["C_solvent"], ["O_solvent"]], "r0": 1.5, "lower": 0.47}
@@ -97,3 +102,15 @@ def test_walls_in_the_settings_of_metadynamics():
         ({"coordination_walls": [{**METHYL, "name": "d"}]}, "name each once"),
     ):
         assert reason in MetadynamicsSettings.problem({**settings, **change})
+
+
+def test_the_example_of_the_page():
+    """Walls of the page act on methanol whose bonds are stretched, and not before."""
+    (text,) = re.findall(r"```yaml\n(coordination_walls:.*?)```", PAGE.read_text("utf-8"), re.S)
+    atoms = molecule("CH3OH")
+    walls = [wall_of(atoms, **own) for own in yaml.safe_load(text)["coordination_walls"]]
+    assert [wall.settings.name for wall in walls] == ["methyl", "alcohol"]
+    stretched = atoms.copy()
+    stretched.positions *= 1.15
+    for wall in walls:
+        assert wall.values(atoms).min() > wall.settings.lower > wall.values(stretched).min()

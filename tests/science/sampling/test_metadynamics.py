@@ -10,12 +10,12 @@ import pytest
 from aiida_nanoclusters.science.sampling.metadynamics import (
     Hills,
     bias_offsets,
-    block_errors,
     count_crossings,
     free_energy,
     sample_weights,
 )
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
+from aiida_nanoclusters.science.sampling.weighted_blocks import WeightedSamples
 
 PLUMED = Path(__file__).resolve().parents[4] / "shared" / "data" / "plumed_regtest" / "rt44b"
 KT = 0.05
@@ -97,7 +97,9 @@ def test_reweighting_gives_it_too(dimer):
     keep = slice(len(series) // 5, None)
     weights = sample_weights(bias[keep], offsets[keep], KT)
     edges = np.linspace(1.9, 4.6, 28)
-    energy, error = block_errors(series[keep, None], weights, [edges], KT, 5)
+    inside = (series[keep] > edges[0]) & (series[keep] < edges[-1])
+    values, weights = series[keep][inside, None], weights[inside]
+    energy, error = WeightedSamples.of([values], [weights], [edges], KT, 5).free_energy()
     exact = dimer_free_energy(0.5 * (edges[1:] + edges[:-1]))
     difference = energy - exact
     assert np.std(difference) < 0.5 * KT

@@ -17,6 +17,7 @@ from aiida_nanoclusters.science.structures.molecules import (
     changed_molecules,
     find_molecules,
 )
+from aiida_nanoclusters.science.structures.recipe_checks import recipe_problem
 
 
 def methanol_and_formaldimine() -> Atoms:
@@ -49,6 +50,26 @@ def test_a_proton_that_another_molecule_takes_is_no_fault():
     for distance in (1.0, 1.2, 1.35, 1.5, 1.7):
         assert broken_molecules(before, proton(start, distance)) == []
     assert changed_molecules(before, proton(start, 1.7))  # which is told all the same
+
+
+def test_hydrogen_that_touches_hydrogen_is_lost():
+    """As where two molecules give away H2."""
+    start = methanol_and_formaldimine()
+    before = find_molecules(start)
+    oxygen, nitrogen = start.symbols.search("O")[0], start.symbols.search("N")[0]
+    (proton_of,) = (k for k in start.symbols.search("H") if start.get_distance(k, oxygen) < 1.1)
+    other = next(k for k in start.symbols.search("H") if start.get_distance(k, nitrogen) < 1.1)
+    outwards = start.positions[other] - start.positions[nitrogen]
+    start.positions[proton_of] = start.positions[other] + 0.75 * outwards / np.linalg.norm(outwards)
+    assert broken_molecules(before, start) == ["CH4O 0 lost H"]
+
+
+@pytest.mark.parametrize("metal", ["Na", "Li", "Mg", "Mn", "Ag", "La"])
+def test_metals_join_no_molecules(metal):
+    start = methanol_and_formaldimine()
+    oxygen = start.positions[start.symbols.search("O")[0]]
+    start += Atoms(metal, [oxygen + np.array([0, 0, 2.0])])
+    assert sorted(find_molecules(start).formulas()) == ["CH4O", "H3N"]
 
 
 def test_what_has_come_apart_is_named():
@@ -91,6 +112,10 @@ def test_entries_take_what_they_name():
     frames = Frames.from_atoms([molecule("CH3OH"), molecule("H2O")])
     taken = given_structures({"kind": "given", "frames": [1]}, 0, frames)
     assert [atoms.get_chemical_formula() for atoms in taken] == ["H2O"]
+    charged = frames[0]
+    charged.info["charge"] = 1.0
+    assert given_structures({"kind": "given"}, 0, Frames.from_atoms([charged])).charges[0] == 1
+    assert "name each once" in recipe_problem([{"kind": "given", "frames": [1, 1]}])
     recipe = [{"kind": "atom"}, {"kind": "given", "whole": False}, {"kind": "given"}]
     assert whole_entries(recipe) == [2]
 

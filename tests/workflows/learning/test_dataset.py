@@ -125,6 +125,7 @@ def test_given_structures_are_sampled_and_biased(lmp_code, cuni_potential, doped
     [
         ({"kind": "given", "frames": [2]}, "takes structure 2: there are 2"),
         ({"kind": "given", "metadynamics": {**BIAS, "pace": -1}}, "pace"),
+        ({"kind": "given", "metadynamics": {**BIAS, "runs": 2}}, "write the entry twice"),
         (
             {
                 "kind": "given",

@@ -29,6 +29,7 @@ def build(lammps, nequip, reference, frames, **overrides):
     own = {
         "equilibration": [{"kind": "relax", "force_tolerance": 0.05, "max_steps": 50}],
         "biased": {"structures": [0], "changes": {"duration": 0.2}},
+        "analysis": None,
         **overrides,
     }
     loop = {"budget": 4, "per_round": 4, "members": 2, "max_rounds": 1, "failed_above": 1e6}
@@ -41,7 +42,7 @@ def build(lammps, nequip, reference, frames, **overrides):
             "settings": {"loop": loop},
             "explore": {"settings": {"sample_stages": [{**hold, "sample_every": 0.02}]}},
         },
-        "metadynamics": {"settings": {**BIAS, "walls": []}},
+        "metadynamics": {"settings": {**BIAS, "walls": [], "coordination_walls": []}},
     }
     builder = NucleateWorkChain.get_builder_from_protocol(
         JobCodes(lammps, nequip),
@@ -99,6 +100,12 @@ def test_what_does_not_fit_is_said_first(lmp_code, nequip_code, cuni_potential, 
     assert problem() is None
     settings = build(lmp_code, nequip_code, cuni_potential, doped).settings.get_dict()
     assert "there is no structure 2" in problem(settings=Dict({**settings, "start": 2}))
+    mixed = FramesData([doped.frames[0], doped.frames[0][1:]])
+    assert "structures of one composition" in problem(solution=mixed)
+    far = {**BIAS, "walls": [{**BIAS["collective_variables"][0], "name": "far", "lower": 30.0}]}
+    given = build(lmp_code, nequip_code, cuni_potential, doped)._inputs(prune=True)
+    walled = {**given["metadynamics"], "settings": Dict(far)}
+    assert "its walls allow 30 to inf" in problem(metadynamics=walled)
     copper = FramesData([atoms[atoms.symbols == "Cu"] for atoms in doped.frames])
     assert "holds Cu alone" in problem(solution=copper)
     silver = doped.frames[0]

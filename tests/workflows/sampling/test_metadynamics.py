@@ -154,6 +154,9 @@ def test_work_chain(lmp_code, eam_potential, cluster):
     energy = node.outputs.free_energy
     assert energy.get_array(keys.FREE_ENERGIES).shape == (20, 20)
     assert energy.get_array(keys.FREE_ENERGIES_BY_HILLS).min() == 0
+    assert energy.get_array(keys.BASIN_LABELS).shape == (20, 20)
+    answer = node.outputs.answer
+    assert not answer["converged"] and answer["reason"].startswith("not converged: ")
     assert set(node.outputs.trajectory) == {"run_000", "run_001"}
 
 
