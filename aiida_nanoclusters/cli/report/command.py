@@ -242,6 +242,7 @@ def _solutions(report: StudyReport) -> dict[str, Any]:
 
     return {
         "maxima_columns": solution.MAXIMA,
+        "doubt": solution.doubt(report.rounds) if report.metadynamics else "",
         "solutions": [
             (
                 part,

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from aiida_nanoclusters.cli.report.content import RoundsPart
 from aiida_nanoclusters.cli.report.figures import COLOURS, MUTED, Picture, picture, show, style
 from aiida_nanoclusters.cli.report.palette import translucent
 from aiida_nanoclusters.science import keys
@@ -19,6 +20,9 @@ Floats = NDArray[np.float64]
 
 #: Columns of a row of pictures.
 _COLUMNS = 3
+#: Share of frames on which a committee disagrees from which its potential is doubted, and the least
+#: share of a state that is told.
+_DOUBTFUL, _LEAST_SHARE = 0.2, 1e-3
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def collect_solutions(nodes: Mapping[str, Any]) -> tuple[SolutionPart, ...]:
 def solution_words(part: SolutionPart) -> str:
     """Sentences on the frames, and on the shares of the states."""
     shares = [
-        f"{name} {_with_error(100 * own['share'], own['error'], 100)} %"
+        f"{name} {_percent(own['share'], own['error'])}"
         for name, own in part.report["states"].items()
     ]
     return (
@@ -125,8 +129,9 @@ def distributions_picture(part: SolutionPart) -> Picture | None:
         return None
     lines = -(-len(curves) // _COLUMNS)
     figure = make_subplots(
-        rows=lines, cols=_COLUMNS, subplot_titles=[curve.name for curve in curves],
-        horizontal_spacing=0.08, vertical_spacing=0.32 / lines,
+        rows=lines, cols=_COLUMNS,
+        subplot_titles=[f"{curve.name} ({curve.unit})" for curve in curves],
+        horizontal_spacing=0.08, vertical_spacing=0.3 / lines,
     )  # fmt: skip
     for number, curve in enumerate(curves):
         place = {"row": number // _COLUMNS + 1, "col": number % _COLUMNS + 1}
@@ -138,10 +143,7 @@ def distributions_picture(part: SolutionPart) -> Picture | None:
                     x=row["published"], line={"color": MUTED, "dash": "dash", "width": 1.5}, **place
                 )
         seen = curve.grid[curve.density > 1e-3 * curve.density.max()]
-        figure.update_xaxes(
-            title_text="degrees" if curve.unit == "degrees" else curve.unit,
-            range=[float(seen.min()), float(seen.max())], **place,
-        )  # fmt: skip
+        figure.update_xaxes(range=[float(seen.min()), float(seen.max())], **place)
         figure.update_yaxes(showticklabels=False, rangemode="tozero", **place)
     figure.update_layout(showlegend=False)
     return picture(
@@ -200,6 +202,25 @@ def solvent_picture(part: SolutionPart) -> Picture:
         [(float(t), int(n)) for t, n in zip(part.times, part.counts, strict=True)],
         {"structure": part.uuids["structure"]},
     )
+
+
+def doubt(rounds: RoundsPart | None) -> str:
+    """Return what speaks against the potential of the dynamics; empty where nothing does."""
+    known = [row for row in rounds.rows if row.get("uncertain") is not None] if rounds else []
+    if not known or known[-1]["uncertain"] < _DOUBTFUL:
+        return ""
+    return (
+        f"The committee disagreed on {100 * known[-1]['uncertain']:.0f} % of the frames that it "
+        f"explored last (force deviation above {known[-1]['accurate_below']:g} eV/Å): the "
+        "potential is not yet that of the reference, and neither the free energy nor the structure "
+        "is."
+    )
+
+
+def _percent(share: float, error: float | None) -> str:
+    if share < _LEAST_SHARE:
+        return f"below {100 * _LEAST_SHARE:g} %"
+    return f"{_with_error(100 * share, error, 100)} %"
 
 
 def _with_error(value: float, error: float | None, factor: float = 1.0) -> str:

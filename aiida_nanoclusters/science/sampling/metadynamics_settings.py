@@ -146,7 +146,7 @@ class MetadynamicsSettings(Settings):
         gt=0,
     )
     cells: int = quantity("Cells of the free energy along each variable.", default=50, ge=5, le=200)
-    blocks: int = quantity("Stretches of the run for the errors.", default=5, ge=2)
+    blocks: int = quantity("Fewest stretches of the run for the errors.", default=5, ge=2)
     discard: float = quantity(
         "Share of the run that is left out before the reweighting.", default=0.2, ge=0, lt=1
     )

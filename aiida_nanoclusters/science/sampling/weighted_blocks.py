@@ -22,6 +22,8 @@ Ints = NDArray[np.int64]
 MEMORIES = 10
 #: More blocks make errors no better.
 MOST_BLOCKS = 50
+#: Samples of a run from which its memory is found; of more only each second, third, ... is taken.
+_MOST_SAMPLES = 50_000
 #: Resamplings of blocks.
 RESAMPLINGS = 100
 
@@ -218,4 +220,5 @@ def _inefficiency(series: Floats) -> float:
     logging.getLogger("pymbar").setLevel(logging.ERROR)
     from pymbar.timeseries import statistical_inefficiency
 
-    return float(statistical_inefficiency(series))
+    stride = max(1, len(series) // _MOST_SAMPLES)
+    return stride * float(statistical_inefficiency(series[::stride]))
