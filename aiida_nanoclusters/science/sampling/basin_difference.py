@@ -75,9 +75,9 @@ def difference_over_time(
     Notes
     -----
     In the stationary state the difference by hills fluctuates about the free energy, with a memory
-    of t/(g - 1) after the time t, for the bias factor g. Its error is therefore the deviation of
-    its values in the second half of the run from their mean (rms), divided by the root of the
-    number of runs, which are averaged.
+    of t/(g - 1) after the time t, for the bias factor g: the second half of a run holds as many as
+    (g - 1) ln 2 independent values. Its error is their standard deviation, divided by the root of
+    the number of runs, which are averaged.
     """
     shares = np.arange(1, MOMENTS + 1) / MOMENTS
     rows = [
@@ -93,7 +93,8 @@ def difference_over_time(
         [differences_over_time(basins, own, centres, samples.kt, times=MOMENTS)[1] for own in hills]
     )
     late = each[:, MOMENTS // 2 :]
-    error = float(np.sqrt(late.var(axis=1).mean() / len(hills)))
+    values = max(2.0, (hills[0].bias_factor - 1.0) * np.log(2.0))
+    error = float(np.sqrt(late.var(axis=1).mean() * values / (values - 1.0) / len(hills)))
     return DifferenceOverTime(shares, differences, errors, each.mean(axis=0), error)
 
 
