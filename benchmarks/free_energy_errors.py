@@ -169,9 +169,7 @@ def biased_run(model: Model, settings: MetadynamicsSettings, steps: int, seed: i
 
     atoms, names = model.atoms, [own["name"] for own in model.variables]
     variables = variables_of(settings.collective_variables, find_molecules(atoms))
-    config = colvars.colvars_config(variables, atoms, settings.hills, every=EVERY)
-    # its state is needed by runs that continue, and costs twenty times the run
-    config = config.replace(f"RestartFrequency {EVERY}", f"RestartFrequency {steps}")
+    config = colvars.colvars_config(variables, atoms, settings.hills, every=EVERY, saved=steps)
     single = "\n".join(f"create_atoms 1 single {x} {y} {z}" for x, y, z in atoms.positions)
     edge = atoms.cell[0, 0]
     with tempfile.TemporaryDirectory() as folder:

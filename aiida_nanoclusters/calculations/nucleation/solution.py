@@ -13,8 +13,8 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.packmol.packing import pack_units
 from aiida_nanoclusters.science.nucleation.settings import SolutionAnalysis, SolutionSettings
 from aiida_nanoclusters.science.nucleation.solution import solution_structure, times_of
+from aiida_nanoclusters.science.sampling.metadynamics_analysis import unbiased_weights
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
-from aiida_nanoclusters.science.sampling.weights_in_time import weights_in_time
 
 
 @calcfunction
@@ -69,7 +69,7 @@ def analyse_solution(
     frames = trajectory.frames
     begun = sum(stage["duration"] for stage in own.stages()[:-1])
     frames = frames.select(times_of(frames) > begun)
-    weights = weights_in_time(run_of(bias, own), own, times_of(frames) - begun)
+    weights = unbiased_weights(run_of(bias, own), own, times_of(frames) - begun)
     found = solution_structure(frames, given, weights, start=start.frames[0])
     node = arrays_node(found.arrays())
     node.base.attributes.set("names", list(found.distributions))

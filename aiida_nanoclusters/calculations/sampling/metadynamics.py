@@ -40,7 +40,7 @@ from aiida_nanoclusters.science.sampling.coordination_walls import (
 )
 from aiida_nanoclusters.science.sampling.metadynamics import Hills
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
-from aiida_nanoclusters.science.sampling.stages import parse_stages
+from aiida_nanoclusters.science.sampling.stages import count_steps, parse_stages
 from aiida_nanoclusters.science.structures.molecules import find_molecules
 
 #: Entry point of the parser.
@@ -265,7 +265,8 @@ class MetadynamicsCalculation(LammpsCalculation):
     def _colvars(self) -> str:
         """Return the configuration of COLVARS; its steps are those of the time step of the job."""
         settings, frames = self._bias, self.inputs.frames.frames
-        factor = self._make_job()[1].factors[0]
+        job = self._make_job()[1]
+        factor = job.factors[0]
         scaled = settings.model_copy(update={"timestep": settings.timestep * factor})
         named = self.inputs.reference.frames if "reference" in self.inputs else frames
         variables, walls, on_atoms = by_roles(settings, named)
@@ -276,6 +277,7 @@ class MetadynamicsCalculation(LammpsCalculation):
             walls=walls,
             coordination_walls=on_atoms,
             every=max(1, round(scaled.print_every / scaled.timestep)),
+            saved=count_steps(job.stages[-1], factor).restart,
         )
 
     def _hills_before(self) -> str:

@@ -23,6 +23,7 @@ from aiida_nanoclusters.cli.report.basin_pictures import (
 from aiida_nanoclusters.cli.report.figures import COLOURS, MUTED, Picture, picture, show, style
 from aiida_nanoclusters.cli.report.palette import translucent
 from aiida_nanoclusters.science import keys
+from aiida_nanoclusters.science.sampling.basin_difference import STILL_GROWING
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.units import KCAL_PER_MOL_PER_EV, MEV_PER_EV
 
@@ -32,8 +33,6 @@ Floats = NDArray[np.float64]
 _MOST_VALUES = 2000
 #: Free energies are compared and drawn up to here, in k T: above, hardly anything is sampled.
 _HIGHEST = 12.0
-#: Height of the last hill, as a share of the first, above which the bias still grows.
-_STILL_GROWING = 0.1
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def metadynamics_words(part: MetadynamicsPart) -> str:
     last = [run["last_height"] for run in runs.values() if run["last_height"] is not None]
     if last and not part.basins.answer:  # which says it
         text += f" The last hills have at most {100 * max(last):.0f} % of the height of the first"
-        text += ": the bias still grows, run longer." if max(last) > _STILL_GROWING else "."
+        text += ": the bias still grows, run longer." if max(last) > STILL_GROWING else "."
     apart = disagreement(part)
     if apart is not None:
         text += (

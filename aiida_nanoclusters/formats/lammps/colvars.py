@@ -78,6 +78,7 @@ def colvars_config(
     walls: Sequence[CollectiveVariable] = (),
     coordination_walls: Sequence[CoordinationWall] = (),
     every: int = 100,
+    saved: int | None = None,
 ) -> str:
     """Return the configuration of COLVARS.
 
@@ -96,14 +97,18 @@ def colvars_config(
         of the system's and not of the bias.
     every
         Time steps between two values in the trajectory of the variables.
+    saved
+        Time steps between two restart files of LAMMPS. As often COLVARS saves its state and empties
+        the buffers of its files: with a grid in two dimensions that takes longer than the steps
+        between two values. Default: as `every`. The state of OPES is saved with every kernel.
 
     Raises
     ------
     ValueError
         If two variables have one name, those of the atoms with a wall among them.
     """
-    saved = hills.pace if isinstance(hills, OpesSettings) else every
-    lines = [f"colvarsTrajFrequency {every}", f"colvarsRestartFrequency {saved}"]
+    kept = hills.pace if isinstance(hills, OpesSettings) else saved or every
+    lines = [f"colvarsTrajFrequency {every}", f"colvarsRestartFrequency {kept}"]
     for variable in (*variables, *walls):
         grid = isinstance(hills, HillSettings) and variable in variables
         inner = [*_variable_lines(variable), *(_grid_lines(variable, atoms) if grid else ())]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import ase.units
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
+
+from aiida_nanoclusters.science.sampling.correlation import statistical_inefficiency
 
 Floats = NDArray[np.float64]
 
@@ -63,17 +64,9 @@ def correlated_mean(values: Floats) -> Mean:
         return Mean(mean, float("nan"), float(count))
     if np.ptp(values) == 0:
         return Mean(mean, 0.0, float(count))
-    inefficiency = min(_statistical_inefficiency(np.asarray(values, float)), float(count))
+    inefficiency = min(statistical_inefficiency(np.asarray(values, float)), float(count))
     error = np.std(values, ddof=1) * np.sqrt(inefficiency / count)
     return Mean(mean, float(error), count / inefficiency)
-
-
-def _statistical_inefficiency(values: Floats) -> float:
-    # Importing pymbar takes a second, and it advertises JAX in the log.
-    logging.getLogger("pymbar").setLevel(logging.ERROR)
-    from pymbar import timeseries
-
-    return float(timeseries.statistical_inefficiency(values))
 
 
 def fluctuation_heat_capacity(potential: Floats, temperature: float, freedom: int) -> float:

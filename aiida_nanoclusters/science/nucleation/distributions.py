@@ -19,7 +19,11 @@ from pydantic import model_validator
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from aiida_nanoclusters.science.nucleation.frame_blocks import FrameBlocks, frame_weights
+from aiida_nanoclusters.science.nucleation.frame_blocks import (
+    BlockSettings,
+    FrameBlocks,
+    frame_weights,
+)
 from aiida_nanoclusters.science.nucleation.geometry import (
     Floats,
     GeometrySettings,
@@ -28,19 +32,18 @@ from aiida_nanoclusters.science.nucleation.geometry import (
     ligand_geometries,
     measure,
 )
-from aiida_nanoclusters.science.settings import Settings, quantity
+from aiida_nanoclusters.science.settings import quantity
 
 #: Cells of the grid within a bandwidth, and bandwidths beyond which a kernel is zero.
 _CELLS, _REACH = 10, 6.0
 
 
-class StructureSettings(Settings):
+class StructureSettings(BlockSettings):
     """Which distributions, and how."""
 
     geometries: list[GeometrySettings] = quantity(
         "Distances and angles.", default=ligand_geometries(), min_length=1
     )
-    solvent: list[str] = quantity("Formulas of the solvent molecules.", default=["CH4O"])
     prominence: float = quantity(
         "Least height of a maximum above the minimum that parts it from a higher one, as a share "
         "of the highest maximum.",
@@ -48,12 +51,6 @@ class StructureSettings(Settings):
         gt=0,
         le=1,
     )
-    blocks: int = quantity(
-        "Largest number of blocks of time for errors; fewer where frames are correlated for long.",
-        default=20,
-        ge=2,
-    )
-    seed: int = quantity("Random seed of the resampling.", default=0, ge=0)
 
     @model_validator(mode="after")
     def _check_names(self) -> StructureSettings:

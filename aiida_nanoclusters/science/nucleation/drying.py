@@ -17,21 +17,25 @@ from ase.geometry import complete_cell, find_mic
 from numpy.typing import ArrayLike, NDArray
 from pydantic import model_validator
 
-from aiida_nanoclusters.science.nucleation.frame_blocks import FrameBlocks, frame_weights
+from aiida_nanoclusters.science.nucleation.frame_blocks import (
+    BlockSettings,
+    FrameBlocks,
+    frame_weights,
+)
 from aiida_nanoclusters.science.nucleation.geometry import one_trajectory
 from aiida_nanoclusters.science.sampling.collective_variables import (
     centre_of_mass,
     check_exponents,
     switching,
 )
-from aiida_nanoclusters.science.settings import Settings, quantity
+from aiida_nanoclusters.science.settings import quantity
 from aiida_nanoclusters.science.structures.molecules import Molecules, find_molecules
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class DryingSettings(Settings):
+class DryingSettings(BlockSettings):
     """Which solvent atoms are counted, and about which point."""
 
     centre: list[str] = quantity(
@@ -43,7 +47,6 @@ class DryingSettings(Settings):
     counted: list[str] = quantity(
         "Roles of the solvent atoms that are counted.", default=["O_solvent"], min_length=1
     )
-    solvent: list[str] = quantity("Formulas of the solvent molecules.", default=["CH4O"])
     radius: float = quantity("Radius of the sphere of the count.", unit="Å", default=4.0, gt=0)
     r0: float = quantity("Length of the switching function.", unit="Å", default=3.0, gt=0)
     exponents: tuple[int, int] = quantity(
@@ -54,12 +57,6 @@ class DryingSettings(Settings):
     shell: float = quantity(
         "Width of its shells, fitted to a whole number of them.", unit="Å", default=0.25, gt=0
     )
-    blocks: int = quantity(
-        "Largest number of blocks of time for errors; fewer where frames are correlated for long.",
-        default=20,
-        ge=2,
-    )
-    seed: int = quantity("Random seed of the resampling.", default=0, ge=0)
 
     @model_validator(mode="after")
     def _check_lengths(self) -> DryingSettings:

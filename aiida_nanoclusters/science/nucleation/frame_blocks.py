@@ -7,18 +7,32 @@ longer than the frames are correlated for.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aiida_nanoclusters.science.sampling.correlation import statistical_inefficiency
+from aiida_nanoclusters.science.settings import Settings, quantity
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: Least length of a block in statistical inefficiencies, and resamplings.
 BLOCK_LENGTH, RESAMPLINGS = 5.0, 400
+
+
+class BlockSettings(Settings):
+    """Errors of what is measured in the frames of a solution."""
+
+    solvent: list[str] = quantity("Formulas of the solvent molecules.", default=["CH4O"])
+    blocks: int = quantity(
+        "Largest number of blocks of time for errors; fewer where frames are correlated for long.",
+        default=20,
+        ge=2,
+    )
+    seed: int = quantity("Random seed of the resampling.", default=0, ge=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +93,7 @@ class FrameBlocks:
             Of the resampling.
         """
         frames = len(weights)
-        memory = max((_statistical_inefficiency(np.asarray(one)) for one in series), default=1.0)
+        memory = max((statistical_inefficiency(np.asarray(one)) for one in series), default=1.0)
         count = max(1, min(most, int(frames / (BLOCK_LENGTH * memory))))
         return cls(weights, np.arange(frames, dtype=np.int64) * count // frames, count, seed)
 
@@ -141,14 +155,3 @@ def frame_weights(weights: ArrayLike | None, frames: int) -> Floats:
 
 def _as_column(values: Floats, dimensions: int) -> Floats:
     return values.reshape(-1, *(1,) * (dimensions - 1))
-
-
-def _statistical_inefficiency(values: Floats) -> float:
-    """Return one and twice the correlation time in frames; 1 for a series that does not change."""
-    if len(values) < 2 or np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())):
-        return 1.0
-    # Importing pymbar takes a second, and it advertises JAX in the log.
-    logging.getLogger("pymbar").setLevel(logging.ERROR)
-    from pymbar import timeseries
-
-    return float(timeseries.statistical_inefficiency(values))

@@ -100,8 +100,7 @@ def analyse_runs(
     if not groups:
         return {}, report, {**NO_BASINS, "reason": "not converged: no run has a sample: run longer"}
     edges = _edges([run for group in groups.values() for run in group], settings)
-    centres = [0.5 * (edge[1:] + edge[:-1]) for edge in edges]
-    grid = np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, len(edges))
+    centres, grid = _grid(edges)
     kt, shape = kB * settings.temperature, tuple(map(len, centres))
     values = [run.variables[_kept(run, settings)] for group in groups.values() for run in group]
     weights = [own for group in groups.values() for own in _weights(group, settings, grid)]
@@ -125,6 +124,37 @@ def analyse_runs(
     return {**arrays, **more}, report, answer
 
 
+def unbiased_weights(run: BiasedRun, settings: MetadynamicsSettings, times: Floats) -> Floats:
+    """Return the weights of frames in the unbiased ensemble, shape (F,), their sum one.
+
+    Those of the share `discard` at the beginning, when the bias still filled the first basin, are
+    zero. See :func:`~aiida_nanoclusters.science.sampling.metadynamics.sample_weights`.
+
+    Parameters
+    ----------
+    run
+        With samples.
+    settings
+        Of the run.
+    times
+        Since the bias began, ps, ascending, (F,); the nearest sample of the run counts.
+
+    Raises
+    ------
+    ValueError
+        If all frames are of the share that is discarded.
+    """
+    middles = 0.5 * (run.times[1:] + run.times[:-1])
+    nearest = np.searchsorted(middles, times)
+    kept = nearest >= _kept(run, settings).start
+    if not kept.any():
+        raise ValueError("no frame after the share `discard`: keep more frames, or discard less")
+    kt, (_, grid) = kB * settings.temperature, _grid(_edges([run], settings))
+    found = np.zeros(len(nearest))
+    found[kept] = sample_weights(*_felt(run, nearest[kept], grid, kt), kt)
+    return found
+
+
 def _edges(runs: Sequence[BiasedRun], settings: MetadynamicsSettings) -> list[Floats]:
     """Edges of the cells along each variable: all that was visited, and the width of a hill."""
     count = len(settings.ordered)
@@ -135,6 +165,12 @@ def _edges(runs: Sequence[BiasedRun], settings: MetadynamicsSettings) -> list[Fl
     return [np.linspace(a, b, cells + 1) for a, b in zip(low, high, strict=True)]
 
 
+def _grid(edges: Sequence[Floats]) -> tuple[list[Floats], Floats]:
+    """Centres of the cells along each variable, and all of them together, (P, D)."""
+    centres = [0.5 * (edge[1:] + edge[:-1]) for edge in edges]
+    return centres, np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, len(edges))
+
+
 def _kept(run: BiasedRun, settings: MetadynamicsSettings) -> slice:
     return slice(int(settings.discard * len(run.steps)), None)
 
@@ -143,21 +179,25 @@ def _weights(
     group: Sequence[BiasedRun], settings: MetadynamicsSettings, grid: Floats
 ) -> list[Floats]:
     """Weights of the samples of runs that share one bias, on one scale: their number in all."""
-    kt, biases, offsets = kB * settings.temperature, [], []
-    for run in group:
-        kept = _kept(run, settings)
-        bias, offset = run.bias[kept], np.zeros(len(run.bias[kept]))
-        if run.hills is not None:
-            # hills of a step are added after the sample of that step
-            numbers = np.searchsorted(run.hill_steps, run.steps[kept], side="left")
-            offset = bias_offsets(run.hills, grid, kt, numbers)
-            if not run.hills.stretched:  # those of COLVARS
-                bias = bias_in_time(run.hills, run.variables[kept], numbers)
-        biases.append(bias)
-        offsets.append(offset)
-    lengths = np.cumsum([len(own) for own in biases])
-    whole = sample_weights(np.concatenate(biases), np.concatenate(offsets), kt) * lengths[-1]
-    return np.split(whole, lengths[:-1])
+    kt = kB * settings.temperature
+    felt = [_felt(run, _kept(run, settings), grid, kt) for run in group]
+    biases, offsets = (np.concatenate(parts) for parts in zip(*felt, strict=True))
+    lengths = np.cumsum([len(bias) for bias, _ in felt])
+    return np.split(sample_weights(biases, offsets, kt) * lengths[-1], lengths[:-1])
+
+
+def _felt(
+    run: BiasedRun, which: slice | NDArray[np.int64], grid: Floats, kt: float
+) -> tuple[Floats, Floats]:
+    """Bias at samples of a run, in ascending order, when they were taken, and c(t) then, eV."""
+    bias = run.bias[which]
+    if run.hills is None:
+        return bias, np.zeros(len(bias))
+    # hills of a step are added after the sample of that step
+    numbers = np.searchsorted(run.hill_steps, run.steps[which], side="left")
+    if not run.hills.stretched:  # those of COLVARS
+        bias = bias_in_time(run.hills, run.variables[which], numbers)
+    return bias, bias_offsets(run.hills, grid, kt, numbers)
 
 
 def _summary(run: BiasedRun, settings: MetadynamicsSettings) -> dict[str, Any]:

@@ -9,7 +9,6 @@ block is longer than the memory of the run.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -28,6 +27,7 @@ from aiida_nanoclusters.science.keys import (
     POTENTIAL_ENERGY_ERRORS,
     TEMPERATURES,
 )
+from aiida_nanoclusters.science.sampling.correlation import load_pymbar
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -227,15 +227,11 @@ class _Mixture:
     @classmethod
     def of(cls, ladder: Floats, energies: Floats, initial: Floats | None = None) -> _Mixture:
         """Solve for the free energies, beginning from those of similar samples."""
-        # Importing pymbar takes a second, and it advertises JAX in the log.
-        logging.getLogger("pymbar").setLevel(logging.ERROR)
-        from pymbar import MBAR
-
         betas = 1 / (kB * ladder)
         counts = np.full(len(ladder), len(energies))
         reduced = betas[:, None] * energies.T.ravel()
         protocol = ({"method": "adaptive", "tol": 1e-9},)
-        solved = MBAR(reduced, counts, initial_f_k=initial, solver_protocol=protocol)
+        solved = load_pymbar().MBAR(reduced, counts, initial_f_k=initial, solver_protocol=protocol)
         free = np.asarray(solved.f_k, dtype=np.float64)
         terms = free - betas * energies[..., None]
         highest = terms.max(axis=-1)

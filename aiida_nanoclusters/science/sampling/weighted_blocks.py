@@ -14,13 +14,13 @@ to a fifth.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.science.sampling.correlation import statistical_inefficiency
 from aiida_nanoclusters.science.sampling.metadynamics import Floats
 
 Ints = NDArray[np.int64]
@@ -231,9 +231,5 @@ class WeightedSamples:
 
 
 def _inefficiency(series: Floats) -> float:
-    # importing pymbar takes a second, and it advertises JAX in the log
-    logging.getLogger("pymbar").setLevel(logging.ERROR)
-    from pymbar.timeseries import statistical_inefficiency
-
     stride = max(1, len(series) // _MOST_SAMPLES)
-    return stride * float(statistical_inefficiency(series[::stride]))
+    return stride * statistical_inefficiency(series[::stride])

@@ -109,9 +109,9 @@ def validate_inputs(inputs: Mapping[str, Any], ports: Any) -> str | None:
         return problem
     symbols = common_ports.elements_of(inputs)
     explore = inputs.get("explore", {})
-    if "recipe" in explore:
-        if problem := structures_problem(explore["recipe"].get_list(), explore, symbols):
-            return problem
+    recipe = explore["recipe"].get_list() if "recipe" in explore else []
+    if recipe and (problem := structures_problem(recipe, explore, symbols)):
+        return problem
     if training.elements != sorted(symbols):
         return (
             f"`training` holds {', '.join(training.elements)}, not {', '.join(symbols)}: give "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from aiida.engine import ExitCode, ProcessSpec, if_, while_
+from aiida.engine import ExitCode, ProcessSpec, WorkChain, if_, while_
 from aiida.engine.processes.ports import PortNamespace
 from aiida.orm import Dict, Float, Int, List, ProcessNode
 
@@ -51,17 +51,25 @@ HOPPING = "basin_hopping"
 
 def validate_recipe(value: List | None, _: Any) -> str | None:
     """Refuse recipes with unknown or incomplete entries."""
-    if value is None or (problem := recipe_problem(value.get_list())):
-        return None if value is None else problem
-    for k, entry in enumerate(value.get_list()):
-        bias = entry.get("metadynamics")
-        if not bias:
-            continue
-        problem = MetadynamicsSettings.problem(bias)
-        if problem is None and any(bias.get(name, 1) > 1 for name in ("runs", "walkers")):
-            problem = "`runs` and `walkers` are of a work chain of its own: write the entry twice"
-        if problem:
+    if value is None:
+        return None
+    recipe = value.get_list()
+    if problem := recipe_problem(recipe):
+        return problem
+    for k, entry in enumerate(recipe):
+        if problem := _bias_problem(entry.get("metadynamics")):
             return f"entry {k} ({entry['kind']}), `metadynamics`: {problem}"
+    return None
+
+
+def _bias_problem(bias: Mapping[str, Any] | None) -> str | None:
+    """Return what is wrong with the metadynamics of an entry, or None."""
+    if not bias:
+        return None
+    if problem := MetadynamicsSettings.problem(bias):
+        return problem
+    if any(bias.get(name, 1) > 1 for name in ("runs", "walkers")):
+        return "`runs` and `walkers` are of a work chain of its own: write the entry twice"
     return None
 
 
@@ -122,6 +130,32 @@ def hopping_settings(values: dict[str, Any], symbol: str | Sequence[str]) -> dic
         return dict(values["settings"])
     found = load_protocol(HOPPING, name, element=symbol)["settings"]
     return {HOPPING: found, **values["settings"]}
+
+
+def stages_process(
+    engines: Mapping[str, Any], frames: FramesData, stages: Sequence[Mapping[str, Any]], seed: int
+) -> tuple[type[WorkChain], dict[str, Any]]:
+    """Return the work chain that runs stages of frames, and its inputs.
+
+    Parameters
+    ----------
+    engines
+        With `stages`, the inputs of an engine, or `sampler`, those of LAMMPS with a potential.
+    frames, stages
+        Structures, and what is run of each.
+    seed
+        Of all velocities and random forces.
+    """
+    seeds = [derive_seed(seed, i) for i in range(len(frames))]
+    given = {
+        "frames": frames,
+        "stages": List([dict(stage) for stage in stages]),
+        "seeds": List(seeds),
+    }
+    if "stages" in engines:
+        return StagesWorkChain, {**engines["stages"], **given}
+    sampler = engines["sampler"]
+    return LammpsBaseWorkChain, {**sampler, "lammps": {**sampler["lammps"], **given}}
 
 
 class SamplingWorkChain(BatchedWorkChain):
@@ -319,11 +353,5 @@ class SamplingWorkChain(BatchedWorkChain):
             definitions = [
                 {**stage, **own} if stage["kind"] == "hold" else stage for stage in definitions
             ]
-        seeds = [derive_seed(self.inputs.seed.value, i) for i in range(len(frames))]
-        given = {"frames": frames, "stages": List(definitions), "seeds": List(seeds)}
-        if "stages" in self.inputs:
-            inputs = self.exposed_inputs(StagesWorkChain, namespace="stages")
-            return self.submit(StagesWorkChain, **inputs, **given)
-        inputs = self.exposed_inputs(LammpsBaseWorkChain, namespace="sampler")
-        inputs["lammps"] |= given
-        return self.submit(LammpsBaseWorkChain, **inputs)
+        process, inputs = stages_process(self.inputs, frames, definitions, self.inputs.seed.value)
+        return self.submit(process, **inputs)

@@ -17,19 +17,16 @@ from aiida_nanoclusters.science.nucleation.solution import roles_problem
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.sampling.seeds import derive_seed
 from aiida_nanoclusters.science.structures.settings import GIVEN
-from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.labels.label import limit_jobs
 from aiida_nanoclusters.workflows.learning.active_learning import ActiveLearningWorkChain
 from aiida_nanoclusters.workflows.learning.dataset import DatasetWorkChain
-from aiida_nanoclusters.workflows.learning.recipe import structures_problem
+from aiida_nanoclusters.workflows.learning.recipe import stages_process, structures_problem
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import describe_child
 from aiida_nanoclusters.workflows.parts.codes import JobCodes
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol, merge
-from aiida_nanoclusters.workflows.parts.validators import optional, settings_validator
 from aiida_nanoclusters.workflows.sampling.metadynamics import MetadynamicsWorkChain
-from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
 
 #: Parts of a study: name of its inputs and outputs: work chain.
 PARTS: dict[str, Any] = {
@@ -68,14 +65,14 @@ def solution_problem(
 ) -> str | None:
     """Return why structures do not suffice for the recipes and the metadynamics, or None."""
     given, frames = {"structures": solution}, solution.frames
-    for part, where in (("dataset", ()), ("active_learning", ("explore",))):
-        own = inputs.get(part, {})
-        for name in where:
-            own = own.get(name, {})
-        if "recipe" in own:
-            problem = structures_problem(own["recipe"].get_list(), given, frames.elements)
-            if problem:
-                return f"{part}: {problem}"
+    following = {
+        "dataset": inputs.get("dataset", {}),
+        "active_learning": inputs.get("active_learning", {}).get("explore", {}),
+    }
+    for part, own in following.items():
+        recipe = own["recipe"].get_list() if "recipe" in own else []
+        if recipe and (problem := structures_problem(recipe, given, frames.elements)):
+            return f"{part}: {problem}"
     if "settings" in inputs.get("metadynamics", {}):
         bias = MetadynamicsSettings(**inputs["metadynamics"]["settings"].get_dict())
         problem = system_problem(bias, frames.select([settings.start]))
@@ -100,12 +97,7 @@ class NucleateWorkChain(WorkChain):
             valid_type=FramesData,
             help="Packed structures of one or several solutions of equal composition.",
         )
-        spec.input(
-            "settings",
-            valid_type=Dict,
-            validator=optional(settings_validator(NucleationSettings)),
-            help="The fields of `NucleationSettings` in `science/nucleation/settings.py`.",
-        )
+        common_ports.settings_port(spec, NucleationSettings, "Protocols of the parts, and stages")
         common_ports.seed_port(spec)
         spec.expose_inputs(
             DatasetWorkChain,
@@ -218,20 +210,10 @@ class NucleateWorkChain(WorkChain):
 
     def equilibrate(self) -> None:
         """Relax and heat the packed structures with the engine that samples the data set."""
-        frames, seed = self.inputs.solution, self.inputs.seed.value
-        given = {
-            "frames": frames,
-            "stages": List([dict(stage) for stage in self._settings.equilibration]),
-            "seeds": List([derive_seed(seed, k) for k in range(len(frames))]),
-        }
-        inputs = self.exposed_inputs(DatasetWorkChain, namespace="dataset")
-        if "stages" in inputs:
-            child = self.submit(StagesWorkChain, **inputs["stages"], **given)
-        else:
-            sampler = inputs["sampler"]
-            lammps = {**sampler["lammps"], **given}
-            child = self.submit(LammpsBaseWorkChain, **{**sampler, "lammps": lammps})
-        self.to_context(equilibration=child)
+        engines = self.exposed_inputs(DatasetWorkChain, namespace="dataset")
+        stages, seed = self._settings.equilibration, self.inputs.seed.value
+        process, inputs = stages_process(engines, self.inputs.solution, stages, seed)
+        self.to_context(equilibration=self.submit(process, **inputs))
 
     def inspect_equilibration(self) -> ExitCode | None:
         """Continue with the structures that there are; a relaxation need not have converged."""
@@ -306,7 +288,7 @@ class NucleateWorkChain(WorkChain):
         """Output the free energy, and measure structure and solvent in the frames."""
         self._attach("metadynamics")
         child = self.ctx.metadynamics
-        if self._settings.analysis is not None and "free_energy" in child.outputs:
+        if self._settings.analysis is not None and {"bias", "trajectory"} <= set(child.outputs):
             self._analyse(child)
         if not child.is_finished_ok:
             return self.exit_codes.ERROR_METADYNAMICS.format(reason=describe_child(child))

@@ -205,18 +205,25 @@ def test_collective_variables_by_colvars(lmp_code, eam_potential, cluster):
         )
 
 
+def interrupted(code_on, lmp_code, potential, cluster, tmp_path, fault, **changes):
+    """Run to the end in two jobs or more, of which the first was killed or out of walltime."""
+    code = killed_once(code_on, lmp_code, tmp_path) if fault == "killed" else lmp_code
+    timeout = None if fault == "killed" else 2
+    _, node = run_get_node(base(code, potential, cluster, timeout=timeout, **changes))
+    assert node.is_finished_ok, node.exit_message
+    jobs = [c for c in node.called if "CalcJob" in c.node_type]
+    assert len(jobs) >= 2 and jobs[1].inputs.resume["step"] > 0
+    return node, jobs
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("fault", ["killed", "walltime"])
 def test_colvars_goes_on_without_a_lost_or_doubled_hill(
     code_on, lmp_code, eam_potential, cluster, tmp_path, fault
 ):
-    changes = {**COLLECTIVE, "duration": 40.0}
-    code = killed_once(code_on, lmp_code, tmp_path) if fault == "killed" else lmp_code
-    timeout = None if fault == "killed" else 2
-    _, node = run_get_node(base(code, eam_potential, cluster, timeout=timeout, **changes))
-    assert node.is_finished_ok, node.exit_message
-    jobs = [c for c in node.called if "CalcJob" in c.node_type]
-    assert len(jobs) >= 2 and jobs[1].inputs.resume["step"] > 0
+    changes = {**COLLECTIVE, "duration": 160.0}
+    args = (code_on, lmp_code, eam_potential, cluster, tmp_path, fault)
+    node, _ = interrupted(*args, **changes)
     bias = node.outputs.bias
     hills, steps = bias.get_array(keys.HILL_STEPS), bias.get_array(keys.STEPS)
     assert (np.diff(hills) == 20).all() and hills[-1] == changes["duration"] * 500

@@ -15,8 +15,12 @@ from aiida_nanoclusters.cli.report.metadynamics import (
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.workflows.sampling.metadynamics import MetadynamicsWorkChain
-from tests.workflows.base.test_lammps import killed_once
-from tests.workflows.sampling.test_metadynamics import COLLECTIVE, SETTINGS, base, cluster
+from tests.workflows.sampling.test_metadynamics import (
+    COLLECTIVE,
+    SETTINGS,
+    cluster,
+    interrupted,
+)
 
 __all__ = ["cluster"]  # a fixture
 
@@ -59,12 +63,8 @@ def test_work_chain_and_report(lmp_code, eam_potential, cluster):
 def test_a_run_goes_on_with_its_bias(code_on, lmp_code, eam_potential, cluster, tmp_path, fault):
     """Every value is there once, and where a job begins the bias is nearly what it was."""
     changes = {**OPES, "duration": 40.0}
-    code = killed_once(code_on, lmp_code, tmp_path) if fault == "killed" else lmp_code
-    timeout = None if fault == "killed" else 2
-    _, node = run_get_node(base(code, eam_potential, cluster, timeout=timeout, **changes))
-    assert node.is_finished_ok, node.exit_message
-    jobs = [c for c in node.called if "CalcJob" in c.node_type]
-    assert len(jobs) >= 2 and jobs[1].inputs.resume["step"] > 0
+    args = (code_on, lmp_code, eam_potential, cluster, tmp_path, fault)
+    node, jobs = interrupted(*args, **changes)
     bias = node.outputs.bias
     steps, energies = bias.get_array(keys.STEPS), bias.get_array(keys.HILLS_ENERGIES)
     assert (np.diff(steps) == 10).all() and steps[-1] == changes["duration"] * 500

@@ -5,9 +5,8 @@ import pytest
 from ase.units import kB
 
 from aiida_nanoclusters.science.sampling.metadynamics import Hills
-from aiida_nanoclusters.science.sampling.metadynamics_analysis import BiasedRun
+from aiida_nanoclusters.science.sampling.metadynamics_analysis import BiasedRun, unbiased_weights
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
-from aiida_nanoclusters.science.sampling.weights_in_time import weights_in_time
 
 SETTINGS = MetadynamicsSettings(
     **{
@@ -59,7 +58,7 @@ def test_the_unbiased_variance_comes_back():
     """kT/k by equipartition, from samples before and after the bias has grown."""
     run = harmonic(60_000, later=30_000)
     times = run.times[::3]
-    weights = weights_in_time(run, SETTINGS, times + 0.002)
+    weights = unbiased_weights(run, SETTINGS, times + 0.002)
     assert weights.sum() == pytest.approx(1)
     assert not weights[: int(0.19 * len(times))].any()
     values = run.variables[::3, 0]
@@ -75,4 +74,4 @@ def test_the_unbiased_variance_comes_back():
 def test_frames_that_are_all_discarded():
     run = harmonic(100, later=50)
     with pytest.raises(ValueError, match="`discard`"):
-        weights_in_time(run, SETTINGS, run.times[:10])
+        unbiased_weights(run, SETTINGS, run.times[:10])
