@@ -69,6 +69,7 @@ EXTRAS = {
     "tblite": ("tblite",),
     "dispersion": ("dftd3",),
     "solution": ("rdkit", "packmol"),
+    "ligands": ("rdkit", "torch_geometric", "xgboost"),
 }
 
 

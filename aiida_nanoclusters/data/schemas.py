@@ -22,13 +22,12 @@ from aiida.orm.implementation.utils import clean_value
 from ase.data import atomic_numbers
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from aiida_nanoclusters.data.chart import describe
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.model_files import arrays_file
 from aiida_nanoclusters.formats.frames_file import FILENAME, read_frames
 from aiida_nanoclusters.formats.input_text import lammps_type
 from aiida_nanoclusters.formats.lammps.potential_lines import FILENAMES, KINDS
 from aiida_nanoclusters.formats.plain_text import excerpt
-from aiida_nanoclusters.science.charts.chart import ARRAYS_FILE, Chart
 
 #: Attributes of frames that earlier versions did not note.
 _LATER = FramesData._hash_ignored_attributes
@@ -158,6 +157,40 @@ class _Chart(Attributes):
     validation_loss: Finite | None = None
 
 
+class _CoreEncoder(Attributes):
+    elements: Annotated[list[Element], Field(min_length=1)]
+    kind: str
+    features: Count
+    layers: Count
+    cutoff: Finite
+    references: dict[Element, Finite]
+    references_from: str
+    seed: int
+    validation_loss: Finite
+
+
+class _MatchingModel(Attributes):
+    elements: Annotated[list[Element], Field(min_length=1)]
+    core_encoder: str
+    ligand_encoder: str
+    pretrained: bool
+    n_known_cores: Count
+    n_known_ligands: Count
+    ligands: list[str]
+    seed: int
+    validation_loss: Finite
+
+
+class _Pairs(Attributes):
+    n_pairs: Count
+    n_positive: Count
+    n_cores: Count
+    n_ligands: Count
+    elements: Annotated[list[Element], Field(min_length=1)]
+    groups: list[str]
+    tolerance: Annotated[float, Field(gt=0, le=2)]
+
+
 class _Process(Attributes):
     sealed: bool
     process_label: str | None = None
@@ -188,7 +221,10 @@ _SCHEMAS: dict[str, type[Attributes]] = {
     "data.core.code.installed": _InstalledCode,
     "data.core.code": _Code,
     "data.nanoclusters.chart": _Chart,
+    "data.nanoclusters.core_encoder": _CoreEncoder,
     "data.nanoclusters.frames": _Frames,
+    "data.nanoclusters.matching_model": _MatchingModel,
+    "data.nanoclusters.pairs": _Pairs,
     "data.nanoclusters.potential": _Potential,
     "process.calculation.calcjob": _Job,
 }
@@ -279,16 +315,6 @@ def frames_problem(attributes: Mapping[str, Any], content: bytes) -> str | None:
     return f"`{wrong[0]}` does not follow from its file" if wrong else None
 
 
-def chart_problem(attributes: Mapping[str, Any], text: bytes, arrays: bytes) -> str | None:
-    """Return what of the attributes of a chart does not follow from its two files."""
-    try:
-        again = clean_value(describe(Chart.from_content(text, io.BytesIO(arrays))))
-    except ValueError as error:
-        return f"it holds no chart ({excerpt(str(error))})"
-    wrong = [key for key in again if attributes.get(key) != again[key]]
-    return f"`{wrong[0]}` does not follow from its file" if wrong else None
-
-
 def file_names(attributes: Mapping[str, Any], node_type: str) -> dict[str, list[int]]:
     """Return the arrays that the attributes of an ArrayData name: file and shape."""
     if not node_type.startswith("data.core.array."):
@@ -304,8 +330,8 @@ def wanted_file(attributes: Mapping[str, Any], node_type: str) -> str | None:
     """Return the one file that a node cannot do without, or None."""
     if node_type.startswith("data.nanoclusters.frames."):
         return FILENAME
-    if node_type.startswith("data.nanoclusters.chart."):
-        return ARRAYS_FILE
+    if (arrays := arrays_file(node_type)) is not None:
+        return arrays
     if node_type.startswith("data.nanoclusters.potential."):
         return FILENAMES.get(str(attributes.get("kind")))
     return None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiida.orm import AbstractCode, ArrayData, Dict, List, Node, ProcessNode, RemoteData
 
 from aiida_nanoclusters.data.chart import ChartData
+from aiida_nanoclusters.data.core_encoder import CoreEncoderData
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.matching_model import MatchingModelData
+from aiida_nanoclusters.data.pairs import PairsData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.queries.nodes import leaving_out
 
@@ -36,6 +39,12 @@ def _describe(node: Node) -> str:
         return _potential(node)
     if isinstance(node, ChartData):
         return _chart(node)
+    if isinstance(node, PairsData):
+        return _pairs(node)
+    if isinstance(node, CoreEncoderData):
+        return f"a core encoder pretrained on clusters of {_elements(node.elements)}"
+    if isinstance(node, MatchingModelData):
+        return _matching_model(node)
     if isinstance(node, ProcessNode):
         return _process(node)
     if isinstance(node, AbstractCode):
@@ -61,6 +70,32 @@ def _chart(node: ChartData) -> str:
     count = f"{min(sizes)}" + (f" to {max(sizes)}" if len(sizes) > 1 else "")
     from_what = "relaxed" if node.reproduces == "relaxed" else "thermal"
     return f"a chart of {from_what} clusters of {', '.join(node.elements)} with {count} atoms"
+
+
+def _matching_model(node: MatchingModelData) -> str:
+    get = node.base.attributes.get
+    start = "pretrained" if get("pretrained") else "not pretrained"
+    return (
+        f"a matching model of {get('n_known_cores')} cores of {_elements(node.elements)} and "
+        f"{get('n_known_ligands')} ligand sets (core encoder {get('core_encoder')}, {start}; "
+        f"ligand encoder {get('ligand_encoder')}), seed {get('seed')}"
+    )
+
+
+def _elements(symbols: Sequence[str]) -> str:
+    return ", ".join(symbols) if len(symbols) <= 6 else f"{len(symbols)} elements"
+
+
+def _pairs(node: PairsData) -> str:
+    get = node.base.attributes.get
+    pairs, cores, ligands = (
+        f"{get(f'n_{what}s')} {what}{'s' if get(f'n_{what}s') != 1 else ''}"
+        for what in ("pair", "core", "ligand")
+    )
+    return (
+        f"{pairs} of {cores} of {_elements(node.elements)} and {ligands}, "
+        f"{get('n_positive')} of them compatible"
+    )
 
 
 def _potential(node: PotentialData) -> str:

@@ -16,6 +16,7 @@ from aiida.orm import (
     ProcessNode,
     QueryBuilder,
     WorkflowNode,
+    load_node,
 )
 
 from aiida_nanoclusters.queries.captions import describe
@@ -32,6 +33,8 @@ from aiida_nanoclusters.workflows.parts.protocol import (
 )
 
 _HOUR = 3600.0
+#: Data behind a node that are named, and how many at most.
+_DATA, _MOST_DATA = ("FramesData", "PairsData"), 40
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Provenance of a node; ``callers`` are the work chains within which it was made."""
+    """Provenance of a node.
+
+    ``callers`` are the work chains within which it was made, ``data`` the frames and pairs that the
+    steps before it were given or passed on, beside the ``sources`` of its own process.
+    """
 
     uuid: str
     kind: str
@@ -96,6 +103,7 @@ class Explanation:
     made_by: Source | None
     callers: tuple[Source, ...]
     sources: tuple[Source, ...]
+    data: tuple[Source, ...]
     codes: tuple[Code, ...]
     versions: tuple[Version, ...]
     numbers: tuple[Numbers, ...]
@@ -118,6 +126,7 @@ def explain(node: Node) -> Explanation:
     graph = step_graph(node)
     behind: set[int] = {pk for step in graph.steps.values() for pk in step.pks}
     behind |= called({int(node.pk or 0)}) if isinstance(node, ProcessNode) else set()
+    sources = tuple(_sources(process))
     return Explanation(
         uuid=node.uuid,
         kind=kind_of(node),
@@ -127,7 +136,8 @@ def explain(node: Node) -> Explanation:
         created=node.ctime,
         made_by=None if process is None or process.uuid == node.uuid else _source("", process),
         callers=tuple(_source("", caller) for caller in callers),
-        sources=tuple(_sources(process)),
+        sources=sources,
+        data=tuple(_data(graph, {source.uuid for source in sources} | {node.uuid})),
         codes=tuple(codes_of(behind)),
         versions=tuple(versions_of(behind)),
         numbers=tuple(_numbers([p for p in (process, *callers) if p is not None])),
@@ -180,6 +190,20 @@ def _sources(process: ProcessNode | None) -> Iterable[Source]:
     for name, node in _inputs(process) if process is not None else ():
         if not isinstance(node, AbstractCode) and not _is_plain(node):
             yield _source(name, node)
+
+
+def _data(graph: StepGraph, known: set[str]) -> Iterable[Source]:
+    """Frames and pairs that steps had as inputs, each once, named with the first such step."""
+    left = _MOST_DATA
+    for material in graph.materials:
+        if material.kind not in _DATA or not material.consumers:
+            continue
+        label = graph.steps[material.consumers[0]].label
+        for uuid in material.uuids:
+            if uuid not in known and left:
+                known.add(uuid)
+                left -= 1
+                yield _source(f"{', '.join(material.names)} of {label}", load_node(uuid))
 
 
 def _numbers(processes: list[ProcessNode]) -> Iterable[Numbers]:

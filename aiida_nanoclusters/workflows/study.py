@@ -82,7 +82,10 @@ class StudyWorkChain(FormerPorts):
         spec.expose_inputs(
             SizeScanWorkChain,
             namespace="size_scan",
-            exclude=("element", "committee", "lammps.potential", "reference"),
+            exclude=(
+                *("element", "committee", "lammps.potential", "reference"),
+                "lowest_structures.potential.lammps.potential",
+            ),
             namespace_options={"required": False, "populate_defaults": False},
         )
         spec.expose_inputs(
@@ -244,6 +247,9 @@ class StudyWorkChain(FormerPorts):
             inputs = self.exposed_inputs(SizeScanWorkChain, namespace="size_scan")
             inputs["element"] = self.inputs.element
             inputs["lammps"]["potential"] = committee[min(committee)]
+            if "lowest_structures" in inputs:
+                relax = inputs["lowest_structures"]["potential"]["lammps"]
+                relax["potential"] = committee[min(committee)]
             inputs["committee"] = committee
             self.to_context(size_scan=self.submit(SizeScanWorkChain, **inputs))
         if "crossover" in self.inputs:

@@ -15,6 +15,7 @@ MODULES = (
     "stability.magic",
     "stability.search",
     "melting.caloric",
+    "ligands.bond_lengths",
 )
 
 

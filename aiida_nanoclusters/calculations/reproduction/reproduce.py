@@ -11,10 +11,14 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, BaseType, Data, Dict, List, StructureData
 
 from aiida_nanoclusters.data.chart import ChartData
+from aiida_nanoclusters.data.core_encoder import CoreEncoderData
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.matching_model import MatchingModelData
+from aiida_nanoclusters.data.pairs import PairsData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.ligands.pairs import PairSet
 from aiida_nanoclusters.science.reproduction import tolerances as c
 from aiida_nanoclusters.science.reproduction.agreement import CHAOTIC, compare_frames
 from aiida_nanoclusters.science.reproduction.tolerances import Finding
@@ -116,8 +120,10 @@ def judge(recorded: Data, new: Data, how: str, rules: Mapping[str, Any]) -> list
         return compare_frames(recorded.frames, new.frames, rules["tolerances"], judge=how)
     if isinstance(recorded, PotentialData):
         return _compare_potentials(recorded, new)
-    if isinstance(recorded, ChartData):
+    if isinstance(recorded, (ChartData, CoreEncoderData, MatchingModelData)):
         return [Finding(c.NOT_COMPARED, note=UNJUDGED["follows_training"])]
+    if isinstance(recorded, PairsData):
+        return _compare_pairs(recorded.pairs, new.pairs)
     if how == "sampled":
         return [Finding(c.NOT_COMPARED, note=CHAOTIC)]
     if isinstance(recorded, StructureData):
@@ -147,6 +153,17 @@ def _compare_potentials(recorded: PotentialData, new: PotentialData) -> list[Fin
             return [Finding(c.DIFFERS, name, note=f"{name}: {one} recorded, {other} now")]
     why = "compiled for a machine" if recorded.kind == "allegro-compiled" else "weights"
     return [Finding(c.NOT_COMPARED, note=f"{why}: compared by its errors")]
+
+
+def _compare_pairs(recorded: PairSet, new: PairSet) -> list[Finding]:
+    """Compare labelled pairs, their cores by name: which there are is no matter of rounding."""
+    one, other = (
+        {(own.name_of(pair.core), pair.ligands, pair.label) for pair in own.pairs}
+        for own in (recorded, new)
+    )
+    if one == other:
+        return [Finding(c.AGREES)]
+    return [Finding(c.DIFFERS, note=f"{len(one ^ other)} pairs are in one of both only")]
 
 
 def _compare_array_nodes(

@@ -8,6 +8,7 @@ from typing import Any
 from aiida.engine import calcfunction
 from aiida.orm import Dict, Int, List, Str
 
+from aiida_nanoclusters.calculations.sampling.relaxed import relaxed_by_index
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.compositions import composition_of
 from aiida_nanoclusters.science.frames import Frames
@@ -51,13 +52,8 @@ def update_basin_hopping(
     """
     search = _search(state)
     keys = list(search.next())
-    results: dict[Any, Any] = dict.fromkeys(keys)
-    if report is not None and structures is not None:
-        ended = [row for row in report["structures"] if row["state"] == "finished"]
-        for row, atoms in zip(ended, structures.frames, strict=True):
-            if row.get("converged") is not False:
-                results[keys[row["index"]]] = atoms
-    search.update(results)
+    found = relaxed_by_index(report, structures)
+    search.update({key: found.get(k) for k, key in enumerate(keys)})
     return Dict(_with_progress(search))
 
 

@@ -56,8 +56,9 @@ def explain(
 ) -> None:
     """Show the provenance of a node: its origin, and what was computed from it.
 
-    Printed are inputs, codes and versions, settings and seeds, computing time, failed processes and
-    dependent results. UUID (or its beginning, or a pk) is that of data or of a process.
+    Printed are inputs, the data behind them, codes and versions, settings and seeds, computing
+    time, failed processes and dependent results. UUID (or its beginning, or a pk) is that of data
+    or of a process.
     """
     if full and graph is None:
         raise Fixable("--full draws a picture: name its file by --graph origin.svg")
@@ -95,6 +96,7 @@ def explanation_lines(found: Explanation) -> Iterator[Text]:
     yield Text(f"  {found.created.strftime('%Y-%m-%d %H:%M %Z')}")
     yield from _part("Made by", _makers(found))
     yield from _part("Inputs", (f"{s.name}: {s.what}\n    {s.uuid}" for s in found.sources))
+    yield from _part("Data behind it", (f"{s.name}: {s.what}\n    {s.uuid}" for s in found.data))
     yield from _part(
         "Programs",
         [

@@ -12,10 +12,10 @@ from typing import Any
 from aiida.storage.sqlite_zip.utils import REPO_FOLDER
 
 from aiida_nanoclusters.cli.imports.archive_rows import NodeRow, Rows
+from aiida_nanoclusters.data.model_files import head_file, model_problem
 from aiida_nanoclusters.data.schemas import (
     array_problem,
     attributes_problem,
-    chart_problem,
     file_names,
     frames_problem,
     name_problem,
@@ -24,7 +24,6 @@ from aiida_nanoclusters.data.schemas import (
 from aiida_nanoclusters.formats.calculators.description import read_description
 from aiida_nanoclusters.formats.lammps.potential_files import eam_difference, read_eam_metadata
 from aiida_nanoclusters.formats.plain_text import excerpt
-from aiida_nanoclusters.science.charts.chart import CHART_FILE
 
 #: Extras by which this package marks nodes and groups of its own.
 _PRIVATE = "nanoclusters_"
@@ -114,18 +113,18 @@ def _check_files(
     if wanted is None:
         return
     is_frames = node.node_type.startswith("data.nanoclusters.frames.")
-    is_chart = node.node_type.startswith("data.nanoclusters.chart.")
-    needed = {wanted, CHART_FILE} if is_chart else {wanted}
+    head = head_file(node.node_type)
+    needed = {wanted, head} if head else {wanted}
     if absent := sorted(needed - set(files)):
-        if is_frames or is_chart:
+        if is_frames or head:
             raise ValueError(f"node {node.uuid} has no file `{absent[0]}`")
         return
     content = members.read(f"{REPO_FOLDER}/{files[wanted]}")
     if is_frames:
         problem = frames_problem(node.attributes, content)
-    elif is_chart:
-        head = members.read(f"{REPO_FOLDER}/{files[CHART_FILE]}")
-        problem = chart_problem(node.attributes, head, content)
+    elif head:
+        text = members.read(f"{REPO_FOLDER}/{files[head]}")
+        problem = model_problem(node.node_type, node.attributes, text, content)
     else:
         problem = _potential_problem(node.attributes, content, wanted)
     if problem:

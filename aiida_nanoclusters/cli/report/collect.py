@@ -14,6 +14,7 @@ from aiida_nanoclusters.cli.report import content
 from aiida_nanoclusters.cli.report.assembly import collect_assembly
 from aiida_nanoclusters.cli.report.chart_nodes import collect_chart, collect_placements
 from aiida_nanoclusters.cli.report.coverage import collect_coverages
+from aiida_nanoclusters.cli.report.ligand_nodes import collect_compatibility, collect_ranking
 from aiida_nanoclusters.cli.report.melting import collect_melting
 from aiida_nanoclusters.cli.report.metadynamics import collect_metadynamics
 from aiida_nanoclusters.cli.report.provenance import collect_codes, collect_rows, collect_versions
@@ -44,11 +45,16 @@ PARTS = {
     "MetadynamicsWorkChain": "metadynamics",
     "ChartWorkChain": "chart",
     "ClassifyWorkChain": "placements",
+    "CompatibilityWorkChain": "compatibility",
+    "MatchLigandsWorkChain": "match_ligands",
+    "EditCoreWorkChain": "edit_core",
     "ActiveLearningWorkChain": "rounds",
     "StudyWorkChain": "",
     "NucleateWorkChain": "",
     "analyse_assembly": "",
 }
+#: Those that are about clusters of many metals.
+LIGANDS = ("CompatibilityWorkChain", "MatchLigandsWorkChain", "EditCoreWorkChain")
 #: Key by which a study gives its reference to a crossover search.
 REFERENCE = "reference"
 
@@ -82,7 +88,7 @@ def collect(study: ProcessNode) -> content.StudyReport:
         returned = _outputs(study, f"{name}.") if name else {}
         if returned:
             parts[name] = {**parts.get(name, {}), **returned}
-    element = _input(study, "element")
+    element = "" if kind in LIGANDS else _input(study, "element")
     return content.StudyReport(
         uuid=study.uuid,
         kind=kind,
@@ -110,6 +116,8 @@ def collect(study: ProcessNode) -> content.StudyReport:
         solutions=collect_solutions(_outputs(study)),
         assembly=collect_assembly(study),
         chart=collect_chart(chains.get("chart")) or collect_placements(chains.get("placements")),
+        compatibility=collect_compatibility(study),
+        ranking=collect_ranking(study),
         coverages=collect_coverages(_training_set(parts, chains.get("train"))),
         steps=collect_rows(progress),
         codes=collect_codes(progress),

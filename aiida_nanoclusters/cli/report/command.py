@@ -48,8 +48,8 @@ def report(uuid: str, profile_name: str | None, out: Path, full_graph: bool, ope
     """Write one HTML file with the results of a study, pictures, structures and provenance.
 
     UUID (or pk) is that of a study, of a part of it (data set, training, size scan, crossover), of
-    a melting, an active learning, a parallel tempering, metadynamics, a chart, frames in a
-    chart or an assembly. It may still
+    a melting, an active learning, a parallel tempering, metadynamics, a chart, frames in a chart,
+    an assembly, a compatibility of cores and ligands, a ranking or edits of a core. It may still
     run or have failed: the report then shows the results so far. The file opens without network.
     """
     open_profile(profile_name)
@@ -131,6 +131,7 @@ def render(report: StudyReport) -> str:
     from aiida_nanoclusters.cli.report.chart import chart_context
     from aiida_nanoclusters.cli.report.coverage import coverage_rows
     from aiida_nanoclusters.cli.report.figures import show
+    from aiida_nanoclusters.cli.report.ligands import ligand_context
     from aiida_nanoclusters.cli.report.melting import sign_rows
     from aiida_nanoclusters.cli.report.rounds import COLUMNS, round_rows
     from aiida_nanoclusters.cli.report.sentences import bulk_rows, search_sentence
@@ -162,6 +163,7 @@ def render(report: StudyReport) -> str:
         **_metadynamics(report),
         **_solutions(report),
         **assembly_context(report.assembly),
+        **ligand_context(report.compatibility, report.ranking),
         **tables(report),
         "round_columns": COLUMNS,
         "css": _source(environment, "report.css"),
@@ -271,6 +273,9 @@ def _texts(report: StudyReport) -> dict[str, Any]:
         "MetadynamicsWorkChain": "metadynamics",
         "ChartWorkChain": "structural chart",
         "ClassifyWorkChain": "frames in a chart",
+        "CompatibilityWorkChain": "compatibility of cores and ligands",
+        "MatchLigandsWorkChain": "ligands for a core",
+        "EditCoreWorkChain": "edits of a core",
         "NucleateWorkChain": "nucleation in solution",
         "analyse_assembly": "assembly of clusters",
     }[report.kind]
@@ -306,6 +311,9 @@ def _structures(report: StudyReport) -> dict[str, Any]:
     if report.assembly is not None and (nuclei := structures_of(report.assembly)):
         groups.append(("Nuclei", list(enumerate(nuclei, start=len(members)))))
         members += nuclei
+    if report.ranking is not None and (cores := list(report.ranking.structures)):
+        groups.append(("Cores", list(enumerate(cores, start=len(members)))))
+        members += cores
     too_large = sorted(
         {n for p in (report.scan, report.crossover, report.reference) if p for n in p.too_large}
     )
@@ -322,7 +330,8 @@ def _structures(report: StudyReport) -> dict[str, Any]:
                 ("The lowest structure found of each size.", report.scan),
                 ("Closed shells, relaxed.", report.crossover or report.reference),
                 (_BY_NEIGHBOURS, bare),
-                ("Nuclei with the ligands that they bind, by element.", len(members) > len(bare)),
+                ("Nuclei with the ligands that they bind, by element.", report.assembly),
+                ("Cores without ligands, by element.", report.ranking),
             )
             if there
         ),
@@ -363,6 +372,8 @@ def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
                     (lambda chart: chart.transitions, ("transitions", "Transitions")),
                 )
             ),
+            (report.ranking, ("ranking", "Ligands for cores")),
+            (report.compatibility, ("compatibility", "Compatibility")),
             (report.melting, ("melting", "Melting")),
             (report.rounds, ("rounds", "Growth of the training set")),
             (report.scan, ("sizes", "Magic sizes")),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aiida_nanoclusters.cli.progress.counts import JobTotal
     from aiida_nanoclusters.cli.report.assembly import AssemblyPart
     from aiida_nanoclusters.cli.report.chart_content import ChartPart, TemperingPart
+    from aiida_nanoclusters.cli.report.ligand_content import CompatibilityPart, RankingPart
     from aiida_nanoclusters.cli.report.metadynamics import MetadynamicsPart
     from aiida_nanoclusters.cli.report.solution import SolutionPart
     from aiida_nanoclusters.queries.programs import Code, Version
@@ -361,6 +362,8 @@ class StudyReport:
     solutions: tuple[SolutionPart, ...] = ()
     assembly: AssemblyPart | None = None
     chart: ChartPart | None = None
+    compatibility: CompatibilityPart | None = None
+    ranking: RankingPart | None = None
     coverages: tuple[CoveragePart, ...] = ()
     steps: tuple[StepRow, ...] = ()
     codes: tuple[Code, ...] = ()

@@ -18,8 +18,11 @@ from aiida_nanoclusters.cli.report.content import (
     TrainingPart,
 )
 from aiida_nanoclusters.cli.report.figures import show
+from aiida_nanoclusters.cli.report.ligand_content import RankingPart
 from aiida_nanoclusters.cli.report.melting import melting_answer
 from aiida_nanoclusters.cli.report.training import OVERALL
+from aiida_nanoclusters.science.ligands.edit_table import edit_words
+from aiida_nanoclusters.science.ligands.ligand_ranking import ligand_words, ranking_words
 from aiida_nanoclusters.science.stability.crossing import Crossing
 from aiida_nanoclusters.science.units import MEV_PER_EV
 
@@ -71,11 +74,31 @@ def headlines(report: StudyReport) -> list[Headline]:
                 melting.uuids["melting"],
             )
         )
+    if report.ranking is not None:
+        cards.append(_ranking_card(report.ranking))
     if report.assembly is not None:
         formed, detail = assembly_answer(report.assembly)
         source = report.assembly.uuids.get("assembly", "")
         cards.append(Headline("What formed?", formed, detail, source))
     return cards
+
+
+def _ranking_card(part: RankingPart) -> Headline:
+    names, source = part.table["names"], part.uuids.get("table", "")
+    core = part.table["cores"][0]
+    if part.comparison:
+        detail = _capital(edit_words(part.comparison, names))
+        best = part.comparison[min(1, len(part.comparison) - 1)]
+        return Headline(
+            "Which edit has the most probable ligands?", best["formula"], detail, source
+        )
+    best = core["rows"][0]
+    return Headline(
+        f"Which ligands suit {core['formula']}?",
+        ligand_words(best["ligands"], names),
+        _capital(ranking_words(core, names)),
+        source,
+    )
 
 
 def _capital(sentence: str) -> str:

@@ -27,7 +27,9 @@ _MAX_RADIAL, _MAX_ANGULAR = 5, 6
 _CHUNK = 20_000
 
 
-def describe_frames(frames: Frames, bond: float | None = None) -> Floats:
+def describe_frames(
+    frames: Frames, bond: float | None = None, elements: list[str] | None = None
+) -> Floats:
     """Return the averaged SOAP vector of each frame, of length 1.
 
     Invariant to translation, rotation, reflection and order of the atoms; a supercell of a crystal
@@ -42,6 +44,8 @@ def describe_frames(frames: Frames, bond: float | None = None) -> Floats:
         Length (Å) from which the cutoff follows, twice as large: by default the longest among the
         elements' nearest-neighbour distances, see :func:`bond_length`. Vectors can only be compared
         where bond and elements are the same.
+    elements
+        To which the vectors have entries; those of `frames` by default.
 
     Returns
     -------
@@ -51,12 +55,12 @@ def describe_frames(frames: Frames, bond: float | None = None) -> Floats:
     # A second to import; most users of this package never need it.
     from featomic import SoapPowerSpectrum
 
-    bond = bond_length(frames.elements) if bond is None else bond
+    bond = bond_length(elements or frames.elements) if bond is None else bond
     if not bond > 0:
         raise ValueError(f"`bond` is {bond} Å: it must be positive")
     calculator = SoapPowerSpectrum(**_settings(bond))
-    elements = sorted(atomic_numbers[e] for e in frames.elements)
-    pairs = list(combinations_with_replacement(elements, 2))
+    kinds = sorted(atomic_numbers[e] for e in elements or frames.elements)
+    pairs = list(combinations_with_replacement(kinds, 2))
     vectors = []
     for start, stop in _chunks(frames):
         systems = [_system(frames, i, _CUTOFF * bond) for i in range(start, stop)]

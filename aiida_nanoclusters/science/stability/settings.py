@@ -145,6 +145,10 @@ class SizeScanSettings(Settings):
     anneal: str = quantity(
         "Protocol by which every size is annealed, of `protocols/anneal.yaml`.", default="moderate"
     )
+    lowest_structures: str | None = quantity(
+        "Protocol of the search for lower structures than annealing finds; null: annealing alone.",
+        default=None,
+    )
     ranges: list[tuple[Size, Size]] = quantity(
         "First and last size of each range.", unit="atoms", default=[[7, 80]], min_length=1
     )

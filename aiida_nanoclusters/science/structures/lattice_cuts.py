@@ -6,6 +6,7 @@ with the fewest neighbours to the vacant one with the most while that makes bond
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import sqrt
 
@@ -21,6 +22,8 @@ from aiida_nanoclusters.science.structures.shells import bond_length, centred
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+#: Of a layer B from a layer A, in bond lengths.
+LAYER_SHIFT: Floats = np.array([0.5, sqrt(3) / 6, 0])
 #: Sites this much farther from the centre than a ball's surface are offered (bond lengths).
 _SPARE = 2.0
 
@@ -110,15 +113,47 @@ def stacked_cluster(
     if any(here == there for here, there in pairwise(layers)):
         raise ValueError(f"stacking {stacking!r} puts a layer atop an equal one")
     reach = int(np.ceil(sqrt(size / len(layers)))) + 4
+    sites = stacked_sites(layers, reach)
+    middle = np.array([0, 0, (len(layers) - 1) / 2 * sqrt(2 / 3)])
+    chosen = compact_cut(b * sites, size, b * (middle + np.array(centre)), b)
+    return centred(symbol, chosen)
+
+
+def stacked_sites(layers: Sequence[int], reach: int) -> Floats:
+    """Return the sites of close-packed layers in bond lengths, shape (S, 3).
+
+    Parameters
+    ----------
+    layers
+        Position of each layer along z, 0 for A, 1 for B, 2 for C; the first lies at z = 0.
+    reach
+        Rows of atoms on either side of the first in each layer.
+    """
     axis = np.arange(-reach, reach + 1)
     rows = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     first, second = np.array([1, 0, 0]), np.array([0.5, sqrt(3) / 2, 0])
     plane = rows[:, :1] * first + rows[:, 1:] * second
-    shift, up = (first + second) / 3, np.array([0, 0, sqrt(2 / 3)])
-    sites = np.concatenate([plane + layer * shift + k * up for k, layer in enumerate(layers)])
-    middle = np.array([0, 0, (len(layers) - 1) / 2 * up[2]])
-    chosen = compact_cut(b * sites, size, b * (middle + np.array(centre)), b)
-    return centred(symbol, chosen)
+    shift, up = LAYER_SHIFT, np.array([0, 0, sqrt(2 / 3)])
+    return np.concatenate([plane + layer * shift + k * up for k, layer in enumerate(layers)])
+
+
+def off_axis(sites: Floats, offset: float, height: float) -> Floats:
+    """Return a point off the axis of a decahedron, shape (3,), in bond lengths.
+
+    Parameters
+    ----------
+    sites
+        Of a complete decahedron about the origin, its axis along z, shape (S, 3).
+    offset
+        Distance from the axis, along the middle of a sector.
+    height
+        Along the axis.
+    """
+    # The outermost columns away from the axis are the corners, between two sectors' middles.
+    across = sites[:, :2]
+    corner = across[np.linalg.norm(across, axis=1).round(6).argmax()]
+    angle = np.arctan2(corner[1], corner[0]) + np.pi / 5
+    return np.array([offset * np.cos(angle), offset * np.sin(angle), height])
 
 
 def off_centre_decahedron(
@@ -152,9 +187,5 @@ def off_centre_decahedron(
     b = bond_length(symbol, distance)
     rows = int(np.ceil(0.75 * size ** (1 / 3) + abs(offset))) + 3
     sites = marks_decahedron(symbol, rows, rows, 0, b).positions
-    # The outermost columns away from the axis are the corners, between two sectors' middles.
-    across = sites[:, :2]
-    corner = across[np.linalg.norm(across, axis=1).round(6).argmax()]
-    angle = np.arctan2(corner[1], corner[0]) + np.pi / 5
-    centre = b * np.array([offset * np.cos(angle), offset * np.sin(angle), height])
+    centre = b * off_axis(sites, offset, height)
     return centred(symbol, compact_cut(sites, size, centre, b))

@@ -15,7 +15,9 @@ from aiida_nanoclusters.science.structures.motifs import incomplete_icosahedron
 _CLOSEST = 0.85
 
 
-def random_cluster(symbol: str, size: int, distance: float, seed: int) -> Atoms:
+def random_cluster(
+    symbol: str, size: int, distance: float, seed: int, iterations: int | None = None
+) -> Atoms:
     """Build a compact random cluster without overlapping atoms.
 
     Soft spheres at random positions in a sphere, at the density of random close packing, are
@@ -31,6 +33,9 @@ def random_cluster(symbol: str, size: int, distance: float, seed: int) -> Atoms:
         Bond length in Å.
     seed
         Random seed.
+    iterations
+        Of the relaxation, at most; a few tens are enough for what is relaxed by a potential
+        afterwards. Default: until it has converged.
     """
     rng = np.random.default_rng(seed)
     radius = 0.5 * distance * (size / 0.64) ** (1 / 3)
@@ -49,7 +54,8 @@ def random_cluster(symbol: str, size: int, distance: float, seed: int) -> Atoms:
         return energy, pull.ravel()
 
     if size > 1:
-        found = minimize(overlap, positions.ravel(), jac=True, method="L-BFGS-B")
+        limit = {} if iterations is None else {"maxiter": iterations}
+        found = minimize(overlap, positions.ravel(), jac=True, method="L-BFGS-B", options=limit)
         positions = found.x.reshape(-1, 3)
         # The centre's pull can squeeze; stretch so that the closest pair is far enough.
         closest = float(pdist(positions).min())

@@ -229,7 +229,9 @@ class NucleateWorkChain(WorkChain):
             return self.exit_codes.ERROR_EQUILIBRATION.format(reason=reason)
         problem = solution_problem(self.inputs, child.outputs.structures, self._settings)
         if problem:  # molecules may have changed
-            return self.exit_codes.ERROR_EQUILIBRATION.format(reason=problem)
+            advice = "after the equilibration: pack with another seed, or hand in structures"
+            reason = f"{problem} ({advice})"
+            return self.exit_codes.ERROR_EQUILIBRATION.format(reason=reason)
         return None
 
     @property

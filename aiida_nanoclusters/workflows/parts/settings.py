@@ -19,9 +19,22 @@ from aiida_nanoclusters.science.learning.training_settings import (
     ModelSettings,
     OptimiserSettings,
 )
+from aiida_nanoclusters.science.ligands.baseline_settings import BaselineSettings
+from aiida_nanoclusters.science.ligands.design_settings import EditSettings, RankingSettings
+from aiida_nanoclusters.science.ligands.encoder_settings import (
+    ClassifierSettings,
+    CoreEncoderSettings,
+    LigandEncoderSettings,
+    MatchingSettings,
+    MatchingTraining,
+    PretrainingTraining,
+)
+from aiida_nanoclusters.science.ligands.method_settings import MethodSettings
+from aiida_nanoclusters.science.ligands.pair_settings import PairSettings
 from aiida_nanoclusters.science.melting.settings import HoldSettings, MeltingSettings
 from aiida_nanoclusters.science.nucleation.settings import NucleationSettings, SolutionSettings
 from aiida_nanoclusters.science.reproduction.settings import ComparisonSettings
+from aiida_nanoclusters.science.sampling.lowest_settings import LowestStructuresSettings
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.sampling.settings import AnnealSettings, BasinHoppingSettings
 from aiida_nanoclusters.science.sampling.tempering_settings import (
@@ -43,6 +56,7 @@ SETTINGS: dict[str, dict[str, type[Settings]]] = {
     },
     "anneal": {"settings": AnnealSettings},
     "basin_hopping": {"settings": BasinHoppingSettings},
+    "lowest_structures": {"settings": LowestStructuresSettings},
     "chart": {
         "settings": ChartChoice,
         "settings.distribution": DistributionChoice,
@@ -50,9 +64,21 @@ SETTINGS: dict[str, dict[str, type[Settings]]] = {
         "settings.training": ChartTrainingSettings,
         "settings.families": FamilySettings,
     },
+    "compatibility": {
+        "pairs": PairSettings,
+        "matching": MatchingSettings,
+        "matching.core": CoreEncoderSettings,
+        "matching.ligand": LigandEncoderSettings,
+        "matching.classifier": ClassifierSettings,
+        "matching.training": MatchingTraining,
+        "pretraining.training": PretrainingTraining,
+        "comparison": MethodSettings,
+        "baselines": BaselineSettings,
+    },
     "cp2k": {"": Cp2kSettings},
     "crossover": {"settings": CrossoverSettings},
     "dataset": {"settings": DatasetSettings},
+    "match_ligands": {"ranking": RankingSettings, "edits": EditSettings},
     "melting": {
         "settings": MeltingSettings,
         "settings.equilibration": HoldSettings,

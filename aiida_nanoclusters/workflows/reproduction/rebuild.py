@@ -57,11 +57,15 @@ VERBS = {
     "size_scan": "anneal",
     "melting": "anneal",
     "basin_hopping": "relax",
+    "lowest_structures": "relax",
     "tempering": "anneal",
     "metadynamics": "anneal",
     "shared_bias": "anneal",
     "crossover": "relax",
     "reference": "relax",
+    "compatibility": "train",
+    "pretrain_core": "train",
+    "train_matching": "train",
 }
 #: Code ports of a work chain that has options for each kind of job.
 CODES_BY_VERB = {

@@ -1,4 +1,4 @@
-"""SizeScanWorkChain: anneal many sizes and say which are magic."""
+"""SizeScanWorkChain: the lowest structures of many sizes, and which sizes are magic."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ from aiida_nanoclusters.workflows.parts.job_packing import bins_of_sizes
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 from aiida_nanoclusters.workflows.parts.resources import steps_of
 from aiida_nanoclusters.workflows.sampling.anneal import AnnealWorkChain
+from aiida_nanoclusters.workflows.sampling.lowest_structures import LowestStructuresWorkChain
+
+#: Namespace of the search for lower structures, and its inputs that are set here.
+LOWEST = "lowest_structures"
+_SET_HERE = ("element", "sizes", "seed", "annealed")
 
 
 def validate_committee(value: Mapping[str, PotentialData] | None, port: Any) -> str | None:
@@ -34,6 +39,9 @@ class SizeScanWorkChain(BatchedWorkChain):
     A child anneals as many sizes as one job carries, `atom_steps_per_job` of `settings`; which
     sizes share a child does not depend on the others. Equal sizes, seeds and potential make equal
     children: a scan that is run again, or one with more sizes, takes them from AiiDA's cache.
+
+    With the namespace `lowest_structures`, lower structures are searched than annealing alone has
+    found.
     """
 
     @classmethod
@@ -65,11 +73,27 @@ class SizeScanWorkChain(BatchedWorkChain):
             exclude=("evaluate.frames", "evaluate.potentials"),
             namespace_options={"required": False, "populate_defaults": False},
         )
+        spec.expose_inputs(
+            LowestStructuresWorkChain,
+            namespace=LOWEST,
+            exclude=_SET_HERE,
+            namespace_options={
+                "required": False,
+                "populate_defaults": False,
+                "help": "What searches lower structures. Default: annealing alone.",
+            },
+        )
         spec.inputs.validator = validate_inputs
         common_ports.frames_output(
             spec, "structures", "Lowest isomers of each size, sizes ascending."
         )
         spec.output("table", valid_type=Dict, help="Size, rank, energy and motif of each isomer.")
+        spec.output(
+            "annealed",
+            valid_type=Dict,
+            required=False,
+            help="The table of annealing alone, where lower structures were searched.",
+        )
         spec.output(
             "energies",
             valid_type=ArrayData,
@@ -82,6 +106,8 @@ class SizeScanWorkChain(BatchedWorkChain):
             cls.divide,
             while_(cls.has_batches)(cls.submit_batches),
             cls.gather,
+            if_(cls.has_search)(cls.search, cls.take_lowest),
+            cls.rank_structures,
             if_(cls.has_committee)(cls.evaluate),
             cls.compare,
         )
@@ -112,7 +138,7 @@ class SizeScanWorkChain(BatchedWorkChain):
         options
             `metadata.options` of the jobs.
         part_overrides
-            What to change in the protocol of the part `anneal`.
+            What to change in the protocols of the parts `anneal` and `lowest_structures`.
         """
         scan = SizeScanSettings.from_values(**load_protocol("size_scan", protocol, overrides))
         annealed = (part_overrides or {}).get("anneal")
@@ -131,8 +157,16 @@ class SizeScanWorkChain(BatchedWorkChain):
         ]
         for port, value in job(code, options, "evaluate", largest).items():
             builder.evaluation.evaluate[port] = value
+        first = potentials[min(potentials)] if potentials else None
+        if scan.lowest_structures is not None:
+            search = LowestStructuresWorkChain.get_builder_from_protocol(
+                *(code, first, element, scan.sizes, scan.lowest_structures),
+                overrides=(part_overrides or {}).get(LOWEST),
+                options=options,
+            )._inputs(prune=True)
+            builder[LOWEST] = {k: v for k, v in search.items() if k not in _SET_HERE}
         if potentials:
-            builder.lammps.potential = potentials[min(potentials)]
+            builder.lammps.potential = first
             builder.committee = dict(potentials)
         return builder
 
@@ -165,8 +199,31 @@ class SizeScanWorkChain(BatchedWorkChain):
         if not parts:
             return self.exit_codes.ERROR_NOTHING_ANNEALED
         self.ctx.joined = join_scans(**parts)
-        self.out_many(self.ctx.joined)
         return None
+
+    def has_search(self) -> bool:
+        """Whether lower structures are searched."""
+        return LOWEST in self.inputs
+
+    def search(self) -> None:
+        """Search lower structures at all sizes together, from those of the annealing runs too."""
+        inputs = self.exposed_inputs(LowestStructuresWorkChain, namespace=LOWEST, agglomerate=False)
+        inputs |= {name: self.inputs[name] for name in ("element", "sizes", "seed")}
+        inputs["annealed"] = self.ctx.joined["structures"]
+        self.to_context(lowest=self.submit(LowestStructuresWorkChain, **inputs))
+
+    def take_lowest(self) -> None:
+        """Take the lower structures; where the search failed, those of annealing stay."""
+        child = self.ctx.lowest
+        if not child.is_finished_ok:
+            self.report(describe_child(child))
+        if "structures" in child.outputs:
+            self.out("annealed", self.ctx.joined["table"])
+            self.ctx.joined = {name: child.outputs[name] for name in ("structures", "table")}
+
+    def rank_structures(self) -> None:
+        """Return the structures and their table."""
+        self.out_many(self.ctx.joined)
 
     def has_committee(self) -> bool:
         """Whether there is a committee of two or more."""

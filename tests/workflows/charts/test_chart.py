@@ -10,7 +10,8 @@ from aiida.orm import ArrayData, Dict, List
 
 from aiida_nanoclusters.data.chart import ChartData
 from aiida_nanoclusters.data.frames import FramesData
-from aiida_nanoclusters.data.schemas import attributes_problem, chart_problem
+from aiida_nanoclusters.data.model_files import chart_problem
+from aiida_nanoclusters.data.schemas import attributes_problem
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.charts.chart import ARRAYS_FILE, CHART_FILE
 from aiida_nanoclusters.workflows.charts.chart import ChartWorkChain

@@ -23,10 +23,12 @@ def test_every_protocol_loads(name):
             "parallel_tempering": "settem2022",
             "active_learning": "published",
             "chart": "telari2023",
+            "compatibility": "wang2026",
+            "match_ligands": "wang2026",
             "metadynamics": "tiwari2025",
             "nucleate": "tiwari2025",
         }.get(name, "liu2025")
-        small = ("chart", "metadynamics", "nucleate")
+        small = ("chart", "compatibility", "match_ligands", "metadynamics", "nucleate")
         smallest = "trial" if name in small else "tutorial"
         assert {smallest, published} <= set(protocol_names(name))
     for protocol in (None, *protocol_names(name)):

@@ -1,0 +1,1 @@
+"""Which ligands go with which core: pairs, trainings, predictions."""

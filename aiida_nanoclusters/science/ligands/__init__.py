@@ -1,0 +1,1 @@
+"""Which ligands go with which inorganic core: pairs, encoders, the matching model, its use."""

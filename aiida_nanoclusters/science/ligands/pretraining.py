@@ -1,0 +1,113 @@
+"""Pretrain the core encoder on formation energies of clusters.
+
+``python -m ligands.pretraining job.json`` on the machine of a training job, see `training_loop.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .graphs import GraphSet, core_graphs
+from .networks import load_state, make_energy_network
+from .training_files import (
+    CORES_FILE,
+    ENCODER_ARRAYS_FILE,
+    ENCODER_FILE,
+    ENERGIES_FILE,
+    ENERGY_PREDICTIONS,
+    PREDICTIONS_FILE,
+    REPORT_FILE,
+)
+from .training_loop import MOST_ROWS, Job, Progress, load_arrays, read_job, run, write_json
+
+
+@dataclass
+class EnergyTask:
+    """Formation energies per atom, normalised over the structures that are trained on.
+
+    Attributes
+    ----------
+    graphs
+        Of all structures.
+    targets
+        Normalised formation energies, shape (F,), float32.
+    training, validation
+        Rows of both.
+    """
+
+    graphs: GraphSet
+    targets: NDArray[np.float32]
+    training: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+    def loss(self, network: Any, rows: NDArray[np.int64]) -> Tensor:
+        """Return the mean squared error of some rows, in squares of the normalised energy."""
+        found = network(self.graphs.batch(rows))
+        wanted = torch.as_tensor(self.targets[rows], device=found.device)
+        return torch.nn.functional.mse_loss(found, wanted)
+
+
+def predict(network: Any, graphs: GraphSet) -> NDArray[np.float64]:
+    """Return the normalised energies of all structures, shape (F,)."""
+    network.eval()
+    rows = np.arange(len(graphs))
+    with torch.no_grad():
+        blocks = [
+            network(graphs.batch(rows[i : i + MOST_ROWS])).cpu().numpy()
+            for i in range(0, len(rows), MOST_ROWS)
+        ]
+    return np.concatenate(blocks).astype(np.float64)
+
+
+def main(path: str) -> None:
+    """Train what a job file says; results and checkpoints go into its folder."""
+    begun = time.time()
+    job, folder = read_job(path)
+    cores, energies = load_arrays(folder / CORES_FILE), load_arrays(folder / ENERGIES_FILE)
+    graphs = core_graphs(
+        cores["numbers"], cores["positions"], cores["offsets"], job["core"]["cutoff"]
+    )
+    target, subset = energies["target"], energies["subset"]
+    training = np.flatnonzero(subset == 0)
+    mean = float(target[training].mean())
+    scale = float(target[training].std()) or 1.0
+    normalised = ((target - mean) / scale).astype(np.float32)
+    task = EnergyTask(graphs, normalised, training, np.flatnonzero(subset == 1))
+    network = make_energy_network(job["core"])
+    prepared = time.time() - begun
+    progress, report = run(network, task, job, folder, begun)
+    if progress.best:
+        load_state(network, progress.best)
+        predicted = predict(network, graphs) * scale + mean
+        found = (predicted, target, subset, energies["frame"])
+        values: dict[str, Any] = dict(zip(ENERGY_PREDICTIONS, found, strict=True))
+        np.savez(folder / PREDICTIONS_FILE, **values)
+        _write_encoder(progress, job, mean, scale, folder)
+    report |= {**job["notes"], "graph_seconds": prepared, "wall_seconds": time.time() - begun}
+    write_json(folder / REPORT_FILE, report)
+
+
+def _write_encoder(progress: Progress, job: Job, mean: float, scale: float, folder: Path) -> None:
+    head = {
+        **job["about"],
+        "core": job["core"],
+        "energy_mean": mean,
+        "energy_scale": scale,
+        "seed": job["seed"],
+        "validation_loss": progress.best_loss,
+    }
+    write_json(folder / ENCODER_FILE, head)
+    np.savez(folder / ENCODER_ARRAYS_FILE, **progress.best)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""Which ligands go with which core: models of compatibility, rankings, edits of cores."""
