@@ -135,7 +135,7 @@ def test_full_installation_imports_every_module(full, tmp_path) -> None:
     file, modules, points, *optional = done.stdout.splitlines()[-1].split()
     assert Path(file).is_relative_to(full.parents[1])
     assert int(modules) > 150 and int(points) > 80
-    assert set(optional) <= {"aiida_cp2k", "aiida_vasp"}
+    assert set(optional) <= {"aiida_cp2k", "aiida_vasp", "torch_geometric"}
 
 
 @pytest.mark.timeout(1800)

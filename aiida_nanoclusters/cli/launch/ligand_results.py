@@ -29,6 +29,8 @@ def print_compatibility(node: ProcessNode) -> None:
     for name in ("collection", "negatives"):
         if name in outputs:
             echo(f"  {name} {outputs[name].uuid}")
+    for sentence in outputs.negatives["warnings"] if "negatives" in outputs else ():
+        _warn(f"Warning: {sentence}")
     print_methods(node)
     for key in sorted(outputs.models) if "models" in outputs else ():
         echo(f"  model {key} {outputs.models[key].uuid}")
@@ -54,7 +56,7 @@ def print_methods(node: ProcessNode) -> None:
             "-" if interval["low"] is None else f"{interval['low']:.2f} to {interval['high']:.2f}",
             _mean(row["metrics"]["accuracy"]),
             _mean(row["metrics"]["f1"]),
-            "/".join(str(n) for n in sorted(set(row["n_test"]))[:3]),
+            " to ".join(str(n) for n in sorted({min(row["n_test"]), max(row["n_test"])})),
         )
     console = make_console(WIDTH)
     console.print(grid)
@@ -78,6 +80,7 @@ def print_ranking(node: ProcessNode) -> None:
     table = node.outputs.table.get_dict()
     for core in table["cores"]:
         print_core(core, table["names"])
+    warn_of_accuracy(node)
     warn_outside(table)
     print_stability(node)
     echo(f"  table {node.outputs.table.uuid}")
@@ -93,7 +96,8 @@ def print_core(core: Mapping[str, Any], names: Mapping[str, str]) -> None:
     mark = "  OUTSIDE" if core["outside"] else ""
     near = "; ".join(f"{k['name']} {_distance(k)}" for k in core["nearest"])
     console = make_console(WIDTH)
-    console.print(f"{core['formula']}{mark}; nearest known cores: {near}", markup=False)
+    known = "nearest known cores (from 1 on outside)"
+    console.print(f"{core['formula']}{mark}; {known}: {near}", markup=False)
     grid = Table(box=None, pad_edge=False)
     for name in ("rank", "probability", "distance"):
         grid.add_column(name, justify="right", no_wrap=True)
@@ -109,6 +113,18 @@ def print_core(core: Mapping[str, Any], names: Mapping[str, str]) -> None:
     console.print(grid)
     if core["n_sets"] > _SHOWN:
         console.print(f"{core['n_sets'] - _SHOWN} more sets", markup=False)
+
+
+def warn_of_accuracy(node: ProcessNode) -> None:
+    """Say how models that were trained like these did on what was held out."""
+    from aiida_nanoclusters.queries.matching_models import training_of
+    from aiida_nanoclusters.science.ligands.method_table import accuracy_words
+
+    chain = training_of(node)
+    rows = chain.outputs.methods["rows"] if chain and "methods" in chain.outputs else []
+    words = accuracy_words(rows) or "these models were not measured on held-out pairs"
+    sure = any(row["better_than_chance"] for row in rows) and "no better" not in words
+    _warn(f"{words[:1].upper()}{words[1:]}." if sure else f"Warning: {words}.")
 
 
 def warn_outside(table: Mapping[str, Any]) -> None:
@@ -130,7 +146,10 @@ def warn_outside(table: Mapping[str, Any]) -> None:
         _warn(f"Warning: {outside[0]} lies outside of what the models have seen.")
     elif outside:
         total = len(table["cores"])
-        _warn(f"Warning: {len(outside)} of {total} cores lie outside of what the models have seen.")
+        _warn(
+            f"Warning: {len(outside)} of {total} cores lie outside (OUT) of what the models have "
+            "seen."
+        )
     if count:
         _warn(f"Warning: {count} of {sets} sets lie outside (OUT) of what the models have seen.")
     if outside or count:
@@ -178,7 +197,7 @@ def print_edits(node: ProcessNode) -> None:
             str(row["multiplicity"]),
             _probability(row),
             "" if row["kind"] == "unedited" else _change(row),
-            row["description"] + (" OUTSIDE" if row["outside"] else ""),
+            row["description"] + (" OUT" if row["outside"] else ""),
             _escaped(ligand_words(row["ligands"], table["names"])),
         )
     console = make_console(WIDTH)
@@ -187,6 +206,7 @@ def print_edits(node: ProcessNode) -> None:
         console.print(f"{len(rows) - _SHOWN - 1} more edits", markup=False)
     if node.outputs.comparison["warning"]:
         _warn(f"Warning: {node.outputs.comparison['warning']}.")
+    warn_of_accuracy(node)
     warn_outside(table)
     print_stability(node)
     for name in ("comparison", "edits", "table"):

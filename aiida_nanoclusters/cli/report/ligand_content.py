@@ -21,6 +21,8 @@ class CompatibilityPart:
         As the output `methods`; empty where nothing was measured.
     left_out
         Rows of clusters that are no pairs: origin, reason, message.
+    negatives
+        As the output `negatives`; empty where the pairs had some.
     leaks
         By split, as the output `leaks`: what its subsets have in common.
     pretraining
@@ -34,6 +36,7 @@ class CompatibilityPart:
     counts: Mapping[str, int]
     methods: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[Mapping[str, Any], ...] = ()
+    negatives: Mapping[str, Any] = field(default_factory=dict)
     leaks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pretraining: Mapping[str, Any] = field(default_factory=dict)
     curves: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

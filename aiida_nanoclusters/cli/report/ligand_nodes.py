@@ -10,6 +10,7 @@ from ase import Atoms
 
 from aiida_nanoclusters.cli.report.content import Structure
 from aiida_nanoclusters.cli.report.ligand_content import CompatibilityPart, RankingPart
+from aiida_nanoclusters.queries.matching_models import COMPATIBILITY, RANKINGS, training_of
 from aiida_nanoclusters.science.ligands.bond_lengths import bond_lengths
 
 if TYPE_CHECKING:
@@ -19,14 +20,11 @@ if TYPE_CHECKING:
 MOST_DRAWN, LARGEST_DRAWN = 60, 1500
 #: Neighbours in a drawing are within this many bond lengths.
 _BOND = 1.2
-_COMPATIBILITY = "CompatibilityWorkChain"
-#: Work chains with a ranking: name of the input that holds its models, after that of a namespace.
-_RANKINGS = {"MatchLigandsWorkChain": "models__%", "EditCoreWorkChain": "match__models__%"}
 
 
 def collect_compatibility(process: ProcessNode) -> CompatibilityPart | None:
     """Read a CompatibilityWorkChain, of a ranking the one that trained its models; None without."""
-    chain = process if process.process_label == _COMPATIBILITY else _training_of(process)
+    chain = process if process.process_label == COMPATIBILITY else training_of(process)
     nodes = {} if chain is None else _outputs(chain)
     if "pairs" not in nodes:
         return None
@@ -38,6 +36,7 @@ def collect_compatibility(process: ProcessNode) -> CompatibilityPart | None:
         counts=counts,
         methods=_content(nodes.get("methods")),
         left_out=tuple(_content(nodes.get("collection")).get("left_out", ())),
+        negatives=_content(nodes.get("negatives")),
         leaks={key: node.get_dict() for key, node in _under(nodes, "leaks").items()},
         pretraining=_content(nodes.get("pretraining")),
         curves={key: _arrays(node) for key, node in _under(nodes, "learning_curves").items()},
@@ -50,24 +49,9 @@ def collect_compatibility(process: ProcessNode) -> CompatibilityPart | None:
     )
 
 
-def _training_of(ranking: ProcessNode) -> ProcessNode | None:
-    """Return the CompatibilityWorkChain that returned a model of a ranking, if one did."""
-    from aiida.common.links import LinkType
-    from aiida.orm import WorkChainNode
-
-    pattern = _RANKINGS.get(str(ranking.process_label))
-    models = ranking.base.links.get_incoming(link_label_filter=pattern).all() if pattern else []
-    for link in models:
-        for source in link.node.base.links.get_incoming(WorkChainNode, LinkType.RETURN).all():
-            chain = source.node
-            if isinstance(chain, WorkChainNode) and chain.process_label == _COMPATIBILITY:
-                return chain
-    return None
-
-
 def collect_ranking(process: ProcessNode) -> RankingPart | None:
     """Read a ranking or edits of a core; None of another process, or where there is none yet."""
-    nodes = _outputs(process) if process.process_label in _RANKINGS else {}
+    nodes = _outputs(process) if process.process_label in RANKINGS else {}
     if "table" not in nodes:
         return None
     frames = nodes.get("edits") or _input(process, "cores")

@@ -9,7 +9,7 @@ from aiida_nanoclusters.cli.report.figures import show
 from aiida_nanoclusters.cli.report.ligand_content import CompatibilityPart, RankingPart
 from aiida_nanoclusters.science.ligands.edit_table import edit_words, indistinct_words
 from aiida_nanoclusters.science.ligands.ligand_ranking import ligand_words, ranking_words
-from aiida_nanoclusters.science.ligands.method_table import SPLITS
+from aiida_nanoclusters.science.ligands.method_table import SPLITS, accuracy_words
 
 #: Cores and edits whose rankings are drawn, and clusters left out that are named.
 _MOST_CORES, _MOST_EDITS, _MOST_ROWS = 10, 3, 100
@@ -40,12 +40,19 @@ def ligand_context(
         "ranking": ranking,
         **(_of_compatibility(compatibility) if compatibility is not None else {}),
         **(_of_ranking(ranking) if ranking is not None else {}),
+        "accuracy_words": _accuracy(compatibility),
     }
+
+
+def _accuracy(part: CompatibilityPart | None) -> str:
+    words = accuracy_words(part.methods.get("rows", ())) if part is not None else ""
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
 def _of_compatibility(part: CompatibilityPart) -> dict[str, Any]:
     return {
         "pair_words": pair_words(part),
+        "negative_words": negative_words(part),
         "method_words": method_words(part),
         "method_columns": METHOD_COLUMNS,
         "method_rows": method_rows(part),
@@ -75,6 +82,19 @@ def pair_words(part: CompatibilityPart) -> str:
         f"{counts['n_ligands']} ligands, known from structures, and {negatives} negatives that the "
         "published rule draws. Nobody has tried the negatives: some may be compatible."
     )
+
+
+def negative_words(part: CompatibilityPart) -> list[str]:
+    """What is wrong with the negatives, and how far the label follows from one simple property."""
+    sentences = list(part.negatives.get("warnings", ()))
+    known = {k: v for k, v in part.negatives.get("shortcuts", {}).items() if v is not None}
+    if known:
+        told = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in known.items())
+        sentences.append(
+            f"Area under the curve by one property alone, on all pairs: {told}. A model is to be "
+            "held against these numbers, not against 0.5."
+        )
+    return sentences
 
 
 def method_words(part: CompatibilityPart) -> list[str]:
@@ -197,9 +217,11 @@ def _of_ranking(part: RankingPart) -> dict[str, Any]:
             (
                 *(row["description"], row["formula"], row["multiplicity"]),
                 ligand_words(row["ligands"], names),
-                *(row["probability"], row["spread"]),
-                None if row["kind"] == "unedited" else row["change"],
-                None if row["kind"] == "unedited" else row["change_spread"],
+                *(round(row[name], 3) for name in ("probability", "spread")),
+                *(
+                    None if row["kind"] == "unedited" else round(row[name], 3) + 0.0
+                    for name in ("change", "change_spread")
+                ),
                 "yes" if row["outside"] else "no",
             )
             for row in part.comparison

@@ -64,6 +64,8 @@ class EncoderHead(Settings):
         for symbol in (*self.elements, *self.references):
             if atomic_numbers.get(symbol, 0) < 1:
                 raise ValueError(f"`{symbol[:20]}` is no chemical element")
+        if not self.level_of_theory.isprintable():
+            raise ValueError("`level_of_theory` cannot be printed")
         if missing := sorted(set(self.elements) - set(self.references)):
             raise ValueError(f"`references` has no {missing[0]}")
         count = count_numbers(energy_shapes(self.core))

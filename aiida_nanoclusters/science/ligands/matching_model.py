@@ -103,6 +103,9 @@ class MatchingHead(Settings):
             raise ValueError(f"`{unknown[0][:20]}` is no chemical element")
         if any(not 1 <= len(s) <= 16 or max(map(len, s)) > _LONGEST for s in self.known_ligands):
             raise ValueError("`known_ligands` holds a set of no or of too many ligands")
+        names = [text for core in self.known_cores for text in (core.name, core.formula)]
+        if not all(map(str.isprintable, (*names, *(s for own in self.known_ligands for s in own)))):
+            raise ValueError("a name of a known core or ligand cannot be printed")
         if (self.ligand.kind == "graph") != (self.bond_inputs > 0):
             raise ValueError("`bond_inputs` does not follow from the kind of the ligand encoder")
         count = count_numbers(self._network_shapes())

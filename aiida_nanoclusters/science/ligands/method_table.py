@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ from aiida_nanoclusters.science.ligands.classification import (
 from aiida_nanoclusters.science.ligands.encoder_settings import TEST
 from aiida_nanoclusters.science.ligands.method_settings import MethodSettings
 
-#: Width of the interval of an AUC up to which it tells methods apart.
-_NARROW = 0.1
+#: Width of the interval of an AUC up to which it tells methods apart, and beyond which it is noise.
+_NARROW, _NOISE = 0.1, 0.3
 #: What is held out by the kind of a split.
 SPLITS = {
     "random": "single pairs",
@@ -138,8 +138,29 @@ def comparison_words(rows: Sequence[dict[str, Any]], n_positive: int, confidence
     )
 
 
+def accuracy_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the models for use are worth for a new core; empty where nothing was measured.
+
+    Told is the first method of the split that is nearest to a question about a new core.
+    """
+    for split in ("core", "ligand", "published", "random"):
+        own = next((row for row in rows if row["split"] == split), None)
+        if own is None or own["metrics"]["auc"]["mean"] is None:
+            continue
+        ends = own["intervals"]["auc"]
+        between = "" if ends["low"] is None else f", {ends['low']:.2f} to {ends['high']:.2f}"
+        text = (
+            f"models trained alike have an AUC of {own['metrics']['auc']['mean']:.2f}{between} on "
+            f"what was held out ({SPLITS[split]})"
+        )
+        if own["better_than_chance"]:
+            return text
+        return f"{text}: no better than chance, so that this order may mean nothing"
+    return ""
+
+
 def noise_words(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a warning where intervals are so wide that the AUC is noise; empty otherwise."""
+    """Return a warning where intervals are wide, or so wide that an AUC is noise; else nothing."""
     widths = [
         row["intervals"]["auc"]["high"] - row["intervals"]["auc"]["low"]
         for row in rows
@@ -149,7 +170,8 @@ def noise_words(rows: Sequence[dict[str, Any]]) -> str:
         return "no AUC has an interval: there are too few pairs to test on"
     if max(widths) <= _NARROW:
         return ""
+    noise = "with so few pairs an AUC is noise, and " if max(widths) > _NOISE else ""
     return (
-        f"intervals of the AUC are up to {max(widths):.2f} wide: with so few pairs an AUC is "
-        "noise, and methods whose intervals overlap are not told apart"
+        f"intervals of the AUC are up to {max(widths):.2f} wide: {noise}methods whose intervals "
+        "overlap are not told apart"
     )

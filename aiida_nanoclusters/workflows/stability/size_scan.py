@@ -157,17 +157,18 @@ class SizeScanWorkChain(BatchedWorkChain):
         ]
         for port, value in job(code, options, "evaluate", largest).items():
             builder.evaluation.evaluate[port] = value
-        first = potentials[min(potentials)] if potentials else None
         if scan.lowest_structures is not None:
-            search = LowestStructuresWorkChain.get_builder_from_protocol(
-                *(code, first, element, scan.sizes, scan.lowest_structures),
-                overrides=(part_overrides or {}).get(LOWEST),
-                options=options,
-            )._inputs(prune=True)
-            builder[LOWEST] = {k: v for k, v in search.items() if k not in _SET_HERE}
+            changed = (part_overrides or {}).get(LOWEST)
+            values = load_protocol(LOWEST, scan.lowest_structures, changed, element=element)
+            builder[LOWEST].settings = Dict(values["settings"])
+            for port, value in job(code, options, "relax", largest).items():
+                builder[LOWEST].potential.lammps[port] = value
         if potentials:
+            first = potentials[min(potentials)]
             builder.lammps.potential = first
             builder.committee = dict(potentials)
+            if scan.lowest_structures is not None:
+                builder[LOWEST].potential.lammps.potential = first
         return builder
 
     def divide(self) -> None:

@@ -16,6 +16,8 @@ from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_
 #: All but those that have no protocol.
 WITHOUT = {"classify", "compile", "label", "lammps-script", "reproduce", "stages"}
 WITH_PROTOCOL = sorted(set(COMMANDS) - WITHOUT)
+#: Those whose protocols are of another command.
+STEMS = {"edit-core": "match_ligands"}
 
 
 def call(*arguments: str):
@@ -24,7 +26,7 @@ def call(*arguments: str):
 
 @pytest.mark.parametrize("name", WITH_PROTOCOL)
 def test_every_protocol_is_shown_as_what_it_resolves_to(name) -> None:
-    stem = name.replace("-", "_")
+    stem = STEMS.get(name, name.replace("-", "_"))
     for protocol in protocol_names(stem):
         done = call(name, "--show-protocol", protocol)
         assert done.exit_code == 0, done.output

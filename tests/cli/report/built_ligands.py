@@ -68,6 +68,7 @@ def compatibility() -> CompatibilityPart:
         counts={"n_pairs": PAIRS, "n_positive": 40, "n_cores": 40, "n_ligands": 9},
         methods=methods(),
         left_out=({"origin": "salt.cif", "reason": "salt", "message": "no metal cluster"},),
+        negatives={"warnings": ["Few ligands."], "shortcuts": {"core": 0.8, "groups": None}},
         leaks={"core_seed_1": leaks},
         pretraining={"errors": {"mae": 0.08, "composition_mae": 0.31}},
         curves=curves,

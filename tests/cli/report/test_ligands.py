@@ -43,7 +43,8 @@ def test_sections_tables_and_nodes_stand_in_the_page(html):
         "Reliability", "Features of the pairs: t-SNE", "Binary cross entropy",
         "mean absolute error 0.08 eV/atom", "of the composition alone 0.31 eV/atom",
         "Nobody has tried the negatives", "families of cores", "no metal cluster",
-        "open circles", "Davies-Bouldin index", uuid(410), uuid(411), uuid(421),
+        "Few ligands.", "by one property alone, on all pairs: core 0.80.", "open circles",
+        "Davies-Bouldin index", uuid(410), uuid(411), uuid(421),
     ):  # fmt: skip
         assert text in page.text, text
     assert len(page.ids) == len(set(page.ids))
@@ -54,8 +55,9 @@ def test_absent_parts_have_no_sections():
     ids = Page(page_of(ranked=ranking())).ids
     assert "ranking" in ids and not {"compatibility", "edits"} & set(ids)
     bare = replace(
-        compatibility(), methods={}, leaks={}, maps={}, curves={}, pretraining={}, left_out=()
-    )
+        compatibility(), methods={}, leaks={}, maps={}, curves={}, pretraining={}, left_out=(),
+        negatives={},
+    )  # fmt: skip
     page = Page(page_of(bare, kind="CompatibilityWorkChain"))
     assert "compatibility" in page.ids and "ranking" not in page.ids
     assert "were not measured on held-out pairs" in page.text
@@ -63,6 +65,7 @@ def test_absent_parts_have_no_sections():
 
 def test_few_pairs_are_called_noise(html):
     assert "an AUC is noise" in Page(html).text
+    assert "Models trained alike have an AUC of" in Page(html).text
 
 
 def test_a_browser_draws_all_of_it(chromium, html, tmp_path):  # noqa: F811

@@ -19,10 +19,10 @@ from tests.small_matching import predictions, trained_encoder
 
 #: A pretraining of some minutes on one core, on the clusters of ten elements.
 SETTINGS = {
-    "core": {"features": 64, "layers": 3, "gaussians": 24, "cutoff": 6.0},
+    "core": {"features": 48, "layers": 3, "gaussians": 16, "cutoff": 6.0},
     "training": {
-        **{"epochs": 60, "fewest_epochs": 30, "patience": 15, "batch_size": 16},
-        **{"learning_rate": 2e-3, "milestones": [30, 40, 50]},
+        **{"epochs": 30, "fewest_epochs": 30, "batch_size": 16},
+        **{"learning_rate": 2e-3, "milestones": [15, 22, 27]},
     },
 }
 ELEMENTS = ("Cu", "Ag", "Au", "Ni", "Pd", "Pt", "Rh", "Ir", "Al", "Zn")

@@ -6,6 +6,7 @@ import pytest
 from aiida_nanoclusters.science.ligands.method_settings import MethodSettings
 from aiida_nanoclusters.science.ligands.method_table import (
     Predictions,
+    accuracy_words,
     comparison_words,
     method_table,
     noise_words,
@@ -78,9 +79,29 @@ def test_words_of_a_comparison():
     assert "above chance with 95 % confidence: knows (core)" in text
     assert text.startswith("60 compatible pairs, tested on pairs of ")
     assert noise_words(rows) == ""
-    rows = method_table(list(predicted("guesses")), MethodSettings(draws=50))
-    assert "an AUC is noise" in noise_words(rows)
     assert "too few pairs" in noise_words([])
+
+
+def test_words_on_what_the_models_are_worth():
+    given = [*predicted("knows", "published"), *predicted("guesses", "core")]
+    said = accuracy_words(method_table(given, MethodSettings(draws=100)))
+    assert said.startswith("models trained alike have an AUC of 0.")
+    assert "(whole families of cores): no better than chance" in said
+    said = accuracy_words(method_table(list(predicted("knows")), MethodSettings(draws=50)))
+    assert said.startswith("models trained alike have an AUC of 1.00") and "chance" not in said
+    assert accuracy_words([]) == ""
+
+
+def test_wide_intervals_are_warned_of():
+    def row(low, high):
+        return {"intervals": {"auc": {"low": low, "high": high}}}
+
+    assert noise_words([row(0.85, 0.95)]) == ""
+    assert noise_words([row(0.85, 0.95), row(0.7, 0.9), row(None, None)]) == (
+        "intervals of the AUC are up to 0.20 wide: methods whose intervals overlap are not told "
+        "apart"
+    )
+    assert "an AUC is noise" in noise_words([row(0.4, 0.8)])
 
 
 def test_principal_components_of_a_line():

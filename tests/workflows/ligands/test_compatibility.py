@@ -19,6 +19,7 @@ from aiida_nanoclusters.science.ligands.classification import classification_met
 from aiida_nanoclusters.science.ligands.pairs import PairSet
 from aiida_nanoclusters.science.ligands.synthetic_world import WorldSettings, make_world
 from aiida_nanoclusters.workflows.ligands.compatibility import CompatibilityWorkChain
+from tests.small_baselines import SMALL_BASELINES
 from tests.small_matching import SMALL, SMALL_ENERGIES, lennard_jones, world
 
 OPTIONS = {"max_wallclock_seconds": 600}
@@ -112,6 +113,25 @@ def test_pretraining_is_compared_with_none(torch_python, pairs):
     page = render(collect(node))
     assert "core encoder was pretrained on formation energies" in page
     assert "without pretraining" in page
+
+
+@pytest.mark.slow
+def test_baselines_stand_in_the_same_table(torch_python, pairs):
+    own = {**SMALL_BASELINES, "methods": ["acsf", "gin"]}
+    builder = builder_of(
+        torch_python, changes={**CHANGES, "baselines": own}, pairs=pairs, seeds=[1, 2],
+        splits=["core"],
+    )  # fmt: skip
+    outputs, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    rows = outputs["methods"]["rows"]
+    assert [(row["method"], row["seeds"]) for row in rows] == [
+        ("scratch", [1, 2]), ("acsf", [1, 2]), ("gin", [1, 2]),
+    ]  # fmt: skip
+    # all methods are tested on the same pairs
+    assert len({tuple(row["n_test"]) for row in rows}) == 1
+    keys = [predictions_key("core", "acsf", seed) for seed in (1, 2)]
+    assert set(keys) <= set(outputs["predictions"])
 
 
 def test_inputs_are_checked(torch_python, pairs):

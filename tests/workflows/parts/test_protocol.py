@@ -25,6 +25,7 @@ def test_every_protocol_loads(name):
             "chart": "telari2023",
             "compatibility": "wang2026",
             "match_ligands": "wang2026",
+            "lowest_structures": "thorough",  # no one has published numbers
             "metadynamics": "tiwari2025",
             "nucleate": "tiwari2025",
         }.get(name, "liu2025")

@@ -18,6 +18,7 @@ from aiida_nanoclusters.workflows.stability.size_scan import (
     validate_options_by_size,
 )
 
+ANNEALING_ALONE = {"lowest_structures": None}
 STAGES = [
     {"kind": "anneal", "temperature": [35, 5], "duration": 100, "timestep": 0.01},
     {"kind": "quench", "force_tolerance": 1e-3},
@@ -35,7 +36,9 @@ def test_lennard_jones_13_is_magic(lmp_code) -> None:
         name: PotentialData.lennard_jones("Ar", epsilon=depth, sigma=3.4, cutoff=60.0).store()
         for name, depth in (("a", epsilon), ("b", 1.02 * epsilon))
     }
-    builder = SizeScanWorkChain.get_builder_from_protocol(lmp_code, members, "Ar")
+    builder = SizeScanWorkChain.get_builder_from_protocol(
+        lmp_code, members, "Ar", overrides=ANNEALING_ALONE
+    )
     builder.sizes = List(sorted(known))
     builder.settings = {
         "starts": 4, "keep": 1, "atom_steps_per_job": 1e8, "stages": STAGES,
@@ -96,7 +99,7 @@ def test_a_size_is_done_once_and_alike_whatever_goes_with_it(lmp_code, code_on) 
             {"max_wallclock_seconds": 600}, {"anneal": [(14, {"max_wallclock_seconds": 900})]}
         )
         builder = SizeScanWorkChain.get_builder_from_protocol(
-            lmp_code, {"a": argon}, "Ar", options=options
+            lmp_code, {"a": argon}, "Ar", overrides=ANNEALING_ALONE, options=options
         )
         builder.sizes = List(list(sizes))
         builder.settings = {
