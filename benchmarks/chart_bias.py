@@ -31,8 +31,9 @@ import numpy as np
 from aiida_nanoclusters.formats.lammps.chart_file import chart_file
 from aiida_nanoclusters.lammps_plugin.build import build, plugin_environment
 from aiida_nanoclusters.science.charts.chart import Chart, ChartHead
-from aiida_nanoclusters.science.charts.network import make_network, state_arrays
+from aiida_nanoclusters.science.charts.network import make_network
 from aiida_nanoclusters.science.elements import element
+from aiida_nanoclusters.science.network_state import state_arrays
 from benchmarks.pair_style import MODEL, icosahedron, write_data
 
 SIZE = 147

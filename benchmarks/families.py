@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 import numpy as np
+import torch
 from ase import Atoms
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
@@ -27,7 +28,7 @@ from aiida_nanoclusters.formats.lammps.rgl import write_named
 from aiida_nanoclusters.science.charts import training
 from aiida_nanoclusters.science.charts.distributions import pair_distributions
 from aiida_nanoclusters.science.charts.families import find_families
-from aiida_nanoclusters.science.charts.network import encode, load_network
+from aiida_nanoclusters.science.charts.network import encode, load_network, make_network
 from aiida_nanoclusters.science.charts.settings import (
     ChartTrainingSettings,
     DistributionSettings,
@@ -96,11 +97,14 @@ def chart_coordinates(frames: Frames, metal: str, seed: int) -> np.ndarray:
         "seed": seed,
         "bond_lengths_by_symbol": {metal: 1.0},
         "sizes": [],
+        "max_seconds": None,
     }
     data = training.prepare(distributions, None, None, job["training"])
-    progress = training.start(job)
+    torch.manual_seed(seed)
+    network = make_network(DISTRIBUTION.bins, NETWORK)
     with TemporaryDirectory() as folder:
-        training.train(progress, data, job, float("inf"), Path(folder))
+        task = training.ChartTask.of(data, job)
+        progress, _ = training.run(network, task, job, Path(folder), time.time())
     _, arrays = training.finish(progress, data, job)
     state = {k: v for k, v in arrays.items() if k.startswith(("encoder", "decoder"))}
     return encode(load_network(DISTRIBUTION.bins, NETWORK, state), data.inputs).astype(float)

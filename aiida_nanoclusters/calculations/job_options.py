@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -13,6 +13,8 @@ from aiida.orm import Dict, Int
 from aiida_nanoclusters.calculations.faults import set_fault_codes, validate_rerunnable
 from aiida_nanoclusters.formats.input_text import InputTextError, plain_name, scheduler_word
 
+#: Name of this package.
+_OWN = "aiida_nanoclusters"
 #: Options that name a file in the folder of a job, and options that are a word of its script.
 _FILES = (
     *("submit_script_filename", "scheduler_stdout", "scheduler_stderr"),
@@ -86,6 +88,25 @@ def carry_script(folder: Folder, package: str, name: str, target: str | None = N
     """
     with folder.open(target or name, "w", encoding="utf-8") as handle:
         handle.write((files(package) / name).read_text("utf-8"))
+
+
+def carry_packages(folder: Folder, carried: Mapping[str, Iterable[str]]) -> None:
+    """Write modules of this package under the names of their packages.
+
+    Parameters
+    ----------
+    folder
+        Of the job.
+    carried
+        File names by package: with the name of this package in front, or without it where the
+        modules import each other by relative names only.
+    """
+    for package, names in carried.items():
+        path = package.replace(".", "/")
+        folder.get_subfolder(path, create=True)
+        source = package if package.startswith(_OWN) else f"{_OWN}.{package}"
+        for name in names:
+            carry_script(folder, source, name, f"{path}/{name}")
 
 
 def set_report(spec: ProcessSpec, items: str) -> None:

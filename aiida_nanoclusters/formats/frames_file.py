@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import tokenize
 import zipfile
-import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import IO
@@ -17,16 +15,10 @@ from ase.data import chemical_symbols
 from aiida_nanoclusters.formats.limits import load_json
 from aiida_nanoclusters.science.ase_labels import CHARGE_KINDS, charges_name
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.number_files import WRONG
 
 #: The same for all nodes, so that caching recognises equal content.
 FILENAME = "frames.npz"
-#: What a file that is something else makes its readers raise.
-_WRONG = (
-    *(KeyError, OSError, ValueError, EOFError, TypeError, AttributeError, IndexError),
-    *(MemoryError, RecursionError, OverflowError, NotImplementedError),
-    # numpy reads the header of an array as Python's literals
-    *(zipfile.BadZipFile, zlib.error, SyntaxError, tokenize.TokenError),
-)
 _HEAD = ("level_of_theory", "atom_energies")
 _ARRAYS = [f.name for f in fields(Frames) if f.name not in (*_HEAD, "partial_charges")]
 
@@ -69,7 +61,7 @@ def read_frames(source: str | Path | IO[bytes]) -> Frames:
         for text in set(frames.info.tolist()):
             if not isinstance(load_json(text), dict):
                 raise ValueError("`info` holds something else than JSON objects")
-    except _WRONG as error:
+    except WRONG as error:
         raise ValueError(f"not a file of frames: {error}") from error
     return frames
 

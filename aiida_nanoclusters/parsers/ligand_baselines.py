@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 from aiida.engine import ExitCode
 from aiida.orm import ArrayData, Dict
-from aiida.parsers import Parser
 
-from aiida_nanoclusters.calculations.ligands.baselines import LOG, predictions_label
-from aiida_nanoclusters.formats.limits import load_json
-from aiida_nanoclusters.parsers.faults import fault_of
-from aiida_nanoclusters.parsers.retrieved import retrieved_text
-from aiida_nanoclusters.parsers.train import traceback_message
+from aiida_nanoclusters.calculations.ligands.baselines import predictions_label
+from aiida_nanoclusters.parsers.network_training import WRONG, TrainingReportParser
 from aiida_nanoclusters.science.ligands.baseline_settings import BaselineSettings
 from aiida_nanoclusters.science.ligands.classification import (
     classification_metrics,
@@ -25,12 +21,10 @@ from aiida_nanoclusters.science.ligands.encoder_settings import TEST
 from aiida_nanoclusters.science.ligands.training_files import (
     PAIR_PREDICTIONS,
     PREDICTIONS_FILE,
-    PROGRESS_FILE,
-    REPORT_FILE,
 )
 
 
-class LigandBaselinesParser(Parser):
+class LigandBaselinesParser(TrainingReportParser):
     """Return the predictions so far, their metrics, and the reason of a failure.
 
     A training whose loss became NaN fails alone: the report names it, and it has no predictions.
@@ -39,7 +33,7 @@ class LigandBaselinesParser(Parser):
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Read the report and the predictions."""
         folder = Path(kwargs["retrieved_temporary_folder"])
-        written, progress = self._json(REPORT_FILE), self._json(PROGRESS_FILE)
+        written, progress = self.read_report()
         methods = BaselineSettings(**self.node.inputs.settings.get_dict()).methods
         seeds = self.node.inputs.seeds.get_list()
         report: dict[str, Any] = {
@@ -58,7 +52,7 @@ class LigandBaselinesParser(Parser):
             with np.load(folder / PREDICTIONS_FILE, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in PAIR_PREDICTIONS}
             report["metrics"] = self._attach(arrays, methods, seeds)
-        except (OSError, ValueError, KeyError, EOFError, IndexError) as error:
+        except (*WRONG, IndexError) as error:
             problem = str(error)
         self.out("report", Dict(report))
         return self._exit_code(report, problem)
@@ -88,13 +82,8 @@ class LigandBaselinesParser(Parser):
 
     def _exit_code(self, report: Mapping[str, Any], problem: str) -> ExitCode | None:
         codes, ended = self.exit_codes, report["ended"]
-        errors = retrieved_text(self, f"{LOG}.err")
         if ended is None:
-            fault = fault_of(self, errors)
-            if fault is not None:
-                return fault
-            message = traceback_message(errors) or errors.strip()[-500:]
-            return codes.ERROR_NO_REPORT.format(message=message) if message else codes.ERROR_DIED
+            return self.no_report()
         if ended == "time":
             if not report["checkpoint"]:
                 return codes.ERROR_OUT_OF_WALLTIME_NO_CHECKPOINT
@@ -103,10 +92,3 @@ class LigandBaselinesParser(Parser):
         if problem:
             return codes.ERROR_NO_REPORT.format(message=problem)
         return None
-
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            found = load_json(retrieved_text(self, name))
-        except ValueError:  # absent, or cut short by a full disk
-            return {}
-        return found if isinstance(found, dict) else {}

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from aiida.common import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
-from aiida.engine import CalcJob, CalcJobProcessSpec, calcfunction
-from aiida.orm import ArrayData, Dict, Int, RemoteData
+from aiida.engine import CalcJobProcessSpec, calcfunction
+from aiida.orm import ArrayData, Dict
 from ase.data import atomic_numbers
 
-from aiida_nanoclusters.calculations.faults import new_job
-from aiida_nanoclusters.calculations.job_options import carry_script, set_job_options, validate_seed
-from aiida_nanoclusters.calculations.training_codes import set_training_codes
+from aiida_nanoclusters.calculations.job_options import set_job_options
+from aiida_nanoclusters.calculations.network_training import NetworkTrainingJob, restart_problem
 from aiida_nanoclusters.data.chart import ChartData
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.frames_file import FILENAME
@@ -27,18 +24,12 @@ from aiida_nanoclusters.science.charts.training_files import (
     ARRAYS_FILE,
     CARRIED,
     CHART_FILE,
-    CHECKPOINT_FILE,
-    CURVE_FILE,
     FRAMES_FILE,
     PACKAGE,
     PAIRS_FILE,
-    PREVIOUS_FILE,
-    PROGRESS_FILE,
-    REPORT_FILE,
     THERMAL_FILE,
 )
 
-JOB_FILE, LOG = "job.json", "train"
 #: Minima that a training needs at least.
 FEWEST = 10
 
@@ -104,16 +95,7 @@ def _pairs_problem(value: Mapping[str, Any], n_minima: int) -> str | None:
 
 def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     """Refuse frames that have no chart, and restarts without a checkpoint."""
-    remote = value.get("restart_from")
-    if remote is not None:
-        if remote.is_cleaned:
-            return "`restart_from` was cleaned, its checkpoint is deleted: start again without it"
-        if "code" in value and value["code"].computer.uuid != remote.computer.uuid:
-            return (
-                f"`restart_from` lies on {remote.computer.label}, the code on "
-                f"{value['code'].computer.label}: continue on the same computer"
-            )
-    return training_problem(value)
+    return restart_problem(value) or training_problem(value)
 
 
 def chart_ports(spec: Any) -> None:
@@ -147,92 +129,53 @@ def chart_ports(spec: Any) -> None:
     )
 
 
-class TrainChartCalculation(CalcJob):
+class TrainChartCalculation(NetworkTrainingJob):
     """Train the network of one chart, and measure what it has seen."""
+
+    _module, _carried = f"{PACKAGE}.training", CARRIED
+    _results, _needs = (CHART_FILE, ARRAYS_FILE), "numpy, scipy and torch"
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
         """Declare ports and exit codes."""
         super().define(spec)
-        spec.inputs["code"].help = "A Python that has numpy, scipy and torch."
         chart_ports(spec)
-        spec.input(
-            "seed",
-            valid_type=Int,
-            validator=validate_seed,
-            help="Random seed of the initial weights and of the batches, from 0.",
-        )
-        spec.input(
-            "restart_from",
-            valid_type=RemoteData,
-            required=False,
-            help="Remote folder of an interrupted training of the same inputs, which is continued.",
-        )
         spec.inputs.validator = validate_inputs
         set_job_options(spec, "nanoclusters.train_chart")
         for name, valid_type, what in (
             ("chart", ChartData, "Chart of the best epoch; of an interrupted training, so far."),
-            ("learning_curve", ArrayData, "Losses and learning rate, one value per epoch."),
             ("report", Dict, "Epochs, losses, wall time (s), versions."),
         ):
             spec.output(name, valid_type=valid_type, required=name == "report", help=what)
         spec.default_output_node = "report"
-        spec.exit_code(
-            310,
-            "ERROR_NO_REPORT",
-            message="The training ended with an error: {message}",
-            invalidates_cache=True,
-        )
-        set_training_codes(
-            spec,
-            "The training was killed or crashed without an error message.",
-            "lower `training.learning_rate`",
-        )
 
-    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
-        """Write the settings and the program; the frames go as the files of their nodes."""
+    def _write(self, folder: Folder) -> dict[str, Any]:
         inputs = self.inputs
-        folder.get_subfolder(PACKAGE, create=True)
-        for name in CARRIED:
-            carry_script(folder, "aiida_nanoclusters.science.charts", name, f"{PACKAGE}/{name}")
-        with folder.open(JOB_FILE, "w", encoding="utf-8") as handle:
-            json.dump(self._job(), handle, indent=1, sort_keys=True)
-        info = new_job()
-        info.local_copy_list = [(inputs.frames.uuid, FILENAME, FRAMES_FILE)]
-        if inputs.settings["training"].get("reproduces") == THERMAL:
-            info.local_copy_list.append((inputs.thermal.uuid, FILENAME, THERMAL_FILE))
+        if self._has_pairs:
             buffer = io.BytesIO()
             np.save(buffer, inputs.minimum_of.get_array(keys.MINIMUM_OF), allow_pickle=False)
             with folder.open(PAIRS_FILE, "wb") as handle:
                 handle.write(buffer.getvalue())
-        if "restart_from" in inputs:
-            remote = inputs.restart_from
-            path = f"{remote.get_remote_path()}/{CHECKPOINT_FILE}"
-            info.remote_copy_list = [(remote.computer.uuid, path, PREVIOUS_FILE)]
-        step = CodeInfo()
-        step.code_uuid = inputs.code.uuid
-        step.cmdline_params = ["-m", f"{PACKAGE}.training", JOB_FILE]
-        step.stdout_name, step.stderr_name = f"{LOG}.out", f"{LOG}.err"
-        info.codes_info = [step]
-        logs = [f"{LOG}.out", f"{LOG}.err"]
-        info.retrieve_list = [REPORT_FILE, PROGRESS_FILE, CURVE_FILE, *logs]
-        info.retrieve_temporary_list = [CHART_FILE, ARRAYS_FILE]
-        return info
-
-    def _job(self) -> dict[str, Any]:
-        inputs, walltime = self.inputs, self.node.get_option("max_wallclock_seconds")
         settings = ChartSettings(**inputs.settings.get_dict())
         given = inputs.bond_lengths.get_dict() if "bond_lengths" in inputs else None
         lengths = element_lengths(inputs.frames.elements, given)
         return {
             **settings.of_training(),
-            "seed": inputs.seed.value,
-            # A tenth is left for the chart itself.
-            "max_seconds": None if walltime is None else 0.9 * walltime,
             "bond_lengths": {str(atomic_numbers[e]): length for e, length in lengths.items()},
             "bond_lengths_by_symbol": lengths,
             "sizes": inputs.frames.sizes,
         }
+
+    def _copied(self) -> list[tuple[str, str, str]]:
+        files = [(self.inputs.frames.uuid, FILENAME, FRAMES_FILE)]
+        if self._has_pairs:
+            files.append((self.inputs.thermal.uuid, FILENAME, THERMAL_FILE))
+        return files
+
+    @property
+    def _has_pairs(self) -> bool:
+        """Whether it is trained from thermal frames to their minima."""
+        return bool(self.inputs.settings["training"].get("reproduces") == THERMAL)
 
 
 @calcfunction

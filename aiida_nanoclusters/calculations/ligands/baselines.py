@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from aiida.common import CalcInfo, CodeInfo
+from aiida.common import CalcInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, List, RemoteData
 
-from aiida_nanoclusters.calculations.faults import new_job
-from aiida_nanoclusters.calculations.job_options import carry_script, set_job_options
+from aiida_nanoclusters.calculations.job_options import carry_packages, set_job_options
 from aiida_nanoclusters.calculations.ligands.train_matching import (
     ASSIGNMENT,
     assignment_of,
     matching_problem,
+)
+from aiida_nanoclusters.calculations.network_training import (
+    python_job,
     restart_problem,
+    training_seconds,
+    write_arrays,
+    write_job,
 )
 from aiida_nanoclusters.calculations.training_codes import DIED, EPOCHS_LEFT
 from aiida_nanoclusters.data.pairs import PairsData
@@ -33,11 +35,7 @@ from aiida_nanoclusters.science.ligands.baseline_inputs import baseline_inputs
 from aiida_nanoclusters.science.ligands.baseline_settings import BaselineSettings
 from aiida_nanoclusters.science.ligands.training_files import (
     PREDICTIONS_FILE,
-    PROGRESS_FILE,
-    REPORT_FILE,
 )
-
-JOB_FILE, LOG = "job.json", "train"
 
 
 def validate_settings(value: Dict, _: Any) -> str | None:
@@ -127,40 +125,18 @@ class LigandBaselinesCalculation(CalcJob):
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write arrays and program; the cores are described where the job runs."""
-        for package, names in CARRIED.items():
-            path = package.replace(".", "/")
-            folder.get_subfolder(path, create=True)
-            for name in names:
-                carry_script(folder, package, name, f"{path}/{name}")
-        inputs, walltime = self.inputs, self.node.get_option("max_wallclock_seconds")
+        carry_packages(folder, CARRIED)
+        inputs = self.inputs
         job, files = baseline_inputs(
             inputs.pairs.pairs,
             assignment_of(inputs.assignment),
             BaselineSettings(**inputs.settings.get_dict()),
             inputs.seeds.get_list(),
-            # A tenth is left for the end.
-            None if walltime is None else 0.9 * walltime,
+            training_seconds(self.node.get_option("max_wallclock_seconds")),
         )
-        with folder.open(JOB_FILE, "w", encoding="utf-8") as handle:
-            json.dump(job, handle, indent=1, sort_keys=True)
-        for name, arrays in files.items():
-            buffer = io.BytesIO()
-            np.savez(buffer, **arrays)
-            with folder.open(name, "wb") as handle:
-                handle.write(buffer.getvalue())
-        info = new_job()
-        if "restart_from" in inputs:
-            remote = inputs.restart_from
-            path = f"{remote.get_remote_path()}/{RUNS}"
-            info.remote_copy_list = [(remote.computer.uuid, path, PREVIOUS_RUNS)]
-        step = CodeInfo()
-        step.code_uuid = inputs.code.uuid
-        step.cmdline_params = ["-m", MODULE, JOB_FILE]
-        step.stdout_name, step.stderr_name = f"{LOG}.out", f"{LOG}.err"
-        info.codes_info = [step]
-        info.retrieve_list = [REPORT_FILE, PROGRESS_FILE, f"{LOG}.out", f"{LOG}.err"]
-        info.retrieve_temporary_list = [PREDICTIONS_FILE]
-        return info
+        write_job(folder, job)
+        write_arrays(folder, files)
+        return python_job(inputs, MODULE, (RUNS, PREVIOUS_RUNS), [PREDICTIONS_FILE])
 
 
 def _set_exit_codes(spec: CalcJobProcessSpec) -> None:

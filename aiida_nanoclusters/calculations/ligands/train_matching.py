@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from aiida.common import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
-from aiida.engine import CalcJob, CalcJobProcessSpec, calcfunction
-from aiida.orm import ArrayData, Dict, Int, RemoteData
+from aiida.engine import CalcJobProcessSpec, calcfunction
+from aiida.orm import ArrayData, Dict
 from ase.data import atomic_numbers
 
-from aiida_nanoclusters.calculations.faults import new_job
-from aiida_nanoclusters.calculations.job_options import carry_script, set_job_options, validate_seed
-from aiida_nanoclusters.calculations.training_codes import set_training_codes
+from aiida_nanoclusters.calculations.job_options import set_job_options
+from aiida_nanoclusters.calculations.network_training import (
+    NetworkTrainingJob,
+    restart_problem,
+    write_arrays,
+)
 from aiida_nanoclusters.data.core_encoder import CoreEncoderData
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.matching_model import MatchingModelData
@@ -33,9 +33,7 @@ from aiida_nanoclusters.science.ligands.splits import ASSIGNMENT
 from aiida_nanoclusters.science.ligands.training_arrays import matching_arrays
 from aiida_nanoclusters.science.ligands.training_files import (
     CARRIED,
-    CHECKPOINT_FILE,
     CORES_FILE,
-    CURVE_FILE,
     ENCODER_ARRAYS_FILE,
     ENCODER_FILE,
     ENERGIES_FILE,
@@ -46,101 +44,15 @@ from aiida_nanoclusters.science.ligands.training_files import (
     PAIRS_FILE,
     PREDICTIONS_FILE,
     PRETRAINED_FILE,
-    PREVIOUS_FILE,
-    PROGRESS_FILE,
-    REPORT_FILE,
 )
 from aiida_nanoclusters.science.ligands.unimol import unimol_problem
 
-JOB_FILE, LOG = "job.json", "train"
+#: Libraries of the Python of the job, in words.
+NEEDS = "numpy, scipy, torch and torch_geometric"
 #: Pairs that a training needs at least.
 FEWEST_PAIRS = 8
 #: Frames up to which a pretraining is prepared once more to check its inputs (some seconds).
 MOST_CHECKED = 10_000
-
-
-class EncoderJob(CalcJob):
-    """Base of both trainings: what they carry, retrieve and report."""
-
-    #: Module of the package that is run, and files of the result.
-    _module: str
-    _results: tuple[str, str]
-
-    @classmethod
-    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
-        """Declare the ports and exit codes of both."""
-        super().define(spec)
-        spec.inputs["code"].help = "A Python that has numpy, scipy, torch and torch_geometric."
-        spec.input(
-            "seed",
-            valid_type=Int,
-            validator=validate_seed,
-            help="Random seed of the initial weights, of the batches and of the dropout, from 0.",
-        )
-        spec.input(
-            "restart_from",
-            valid_type=RemoteData,
-            required=False,
-            help="Remote folder of an interrupted training of the same inputs, which is continued.",
-        )
-        spec.output(
-            "learning_curve",
-            valid_type=ArrayData,
-            required=False,
-            help="`train_loss`, `val_loss` and `learning_rate`, one value per epoch.",
-        )
-        spec.exit_code(
-            310,
-            "ERROR_NO_REPORT",
-            message="The training ended with an error: {message}",
-            invalidates_cache=True,
-        )
-        set_training_codes(
-            spec,
-            "The training was killed or crashed without an error message.",
-            "lower `training.learning_rate`",
-        )
-
-    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
-        """Write arrays and program; the graphs of the cores are made where the job runs."""
-        folder.get_subfolder(PACKAGE, create=True)
-        for name in CARRIED:
-            carry_script(folder, "aiida_nanoclusters.science.ligands", name, f"{PACKAGE}/{name}")
-        job, files = self._content()
-        walltime = self.node.get_option("max_wallclock_seconds")
-        job["seed"] = self.inputs.seed.value
-        # A tenth is left for the predictions.
-        job["max_seconds"] = None if walltime is None else 0.9 * walltime
-        with folder.open(JOB_FILE, "w", encoding="utf-8") as handle:
-            json.dump(job, handle, indent=1, sort_keys=True)
-        for name, arrays in files.items():
-            buffer = io.BytesIO()
-            np.savez(buffer, **arrays)
-            with folder.open(name, "wb") as handle:
-                handle.write(buffer.getvalue())
-        info = new_job()
-        info.local_copy_list = self._copied()
-        if "restart_from" in self.inputs:
-            remote = self.inputs.restart_from
-            path = f"{remote.get_remote_path()}/{CHECKPOINT_FILE}"
-            info.remote_copy_list = [(remote.computer.uuid, path, PREVIOUS_FILE)]
-        step = CodeInfo()
-        step.code_uuid = self.inputs.code.uuid
-        step.cmdline_params = ["-m", f"{PACKAGE}.{self._module}", JOB_FILE]
-        step.stdout_name, step.stderr_name = f"{LOG}.out", f"{LOG}.err"
-        info.codes_info = [step]
-        logs = [f"{LOG}.out", f"{LOG}.err"]
-        info.retrieve_list = [REPORT_FILE, PROGRESS_FILE, CURVE_FILE, *logs]
-        info.retrieve_temporary_list = [*self._results, PREDICTIONS_FILE]
-        return info
-
-    def _content(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Return the job, and the arrays of its files by their names."""
-        raise NotImplementedError
-
-    def _copied(self) -> list[tuple[str, str, str]]:
-        """Return the files of nodes that the job has as they are."""
-        return []
 
 
 # -- pretraining -------------------------------------------------------------------------------
@@ -179,25 +91,11 @@ def pretraining_problem(value: Mapping[str, Any]) -> str | None:
     return None
 
 
-def restart_problem(value: Mapping[str, Any]) -> str | None:
-    """Return why a restart has no checkpoint, or None."""
-    remote = value.get("restart_from")
-    if remote is None:
-        return None
-    if remote.is_cleaned:
-        return "`restart_from` was cleaned, its checkpoint is deleted: start again without it"
-    if "code" in value and value["code"].computer.uuid != remote.computer.uuid:
-        return (
-            f"`restart_from` lies on {remote.computer.label}, the code on "
-            f"{value['code'].computer.label}: continue on the same computer"
-        )
-    return None
-
-
-class PretrainCoreCalculation(EncoderJob):
+class PretrainCoreCalculation(NetworkTrainingJob):
     """Pretrain the core encoder on the formation energies of clusters."""
 
-    _module, _results = "pretraining", (ENCODER_FILE, ENCODER_ARRAYS_FILE)
+    _module, _carried, _needs = f"{PACKAGE}.pretraining", CARRIED, NEEDS
+    _results = (ENCODER_FILE, ENCODER_ARRAYS_FILE, PREDICTIONS_FILE)
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
@@ -244,12 +142,13 @@ class PretrainCoreCalculation(EncoderJob):
             spec.output(name, valid_type=valid_type, required=name == "report", help=what)
         spec.default_output_node = "report"
 
-    def _content(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    def _write(self, folder: Folder) -> dict[str, Any]:
         settings = PretrainingSettings(**self.inputs.settings.get_dict())
         given = self.inputs.references.get_dict() if "references" in self.inputs else None
         energies = prepare_energies(self.inputs.frames.frames, settings, given)
-        job = {**of_training(settings), "about": energies.about(), "notes": energies.notes()}
-        return job, {CORES_FILE: energies.core_arrays(), ENERGIES_FILE: energies.energy_arrays()}
+        files = {CORES_FILE: energies.core_arrays(), ENERGIES_FILE: energies.energy_arrays()}
+        write_arrays(folder, files)
+        return {**of_training(settings), "about": energies.about(), "notes": energies.notes()}
 
 
 def _validate_pretraining_inputs(value: Mapping[str, Any], _: Any) -> str | None:
@@ -314,10 +213,11 @@ def matching_problem(value: Mapping[str, Any]) -> str | None:
     return None
 
 
-class TrainMatchingCalculation(EncoderJob):
+class TrainMatchingCalculation(NetworkTrainingJob):
     """Train one matching model of cores and ligand sets."""
 
-    _module, _results = "matching", (MODEL_FILE, MODEL_ARRAYS_FILE)
+    _module, _carried, _needs = f"{PACKAGE}.matching", CARRIED, NEEDS
+    _results = (MODEL_FILE, MODEL_ARRAYS_FILE, PREDICTIONS_FILE)
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
@@ -360,14 +260,14 @@ class TrainMatchingCalculation(EncoderJob):
             spec.output(name, valid_type=valid_type, required=name == "report", help=what)
         spec.default_output_node = "report"
 
-    def _content(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    def _write(self, folder: Folder) -> dict[str, Any]:
         settings = MatchingSettings(**self.inputs.settings.get_dict())
         subset = assignment_of(self.inputs.assignment)
         about, arrays = matching_arrays(self.inputs.pairs.pairs, subset, settings)
         about["about"]["pretrained"] = "encoder" in self.inputs
         names = {"cores": CORES_FILE, "ligands": LIGANDS_FILE, "pairs": PAIRS_FILE}
-        files = {names[key]: value for key, value in arrays.items()}
-        return {**of_training(settings), **about}, files
+        write_arrays(folder, {names[key]: value for key, value in arrays.items()})
+        return {**of_training(settings), **about}
 
     def _copied(self) -> list[tuple[str, str, str]]:
         if "encoder" not in self.inputs:

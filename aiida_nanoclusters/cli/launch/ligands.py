@@ -49,6 +49,27 @@ compatibility_option = click.option(
 )
 
 
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that train the models first, on known clusters."""
+    for option in (
+        click.option(
+            "--training-protocol",
+            default="trial",
+            show_default=True,
+            help="Numbers of that training: a protocol of `run compatibility`.",
+        ),
+        click.option(
+            "--clusters",
+            multiple=True,
+            metavar="FILE|FOLDER|UUID",
+            help="Known clusters on which models are trained first, as of `run compatibility`; "
+            "repeatable.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def relaxation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that name what relaxes the bare cores; the command gets them by their names."""
     for option in (

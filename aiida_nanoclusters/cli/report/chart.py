@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from aiida_nanoclusters.cli.report import lowest_path, populations, tempering, transitions
+from aiida_nanoclusters.cli.report import (
+    figures,
+    lowest_path,
+    populations,
+    tempering,
+    transitions,
+)
 from aiida_nanoclusters.cli.report.chart_content import ChartPart, TemperingPart
 from aiida_nanoclusters.cli.report.chart_points import pack_chart
 from aiida_nanoclusters.cli.report.figures import (
@@ -162,35 +168,13 @@ def logarithmic_small(values: Any) -> dict[str, Any]:
 
 def losses(part: ChartPart) -> Picture | None:
     """Losses of the members of the committee against the epoch."""
-    if not part.training:
+    axis = {
+        "title_text": "Mean squared error", "type": "log", "dtick": 1, "exponentformat": "power",
+    }  # fmt: skip
+    drawn = figures.losses(part.training, {"validation": "solid", "training": "dot"}, axis)
+    if drawn is None:
         return None
-    figure, rows = go.Figure(), []
-    for k, (member, own) in enumerate(part.training.items()):
-        for name, dash in (("validation", "solid"), ("training", "dot")):
-            values = np.asarray(own.get(name, ()), float)
-            if not len(values):
-                continue
-            figure.add_trace(
-                go.Scatter(
-                    x=np.arange(1, len(values) + 1),
-                    y=values,
-                    name=member,
-                    legendgroup=member,
-                    showlegend=dash == "solid",
-                    mode="lines",
-                    opacity=1 if dash == "solid" else 0.6,
-                    line={"color": COLOURS[k % len(COLOURS)], "dash": dash, "width": 1.8},
-                    hovertemplate=f"{member}, {name}<br>epoch %{{x}}: %{{y:.3g}}<extra></extra>",
-                )
-            )
-            best = int(np.argmin(values))
-            rows.append((member, name, len(values), best + 1, float(values[best])))
-    if not rows:
-        return None
-    figure.update_xaxes(title_text="Epoch")
-    figure.update_yaxes(
-        title_text="Mean squared error", type="log", dtick=1, exponentformat="power"
-    )
+    figure, rows = drawn
     return picture(
         "chart-training",
         "Training of the chart",

@@ -177,6 +177,48 @@ SETS = {
 }
 
 
+def losses(
+    curves: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, str], axis: Mapping[str, Any]
+) -> tuple[go.Figure, list[tuple[Any, ...]]] | None:
+    """Return the losses of networks against the epoch, and a row for each; None without any.
+
+    Parameters
+    ----------
+    curves
+        By member, and by the name of a loss: one value per epoch.
+    kinds
+        Losses that are drawn, and how: ``solid`` or ``dot``.
+    axis
+        Of the losses.
+    """
+    figure, rows = go.Figure(), []
+    for k, (member, own) in enumerate(curves.items()):
+        for name, dash in kinds.items():
+            values = np.asarray(own.get(name, ()), float)
+            if not len(values):
+                continue
+            figure.add_trace(
+                go.Scatter(
+                    x=np.arange(1, len(values) + 1),
+                    y=values,
+                    name=member.replace("_", " "),
+                    legendgroup=member,
+                    showlegend=dash == "solid",
+                    mode="lines",
+                    opacity=1 if dash == "solid" else 0.6,
+                    line={"color": COLOURS[k % len(COLOURS)], "dash": dash, "width": 1.8},
+                    hovertemplate=f"{member}, {name}<br>epoch %{{x}}: %{{y:.3g}}<extra></extra>",
+                )
+            )
+            best = int(np.argmin(values))
+            rows.append((member, name, len(values), best + 1, float(values[best])))
+    if not rows:
+        return None
+    figure.update_xaxes(title_text="Epoch")
+    figure.update_yaxes(**axis)
+    return figure, rows
+
+
 def parity(training: TrainingPart) -> list[tuple[Picture, str]]:
     """Predicted against reference energies and forces, with a caption; one for each set."""
     return [(_parity(p), _of_set(p)) for p in training.parities]

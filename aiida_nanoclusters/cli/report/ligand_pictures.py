@@ -9,7 +9,15 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from aiida_nanoclusters.cli.report.figures import COLOURS, MUTED, SYMBOLS, Picture, picture, style
+from aiida_nanoclusters.cli.report.figures import (
+    COLOURS,
+    MUTED,
+    SYMBOLS,
+    Picture,
+    losses,
+    picture,
+    style,
+)
 from aiida_nanoclusters.cli.report.ligand_content import CompatibilityPart
 from aiida_nanoclusters.science.ligands.ligand_ranking import ligand_words
 
@@ -205,33 +213,11 @@ def _map_words(part: CompatibilityPart) -> str:
 
 def matching_losses(part: CompatibilityPart) -> Picture | None:
     """Losses of the members of the committee against the epoch."""
-    if not part.curves:
+    axis = {"title_text": "Binary cross entropy", "rangemode": "tozero"}
+    drawn = losses(part.curves, {"val_loss": "solid", "train_loss": "dot"}, axis)
+    if drawn is None:
         return None
-    figure, rows = go.Figure(), []
-    for k, (member, arrays) in enumerate(part.curves.items()):
-        for name, dash in (("val_loss", "solid"), ("train_loss", "dot")):
-            values = np.asarray(arrays.get(name, ()), dtype=float)
-            if not len(values):
-                continue
-            figure.add_trace(
-                go.Scatter(
-                    x=np.arange(1, len(values) + 1),
-                    y=values,
-                    name=member.replace("_", " "),
-                    legendgroup=member,
-                    showlegend=dash == "solid",
-                    mode="lines",
-                    opacity=1 if dash == "solid" else 0.6,
-                    line={"color": COLOURS[k % len(COLOURS)], "dash": dash, "width": 1.8},
-                    hovertemplate=f"{member}, {name}<br>epoch %{{x}}: %{{y:.3g}}<extra></extra>",
-                )
-            )
-            best = int(np.argmin(values))
-            rows.append((member, name, len(values), best + 1, float(values[best])))
-    if not rows:
-        return None
-    figure.update_xaxes(title_text="Epoch")
-    figure.update_yaxes(title_text="Binary cross entropy", rangemode="tozero")
+    figure, rows = drawn
     return picture(
         "matching-training",
         "Training of the committee",

@@ -15,18 +15,7 @@ from aiida_nanoclusters.cli.terminal import Fixable
 @given.ligands_option
 @given.model_option
 @given.compatibility_option
-@click.option(
-    "--clusters",
-    multiple=True,
-    metavar="FILE|FOLDER|UUID",
-    help="Known clusters on which models are trained first, as of `run compatibility`; repeatable.",
-)
-@click.option(
-    "--training-protocol",
-    default="trial",
-    show_default=True,
-    help="Numbers of that training: a protocol of `run compatibility`.",
-)
+@given.training_options
 @click.option(
     "--kinds",
     metavar="remove,add,replace",

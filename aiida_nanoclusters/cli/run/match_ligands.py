@@ -12,27 +12,13 @@ from aiida_nanoclusters.cli.run.compatibility import (
 )
 from aiida_nanoclusters.cli.terminal import Fixable, echo
 
-#: Protocol of the models that are trained on the way.
-_TRAINING = "trial"
-
 
 @click.command("match-ligands", cls=cli.LaunchCommand, stem="match_ligands")
 @click.argument("core", metavar="CORE")
 @given.ligands_option
 @given.model_option
 @given.compatibility_option
-@click.option(
-    "--clusters",
-    multiple=True,
-    metavar="FILE|FOLDER|UUID",
-    help="Known clusters on which models are trained first, as of `run compatibility`; repeatable.",
-)
-@click.option(
-    "--training-protocol",
-    default=_TRAINING,
-    show_default=True,
-    help="Numbers of that training: a protocol of `run compatibility`.",
-)
+@given.training_options
 @labelled_option
 @seeds_option
 @given.relaxation_options

@@ -6,12 +6,6 @@ and memory, whoever wrote it.
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +18,13 @@ from pydantic import model_validator
 
 from aiida_nanoclusters.science.charts.network import decode, encode, load_network, weight_shapes
 from aiida_nanoclusters.science.charts.settings import DistributionSettings, NetworkSettings
+from aiida_nanoclusters.science.number_files import (
+    check_arrays,
+    float_shapes,
+    read_content,
+    read_files,
+    write_content,
+)
 from aiida_nanoclusters.science.settings import Settings, quantity
 
 if TYPE_CHECKING:
@@ -37,12 +38,9 @@ CHART_FILE, ARRAYS_FILE = "chart.json", "chart.npz"
 MOST_SEEN = 20_000
 #: Largest `chart.json` (bytes).
 _MOST_TEXT = 1_000_000
-#: What a file that is something else makes its reader raise.
-_WRONG = (
-    *(KeyError, OSError, ValueError, EOFError, TypeError, AttributeError, IndexError),
-    *(MemoryError, RecursionError, OverflowError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error, SyntaxError, tokenize.TokenError),
-)
+_WHAT = "chart"
+#: Arrays beside the numbers of the network.
+_OWN = ("minimum", "scale", "target_minimum", "target_scale", "seen")
 
 
 class ChartHead(Settings):
@@ -104,15 +102,7 @@ class Chart:
     state: Mapping[str, NDArray[Any]] = field(repr=False)
 
     def __post_init__(self) -> None:
-        for name, (shape, kind) in self._expected(self.head).items():
-            array = self._arrays()[name]
-            if array.shape != shape or array.dtype != kind:
-                raise ValueError(
-                    f"chart: `{name}` is {array.dtype} of shape {array.shape}, expected {kind} of "
-                    f"shape {shape}"
-                )
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise ValueError(f"chart: `{name}` holds numbers that are not finite")
+        check_arrays(_WHAT, self._arrays(), self._expected(self.head))
         for name in ("scale", "target_scale"):
             if not (getattr(self, name) > 0).all():
                 raise ValueError(f"chart: `{name}` holds numbers that are not positive")
@@ -238,10 +228,7 @@ class Chart:
 
     def content(self) -> tuple[str, bytes]:
         """Return the content of the two files; equal charts give equal content."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **self._arrays())  # type: ignore[arg-type]
-        text = json.dumps(self.head.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-        return text, buffer.getvalue()
+        return write_content(self.head, self._arrays())
 
     @classmethod
     def load(cls, folder: str | Path) -> Chart:
@@ -252,13 +239,8 @@ class Chart:
         ValueError
             If the files are missing, or are no chart.
         """
-        try:
-            with (Path(folder) / CHART_FILE).open("rb") as head:
-                text = head.read(_MOST_TEXT + 1)
-            with (Path(folder) / ARRAYS_FILE).open("rb") as arrays:
-                return cls.from_content(text, arrays)
-        except OSError as error:
-            raise ValueError(f"no chart in {folder}: {error.strerror or error}") from error
+        names = (CHART_FILE, ARRAYS_FILE)
+        return read_files(_WHAT, folder, names, cls.from_content, _MOST_TEXT)
 
     @classmethod
     def from_content(cls, text: str | bytes, arrays: IO[bytes]) -> Chart:
@@ -269,58 +251,21 @@ class Chart:
         ValueError
             If they are no chart: no such JSON, or arrays of other names, shapes, sizes or kinds.
         """
-        try:
-            if len(text) > _MOST_TEXT:
-                raise ValueError(f"`{CHART_FILE}` is longer than any chart's")
-            values = json.loads(text)
-            if not isinstance(values, dict):
-                raise ValueError(f"`{CHART_FILE}` holds no table of settings")
-            head = ChartHead.from_values(**values)
-            found = _read_arrays(arrays, cls._expected(head))
-        except _WRONG as error:
-            raise ValueError(f"not a chart: {error}") from error
-        own = ("minimum", "scale", "target_minimum", "target_scale", "seen")
-        state = {name: array for name, array in found.items() if name not in own}
-        return cls(head=head, state=state, **{name: found[name] for name in own})
+        head, found = read_content(_WHAT, ChartHead, text, arrays, cls._expected, _MOST_TEXT)
+        state = {name: array for name, array in found.items() if name not in _OWN}
+        return cls(head=head, state=state, **{name: found[name] for name in _OWN})
 
     @staticmethod
     def _expected(head: ChartHead) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Return shape and type of each array by its name."""
-        single, bins = np.dtype(np.float32), head.distribution.bins
-        settings = head.network
-        shapes = weight_shapes(bins, settings.channels, settings.kernels, settings.dimensions)
-        counts = np.dtype(np.int64)
-        return {
-            **{n: ((bins,), single) for n in ("minimum", "scale")},
-            **{n: ((bins,), single) for n in ("target_minimum", "target_scale")},
-            "seen": ((head.n_seen, settings.dimensions), single),
-            **{n: (s, counts if n.endswith("tracked") else single) for n, s in shapes.items()},
-        }
+        bins, settings = head.distribution.bins, head.network
+        return float_shapes(
+            {
+                **{name: (bins,) for name in _OWN if name != "seen"},
+                "seen": (head.n_seen, settings.dimensions),
+                **weight_shapes(bins, settings.channels, settings.kernels, settings.dimensions),
+            }
+        )
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        own = ("minimum", "scale", "target_minimum", "target_scale", "seen")
-        return {**{name: getattr(self, name) for name in own}, **self.state}
-
-
-def _read_arrays(
-    source: IO[bytes], expected: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
-) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an npz file whose headers say what is expected, before they are read."""
-    with zipfile.ZipFile(source) as archive:
-        members = archive.infolist()
-        if sorted(m.filename for m in members) != sorted(f"{name}.npy" for name in expected):
-            raise ValueError("its arrays are not those of its network")
-        for member in members:
-            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-                raise ValueError(f"`{member.filename}` is compressed or encrypted")
-            shape, kind = expected[member.filename.removesuffix(".npy")]
-            with archive.open(member) as handle:
-                version = np.lib.format.read_magic(handle)
-                read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
-                found, _, dtype = read(handle)
-                size = member.file_size - handle.tell()
-            if found != shape or dtype != kind or size != math.prod(shape) * kind.itemsize:
-                raise ValueError(f"`{member.filename}` is not of shape {shape} and type {kind}")
-    source.seek(0)
-    with np.load(source, allow_pickle=False) as archive:
-        return {name: archive[name] for name in expected}
+        return {**{name: getattr(self, name) for name in _OWN}, **self.state}

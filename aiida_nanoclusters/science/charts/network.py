@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..network_state import load_state
+
 if TYPE_CHECKING:
     import torch
 
@@ -118,16 +120,9 @@ def make_network(bins: int, settings: Mapping[str, Any]) -> torch.nn.ModuleDict:
 
 def load_network(bins: int, settings: Mapping[str, Any], state: Arrays) -> torch.nn.ModuleDict:
     """Return the network with the numbers of a trained one, ready to be evaluated."""
-    import torch
-
     network = make_network(bins, settings)
-    network.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in state.items()})
+    load_state(network, state)
     return network.eval()
-
-
-def state_arrays(network: torch.nn.ModuleDict) -> dict[str, NDArray[Any]]:
-    """Return the numbers of a network as arrays by name."""
-    return {name: t.detach().cpu().numpy().copy() for name, t in network.state_dict().items()}
 
 
 def encode(network: torch.nn.ModuleDict, rows: NDArray[Any]) -> NDArray[np.float32]:

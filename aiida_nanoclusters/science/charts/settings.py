@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from aiida_nanoclusters.science.charts.network import MOST_WEIGHTS, count_weights, pooled_lengths
+from aiida_nanoclusters.science.loop_settings import LoopSettings
 from aiida_nanoclusters.science.settings import Settings, quantity
 
 #: What a chart is trained to reproduce: the distribution itself, or that of the minimum below it.
@@ -97,7 +98,7 @@ class NetworkSettings(Settings):
         return None
 
 
-class ChartTrainingSettings(Settings):
+class ChartTrainingSettings(LoopSettings):
     """How the network of a chart is trained."""
 
     reproduces: Literal["relaxed", "thermal"] = quantity(
@@ -110,18 +111,11 @@ class ChartTrainingSettings(Settings):
     patience: int = quantity(
         "Epochs without a lower validation loss after which the training stops.", default=10, ge=1
     )
-    smallest_gain: float = quantity(
-        "Decrease of the validation loss that counts as lower, as a fraction of it.",
-        default=1e-3,
-        ge=0,
-        lt=1,
-    )
     batch_size: int = quantity("Distributions of a batch.", unit="frames", default=64, ge=2)
     learning_rate: float = quantity("Learning rate of the first epoch (Adam).", default=5e-3, gt=0)
     milestones: list[int] = quantity(
         "Epochs at which the learning rate is multiplied by `decay`.", default=[100, 250]
     )
-    decay: float = quantity("Factor of the learning rate.", default=0.5, gt=0, le=1)
     validation_share: float = quantity(
         "Share of the frames that is held out, the same for all seeds.", default=0.2, gt=0, lt=1
     )
@@ -146,26 +140,6 @@ class ChartTrainingSettings(Settings):
         gt=0.5,
         le=1,
     )
-    device: Literal["cpu", "cuda"] = quantity("Where the network is trained.", default="cpu")
-    threads: int = quantity(
-        "Threads of a training; equal results need equal numbers of them.", default=1, ge=1, le=256
-    )
-
-    @field_validator("milestones")
-    @classmethod
-    def _check_milestones(cls, milestones: list[int]) -> list[int]:
-        if milestones != sorted(set(milestones)) or any(epoch < 1 for epoch in milestones):
-            raise ValueError(f"{milestones}: give ascending epochs from 1")
-        return milestones
-
-    @model_validator(mode="after")
-    def _check_epochs(self) -> ChartTrainingSettings:
-        if self.fewest_epochs > self.epochs:
-            raise ValueError(
-                f"`fewest_epochs` {self.fewest_epochs} are more than `epochs` {self.epochs}: lower "
-                "the one or raise the other"
-            )
-        return self
 
 
 class FamilySettings(Settings):

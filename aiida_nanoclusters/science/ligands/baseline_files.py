@@ -11,12 +11,13 @@ CARRIED = {
     "aiida_nanoclusters": ("__init__.py",),
     "aiida_nanoclusters.science": (
         *("__init__.py", "ase_labels.py", "elements.py", "frames.py", "texts.py"),
+        *("network_state.py", "training_files.py", "training_loop.py"),
     ),
     "aiida_nanoclusters.science.recognition": ("__init__.py", "soap.py"),
     "aiida_nanoclusters.science.ligands": (
         *("__init__.py", "baseline_files.py", "baseline_pairs.py", "baselines.py", "boosting.py"),
         *("descriptors.py", "graph_baselines.py", "graphs.py", "many_body_tensor.py"),
-        *("networks.py", "symmetry_functions.py", "training_files.py", "training_loop.py"),
+        *("networks.py", "symmetry_functions.py", "training_files.py"),
     ),
 }
 #: Folders of the trainings of this job, and of the interrupted one before it.

@@ -12,9 +12,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from ..training_loop import Job, load_arrays
 from .descriptors import describe_cores
 from .training_files import CORES_FILE, LIGANDS_FILE, PAIRS_FILE
-from .training_loop import Job, load_arrays
 
 Whole = NDArray[np.int64]
 Rows = NDArray[np.float32]

@@ -20,20 +20,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..training_files import CHECKPOINT_FILE, PREVIOUS_FILE, PROGRESS_FILE, REPORT_FILE
+from ..training_loop import Job, read_job, write_json
 from .baseline_files import PREVIOUS_RUNS, PROBABILITY_FILE, RUNS, run_name
 from .baseline_pairs import PairData, Rows, pair_features, read_pairs
 from .boosting import boosted_probabilities, boosting_version
 from .descriptors import DESCRIPTORS, stand_ins
 from .graph_baselines import PairTask, pair_task, train_network
 from .training_files import (
-    CHECKPOINT_FILE,
     PAIR_PREDICTIONS,
     PREDICTIONS_FILE,
-    PREVIOUS_FILE,
-    PROGRESS_FILE,
-    REPORT_FILE,
 )
-from .training_loop import Job, read_job, write_json
 
 
 class Trainings:

@@ -21,22 +21,23 @@ from aiida_nanoclusters.science.ligands.network_shapes import (
     count_numbers,
     energy_shapes,
 )
-from aiida_nanoclusters.science.ligands.number_files import (
-    MOST_TEXT,
-    WRONG,
+from aiida_nanoclusters.science.ligands.training_files import ENCODER_ARRAYS_FILE, ENCODER_FILE
+from aiida_nanoclusters.science.network_state import load_state
+from aiida_nanoclusters.science.number_files import (
     check_arrays,
     float_shapes,
-    read_arrays,
-    read_head,
+    read_content,
+    read_files,
     write_content,
 )
-from aiida_nanoclusters.science.ligands.training_files import ENCODER_ARRAYS_FILE, ENCODER_FILE
 from aiida_nanoclusters.science.settings import Settings, quantity
 
 if TYPE_CHECKING:
     from aiida_nanoclusters.science.ligands.networks import EnergyNetwork
 
 Floats = NDArray[np.float64]
+
+_WHAT = "core encoder"
 
 
 class EncoderHead(Settings):
@@ -94,7 +95,7 @@ class PretrainedEncoder:
     arrays: Mapping[str, NDArray[Any]] = field(repr=False)
 
     def __post_init__(self) -> None:
-        check_arrays("core encoder", self.arrays, self.head.expected())
+        check_arrays(_WHAT, self.arrays, self.head.expected())
 
     @cached_property
     def network(self) -> EnergyNetwork:
@@ -109,7 +110,7 @@ class PretrainedEncoder:
 
         networks = import_networks()
         network = networks.make_energy_network(self.head.core.model_dump())
-        networks.load_state(network, self.arrays)
+        load_state(network, self.arrays)
         return network.eval()
 
     def formation_energies(self, cores: Sequence[Atoms]) -> Floats:
@@ -139,7 +140,7 @@ class PretrainedEncoder:
 
     def content(self) -> tuple[str, bytes]:
         """Return the content of the two files; equal encoders give equal content."""
-        return write_content(self.head, self.arrays)
+        return write_content(self.head, dict(sorted(self.arrays.items())))
 
     @classmethod
     def load(cls, folder: str | Path) -> PretrainedEncoder:
@@ -150,13 +151,7 @@ class PretrainedEncoder:
         ValueError
             If the files are missing, or are no encoder.
         """
-        try:
-            with (Path(folder) / ENCODER_FILE).open("rb") as head:
-                text = head.read(MOST_TEXT + 1)
-            with (Path(folder) / ENCODER_ARRAYS_FILE).open("rb") as arrays:
-                return cls.from_content(text, arrays)
-        except OSError as error:
-            raise ValueError(f"no core encoder in {folder}: {error.strerror or error}") from error
+        return read_files(_WHAT, folder, (ENCODER_FILE, ENCODER_ARRAYS_FILE), cls.from_content)
 
     @classmethod
     def from_content(cls, text: str | bytes, arrays: IO[bytes]) -> PretrainedEncoder:
@@ -167,9 +162,4 @@ class PretrainedEncoder:
         ValueError
             If they are no encoder: no such JSON, or arrays of other names, shapes, sizes or kinds.
         """
-        try:
-            head = read_head(EncoderHead, text)
-            found = read_arrays(arrays, head.expected())
-        except WRONG as error:
-            raise ValueError(f"not a core encoder: {error}") from error
-        return cls(head, found)
+        return cls(*read_content(_WHAT, EncoderHead, text, arrays, EncoderHead.expected))

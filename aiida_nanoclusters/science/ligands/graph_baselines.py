@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..network_state import load_state
+from ..training_loop import MOST_ROWS, Job, Task, run
 from .baseline_pairs import PairData, Rows, Whole
 from .graphs import GraphBatch, GraphSet, core_graphs
-from .networks import CoreEncoder, load_state, single_precision
-from .training_loop import MOST_ROWS, Job, run
+from .networks import CoreEncoder, single_precision
 
 
 class PairNetwork(nn.Module):
@@ -52,8 +53,8 @@ class PairNetwork(nn.Module):
 
 
 @dataclass
-class PairTask:
-    """What the graph networks learn; see `training_loop.Task`."""
+class PairTask(Task):
+    """What the graph networks learn."""
 
     graphs: GraphSet
     core: Whole

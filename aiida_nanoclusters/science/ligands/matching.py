@@ -1,6 +1,7 @@
 """Train the matching model on labelled pairs of cores and ligand sets.
 
-``python -m ligands.matching job.json`` on the machine of a training job, see `training_loop.py`.
+``python -m science.ligands.matching job.json`` on the machine of a training job, whose Python has
+numpy, scipy, torch and torch_geometric, see `science/training_files.py`.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..network_state import load_state
+from ..training_files import REPORT_FILE
+from ..training_loop import MOST_ROWS, Job, Task, load_arrays, read_job, run, write_json
 from .graphs import GraphBatch, GraphSet, core_graphs
 from .networks import (
+    LIBRARIES,
     CoreEncoder,
     LigandEncoder,
     MatchingNetwork,
-    load_state,
     make_matching_network,
     mean_of_sets,
 )
@@ -34,9 +38,7 @@ from .training_files import (
     PAIRS_FILE,
     PREDICTIONS_FILE,
     PRETRAINED_FILE,
-    REPORT_FILE,
 )
-from .training_loop import MOST_ROWS, Job, load_arrays, read_job, run, write_json
 
 Whole = NDArray[np.int64]
 Ligands = GraphSet | NDArray[np.float32]
@@ -67,7 +69,7 @@ class LigandSets:
 
 
 @dataclass
-class MatchingTask:
+class MatchingTask(Task):
     """Pairs with labels, and which of them are trained on.
 
     Attributes
@@ -95,6 +97,7 @@ class MatchingTask:
     training: Whole
     validation: Whole
     held_out: Whole
+    libraries: ClassVar[tuple[str, ...]] = LIBRARIES
 
     def loss(self, network: MatchingNetwork, rows: Whole) -> Tensor:
         """Return the mean binary cross entropy of some rows."""

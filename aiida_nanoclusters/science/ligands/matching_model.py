@@ -29,16 +29,15 @@ from aiida_nanoclusters.science.ligands.network_shapes import (
     count_numbers,
     matching_shapes,
 )
-from aiida_nanoclusters.science.ligands.number_files import (
-    MOST_TEXT,
-    WRONG,
+from aiida_nanoclusters.science.ligands.training_files import MODEL_ARRAYS_FILE, MODEL_FILE
+from aiida_nanoclusters.science.network_state import load_state
+from aiida_nanoclusters.science.number_files import (
     check_arrays,
     float_shapes,
-    read_arrays,
-    read_head,
+    read_content,
+    read_files,
     write_content,
 )
-from aiida_nanoclusters.science.ligands.training_files import MODEL_ARRAYS_FILE, MODEL_FILE
 from aiida_nanoclusters.science.settings import Settings, quantity
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ LigandSet = tuple[str, ...]
 MOST_KNOWN = 20_000
 #: Longest name of a core or of a ligand (characters).
 _LONGEST = 2000
+_WHAT = "matching model"
 _OWN = ("known_cores", "known_ligands")
 _NORMALISATION = ("ligand_mean", "ligand_scale")
 
@@ -156,7 +156,7 @@ class MatchingModel:
     arrays: Mapping[str, NDArray[Any]] = field(repr=False)
 
     def __post_init__(self) -> None:
-        check_arrays("matching model", self.arrays, self.head.expected())
+        check_arrays(_WHAT, self.arrays, self.head.expected())
         if "ligand_scale" in self.arrays and not (self.arrays["ligand_scale"] > 0).all():
             raise ValueError("matching model: `ligand_scale` holds numbers that are not positive")
 
@@ -181,7 +181,7 @@ class MatchingModel:
             settings, self.head.ligand_inputs, self.head.bond_inputs
         )
         own = {k: v for k, v in self.arrays.items() if k not in (*_OWN, *_NORMALISATION)}
-        networks.load_state(network, own)
+        load_state(network, own)
         return network.eval()
 
     def probability(self, cores: Sequence[Atoms], ligand_sets: Sequence[LigandSet]) -> Floats:
@@ -318,7 +318,7 @@ class MatchingModel:
 
     def content(self) -> tuple[str, bytes]:
         """Return the content of the two files; equal models give equal content."""
-        return write_content(self.head, self.arrays)
+        return write_content(self.head, dict(sorted(self.arrays.items())))
 
     def save(self, folder: str | Path) -> None:
         """Write ``matching_model.json`` and ``matching_model.npz`` into an existing folder."""
@@ -335,13 +335,7 @@ class MatchingModel:
         ValueError
             If the files are missing, or are no model.
         """
-        try:
-            with (Path(folder) / MODEL_FILE).open("rb") as head:
-                text = head.read(MOST_TEXT + 1)
-            with (Path(folder) / MODEL_ARRAYS_FILE).open("rb") as arrays:
-                return cls.from_content(text, arrays)
-        except OSError as error:
-            raise ValueError(f"no matching model in {folder}: {error.strerror or error}") from error
+        return read_files(_WHAT, folder, (MODEL_FILE, MODEL_ARRAYS_FILE), cls.from_content)
 
     @classmethod
     def from_content(cls, text: str | bytes, arrays: IO[bytes]) -> MatchingModel:
@@ -352,12 +346,7 @@ class MatchingModel:
         ValueError
             If they are no model: no such JSON, or arrays of other names, shapes, sizes or kinds.
         """
-        try:
-            head = read_head(MatchingHead, text)
-            found = read_arrays(arrays, head.expected())
-        except WRONG as error:
-            raise ValueError(f"not a matching model: {error}") from error
-        return cls(head, found)
+        return cls(*read_content(_WHAT, MatchingHead, text, arrays, MatchingHead.expected))
 
 
 def import_networks() -> Any:

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -26,8 +25,8 @@ from .graphs import GraphBatch
 
 #: Rows of the table of elements: atomic numbers up to 118.
 ELEMENTS = 119
-
-Arrays = Mapping[str, NDArray[Any]]
+#: Whose versions a training reports.
+LIBRARIES = ("numpy", "torch", "torch_geometric")
 
 
 @contextmanager
@@ -283,13 +282,3 @@ def make_matching_network(
     """Return an untrained matching network of single precision."""
     with single_precision():
         return MatchingNetwork(settings, inputs, edge_inputs)
-
-
-def load_state(network: nn.Module, state: Arrays) -> None:
-    """Set the numbers of a network; names and shapes must be its own."""
-    network.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in state.items()})
-
-
-def state_arrays(network: nn.Module) -> dict[str, NDArray[Any]]:
-    """Return the numbers of a network as arrays by name."""
-    return {name: t.detach().cpu().numpy().copy() for name, t in network.state_dict().items()}

@@ -1,6 +1,7 @@
 """Pretrain the core encoder on formation energies of clusters.
 
-``python -m ligands.pretraining job.json`` on the machine of a training job, see `training_loop.py`.
+``python -m science.ligands.pretraining job.json`` on the machine of a training job, whose Python
+has numpy, scipy, torch and torch_geometric, see `science/training_files.py`.
 """
 
 from __future__ import annotations
@@ -9,15 +10,27 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..network_state import load_state
+from ..training_files import REPORT_FILE
+from ..training_loop import (
+    MOST_ROWS,
+    Job,
+    Progress,
+    Task,
+    load_arrays,
+    read_job,
+    run,
+    write_json,
+)
 from .graphs import GraphSet, core_graphs
-from .networks import load_state, make_energy_network
+from .networks import LIBRARIES, make_energy_network
 from .training_files import (
     CORES_FILE,
     ENCODER_ARRAYS_FILE,
@@ -25,13 +38,11 @@ from .training_files import (
     ENERGIES_FILE,
     ENERGY_PREDICTIONS,
     PREDICTIONS_FILE,
-    REPORT_FILE,
 )
-from .training_loop import MOST_ROWS, Job, Progress, load_arrays, read_job, run, write_json
 
 
 @dataclass
-class EnergyTask:
+class EnergyTask(Task):
     """Formation energies per atom, normalised over the structures that are trained on.
 
     Attributes
@@ -48,6 +59,7 @@ class EnergyTask:
     targets: NDArray[np.float32]
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
+    libraries: ClassVar[tuple[str, ...]] = LIBRARIES
 
     def loss(self, network: Any, rows: NDArray[np.int64]) -> Tensor:
         """Return the mean squared error of some rows, in squares of the normalised energy."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
-
-from aiida_nanoclusters.science.sampling.settings import Minimisation
+from aiida_nanoclusters.science.sampling.settings import BOUNDS, Bounds, Minimisation
 from aiida_nanoclusters.science.settings import Settings, quantity
 
 
@@ -41,22 +39,7 @@ class LowestSettings(Settings):
     patience: int = quantity(
         "Rounds without a lower structure of a size before it is settled.", default=3, ge=1
     )
-    bounds: tuple[float, float] = quantity(
-        "Shortest distance between two atoms, and widest gap between a group of atoms and the "
-        "rest; structures beyond them are discarded.",
-        unit="bond lengths",
-        default=(0.6, 1.6),
-    )
-
-    @field_validator("bounds")
-    @classmethod
-    def _check_bounds(cls, bounds: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < bounds[0] < 0.85 or bounds[1] <= 1.2:
-            raise ValueError(
-                f"{list(bounds)}: give two bond lengths, the first between 0 and 0.85, the second "
-                "above 1.2"
-            )
-        return bounds
+    bounds: Bounds = BOUNDS
 
 
 class LowestStructuresSettings(LowestSettings):

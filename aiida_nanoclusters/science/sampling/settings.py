@@ -33,6 +33,23 @@ def _check_minimisation(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return stages
 
 
+def _check_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < bounds[0] < _BELOW_BOND or bounds[1] <= _ABOVE_BOND:
+        raise ValueError(
+            f"{list(bounds)}: give two bond lengths, the first between 0 and {_BELOW_BOND}, "
+            f"the second above {_ABOVE_BOND}"
+        )
+    return bounds
+
+
+#: Distances of a cluster's atoms beyond which it is none, and the setting of them.
+Bounds = Annotated[tuple[float, float], AfterValidator(_check_bounds)]
+BOUNDS: Any = quantity(
+    "Shortest distance between two atoms, and widest gap between a group of atoms and the rest; "
+    "structures beyond them are discarded.",
+    unit="bond lengths",
+    default=(0.6, 1.6),
+)
 #: Stages as a protocol gives them, and stages whose result is a local minimum.
 Stages = Annotated[list[dict[str, Any]], AfterValidator(_check_stages)]
 Minimisation = Annotated[list[dict[str, Any]], AfterValidator(_check_minimisation)]
@@ -95,12 +112,7 @@ class WalkerSettings(Settings):
         "many neighbours, `exchange` two atoms of different elements in each other's place.",
         default=MOVES,
     )
-    bounds: tuple[float, float] = quantity(
-        "Shortest distance between two atoms, and widest gap between a group of atoms and the "
-        "rest; structures beyond them are discarded.",
-        unit="bond lengths",
-        default=(0.6, 1.6),
-    )
+    bounds: Bounds = BOUNDS
     keep: int | None = quantity(
         "Lowest minima of each size that are kept; null keeps all.", default=None, ge=1
     )
@@ -119,16 +131,6 @@ class WalkerSettings(Settings):
         if min(moves.values(), default=0) < 0 or not sum(moves.values()):
             raise ValueError(f"{moves}: give weights from 0 up, at least one above 0")
         return moves
-
-    @field_validator("bounds")
-    @classmethod
-    def _check_bounds(cls, bounds: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < bounds[0] < _BELOW_BOND or bounds[1] <= _ABOVE_BOND:
-            raise ValueError(
-                f"{list(bounds)}: give two bond lengths, the first between 0 and {_BELOW_BOND}, "
-                f"the second above {_ABOVE_BOND}"
-            )
-        return bounds
 
 
 class BasinHoppingSettings(WalkerSettings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiida.engine import ExitCode, ProcessSpec, WorkChain, while_
+from aiida.engine import ExitCode, ProcessSpec
 from aiida.orm import Dict, Int, List, Str
 
 from aiida_nanoclusters.calculations.frames import concatenate_frames
@@ -13,21 +13,21 @@ from aiida_nanoclusters.science.sampling.settings import BasinHoppingSettings
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
-from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
+from aiida_nanoclusters.workflows.sampling.rounds import RoundsWorkChain
 from aiida_nanoclusters.workflows.sampling.stages import validate_inputs as validate_engine_inputs
 
 #: Inputs that say which clusters are searched.
 CLUSTERS = ("element", "sizes", "compositions")
-#: Consecutive rounds without a single minimum after which the search ends.
-_PATIENCE = 3
 
 
-class BasinHoppingWorkChain(WorkChain):
+class BasinHoppingWorkChain(RoundsWorkChain):
     """Move walkers of many sizes from minimum to minimum; a round relaxes one structure of each.
 
     A structure whose relaxation fails counts as one step of its walker; a round that fails as a
     whole counts as one step of each walker.
     """
+
+    _patience = 3
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
@@ -37,8 +37,6 @@ class BasinHoppingWorkChain(WorkChain):
         common_ports.sizes_port(spec, required=False)
         common_ports.compositions_port(spec)
         common_ports.settings_port(spec, BasinHoppingSettings, "Walkers, moves and stages")
-        common_ports.seed_port(spec)
-        spec.expose_inputs(StagesWorkChain, exclude=("frames", "stages", "seeds"))
         spec.inputs.validator = validate_inputs
         common_ports.frames_output(
             spec,
@@ -59,12 +57,6 @@ class BasinHoppingWorkChain(WorkChain):
             help="Relaxations and minima of each size or composition; `excess` (eV) of "
             "compositions whose pure clusters were searched too.",
         )
-        spec.outline(
-            cls.start,
-            while_(cls.is_unfinished)(cls.relax, cls.update),
-            cls.results,
-        )
-        spec.exit_code(400, "ERROR_NO_MINIMUM", message="No relaxation ended in a minimum.")
         spec.exit_code(401, "ERROR_SIZES_MISSING", message="No minimum of {sizes}.")
         spec.exit_code(
             402,
@@ -122,39 +114,24 @@ class BasinHoppingWorkChain(WorkChain):
             setattr(builder, name, value)
         return builder
 
-    def start(self) -> None:
-        """Set up the walkers."""
+    def _begin(self) -> Dict:
+        self.ctx.trajectories = {}
         given = self.inputs
         clusters = {name: given[name] for name in CLUSTERS if name in given}
-        self.ctx.state = steps.start_basin_hopping(given.settings, given.seed, **clusters)
-        self.ctx.trajectories, self.ctx.n_rounds, self.ctx.n_lost = {}, 0, 0
+        return steps.start_basin_hopping(given.settings, given.seed, **clusters)
 
-    def is_unfinished(self) -> bool:
-        """Whether walkers have steps left, and not too many rounds in a row have failed."""
-        return not self.ctx.state["is_finished"] and self.ctx.n_lost < _PATIENCE
+    def _propose(self) -> FramesData:
+        return steps.propose_structures(self.ctx.state)
 
-    def relax(self) -> None:
-        """Relax the proposed structures of all walkers, in one batch."""
-        inputs = self.exposed_inputs(StagesWorkChain)
-        inputs["frames"] = steps.propose_structures(self.ctx.state)
-        inputs["stages"] = List(self.inputs.settings["relax_stages"])
-        self.ctx.n_rounds += 1
+    def _advance(self, found) -> Dict:
+        outputs = self.ctx.run.outputs
+        if "trajectory" in outputs:
+            self.ctx.trajectories[f"round_{self.ctx.n_rounds:05d}"] = outputs.trajectory
+        return steps.update_basin_hopping(self.ctx.state, **found)
+
+    def _describe_round(self) -> str:
         settings = BasinHoppingSettings(**self.inputs.settings.get_dict())
-        self.report(f"round {self.ctx.n_rounds} of {settings.steps}")
-        self.to_context(run=self.submit(StagesWorkChain, **inputs))
-
-    def update(self) -> None:
-        """Update the walkers with the relaxed structures."""
-        child = self.ctx.run
-        if not child.is_finished_ok:
-            self.report(f"StagesWorkChain<{child.pk}>: {child.exit_message}")
-        found = {k: child.outputs[k] for k in ("report", "structures") if k in child.outputs}
-        self.ctx.state = steps.update_basin_hopping(self.ctx.state, **found)
-        if "structures" in found:
-            self.ctx.reference = found["structures"]
-        if "trajectory" in child.outputs:
-            self.ctx.trajectories[f"round_{self.ctx.n_rounds:05d}"] = child.outputs.trajectory
-        self.ctx.n_lost = 0 if "structures" in found else self.ctx.n_lost + 1
+        return f"round {self.ctx.n_rounds} of {settings.steps}"
 
     def results(self) -> ExitCode | None:
         """Return minima, table and trajectory; end with an exit code where sizes are missing."""
@@ -164,7 +141,7 @@ class BasinHoppingWorkChain(WorkChain):
             return self.exit_codes.ERROR_NO_MINIMUM
         found = steps.collect_minima(self.ctx.state, self.ctx.reference)
         self.out_many(found)
-        if self.ctx.n_lost >= _PATIENCE:
+        if self.ctx.n_lost >= self._patience:
             return self.exit_codes.ERROR_ROUNDS_FAILED.format(count=self.ctx.n_lost)
         rows = [row for row in found["table"]["rows"] if row["lowest"] is None]
         if rows:

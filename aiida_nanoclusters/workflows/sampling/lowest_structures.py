@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from aiida.engine import ExitCode, ProcessSpec, WorkChain, while_
+from aiida.engine import ExitCode, ProcessSpec
 from aiida.orm import Dict, Int, List, Str
 
 from aiida_nanoclusters.calculations.sampling import lowest_structures as steps
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.sampling.lowest_settings import LowestStructuresSettings
+from aiida_nanoclusters.science.structures.motifs import incomplete_icosahedron
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
-from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
+from aiida_nanoclusters.workflows.sampling.rounds import RoundsWorkChain
 from aiida_nanoclusters.workflows.sampling.stages import validate_inputs as validate_engine_inputs
 
-#: Consecutive rounds without a single minimum after which the search ends.
-_PATIENCE = 2
 
-
-class LowestStructuresWorkChain(WorkChain):
+class LowestStructuresWorkChain(RoundsWorkChain):
     """Search the lowest structures of many sizes together.
 
     The first round relaxes the motifs that are compact at each size; the others change the lowest
-    structures that are known, of the same size and of its neighbours. A round relaxes all its
-    structures side by side; one that fails counts as tried.
+    structures that are known, of the same size and of its neighbours.
     """
+
+    _patience = 2
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
@@ -33,7 +32,6 @@ class LowestStructuresWorkChain(WorkChain):
         common_ports.element_port(spec)
         common_ports.sizes_port(spec)
         common_ports.settings_port(spec, LowestStructuresSettings, "Rounds, sources and stages")
-        common_ports.seed_port(spec)
         spec.input(
             "annealed",
             valid_type=FramesData,
@@ -41,7 +39,6 @@ class LowestStructuresWorkChain(WorkChain):
             help="Relaxed structures of the same potential, such as those of annealing runs, from "
             "which the search begins too. Default: none.",
         )
-        spec.expose_inputs(StagesWorkChain, exclude=("frames", "stages", "seeds"))
         spec.inputs.validator = validate_inputs
         common_ports.frames_output(
             spec,
@@ -56,12 +53,6 @@ class LowestStructuresWorkChain(WorkChain):
             help="Size, rank, energy and motif of each isomer; who found the lowest, how often, "
             "and what each source found.",
         )
-        spec.outline(
-            cls.start,
-            while_(cls.is_unfinished)(cls.relax, cls.update),
-            cls.results,
-        )
-        spec.exit_code(400, "ERROR_NO_MINIMUM", message="No relaxation ended in a minimum.")
         spec.exit_code(401, "ERROR_SIZES_MISSING", message="No structure of {sizes} atoms.")
         spec.exit_code(
             402,
@@ -99,38 +90,21 @@ class LowestStructuresWorkChain(WorkChain):
             setattr(builder, name, value)
         return builder
 
-    def start(self) -> None:
-        """Set up the search."""
+    def _begin(self) -> Dict:
         given = {n: self.inputs[n] for n in ("element", "sizes", "settings", "seed")}
         if "annealed" in self.inputs:
             given["annealed"] = self.ctx.reference = self.inputs.annealed
-        self.ctx.state = steps.start_lowest_search(**given)
-        self.ctx.n_rounds = self.ctx.n_lost = 0
+        return steps.start_lowest_search(**given)
 
-    def is_unfinished(self) -> bool:
-        """Whether sizes are left to search, and not too many rounds in a row have failed."""
-        return not self.ctx.state["is_finished"] and self.ctx.n_lost < _PATIENCE
+    def _propose(self) -> FramesData:
+        return steps.propose_lowest(self.ctx.state)
 
-    def relax(self) -> None:
-        """Relax the structures of a round."""
-        inputs = self.exposed_inputs(StagesWorkChain)
-        inputs["frames"] = self.ctx.proposed = steps.propose_lowest(self.ctx.state)
-        inputs["stages"] = List(self.inputs.settings["relax_stages"])
-        self.ctx.n_rounds += 1
-        count, sizes = len(inputs["frames"]), len(inputs["frames"].sizes)
-        self.report(f"round {self.ctx.n_rounds}: {count} structures of {sizes} sizes")
-        self.to_context(run=self.submit(StagesWorkChain, **inputs))
+    def _advance(self, found) -> Dict:
+        return steps.update_lowest_search(self.ctx.state, self.ctx.proposed, **found)
 
-    def update(self) -> None:
-        """Take the relaxed structures."""
-        child = self.ctx.run
-        if not child.is_finished_ok:
-            self.report(f"StagesWorkChain<{child.pk}>: {child.exit_message}")
-        found = {k: child.outputs[k] for k in ("report", "structures") if k in child.outputs}
-        self.ctx.state = steps.update_lowest_search(self.ctx.state, self.ctx.proposed, **found)
-        if "structures" in found:
-            self.ctx.reference = found["structures"]
-        self.ctx.n_lost = 0 if "structures" in found else self.ctx.n_lost + 1
+    def _describe_round(self) -> str:
+        frames = self.ctx.proposed
+        return f"round {self.ctx.n_rounds}: {len(frames)} structures of {len(frames.sizes)} sizes"
 
     def results(self) -> ExitCode | None:
         """Return structures and table; end with an exit code where sizes are missing."""
@@ -139,7 +113,7 @@ class LowestStructuresWorkChain(WorkChain):
         keep = Int(LowestStructuresSettings(**self.inputs.settings.get_dict()).keep)
         found = steps.collect_lowest(self.ctx.state, keep, self.ctx.reference)
         self.out_many(found)
-        if self.ctx.n_lost >= _PATIENCE:
+        if self.ctx.n_lost >= self._patience:
             return self.exit_codes.ERROR_ROUNDS_FAILED.format(count=self.ctx.n_lost)
         wanted = self.inputs.sizes.get_list()
         if missing := common_ports.list_missing(wanted, found["structures"].sizes):
@@ -159,13 +133,6 @@ def validate_inputs(inputs, _) -> str | None:
     if "annealed" in inputs and set(inputs["annealed"].frames.elements) != {element.value}:
         return f"`annealed` has other elements than {element.value}: give structures of it alone"
     largest = max(sizes.get_list())
-    frames = FramesData([_any_cluster(element.value, largest)])
+    frames = FramesData([incomplete_icosahedron(element.value, largest)])
     stages = List(inputs["settings"]["relax_stages"])
     return validate_engine_inputs({**inputs, "frames": frames, "stages": stages}, None)
-
-
-def _any_cluster(element: str, size: int):
-    """Return a cluster by which the engine's inputs are checked."""
-    from aiida_nanoclusters.science.structures.motifs import incomplete_icosahedron
-
-    return incomplete_icosahedron(element, size)

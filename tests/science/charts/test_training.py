@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -20,12 +19,15 @@ from aiida_nanoclusters.science.charts.settings import ChartSettings
 from aiida_nanoclusters.science.charts.training_data import prepare
 from aiida_nanoclusters.science.charts.training_files import (
     CARRIED,
+    PACKAGE,
+)
+from aiida_nanoclusters.science.training_files import (
     CHECKPOINT_FILE,
     CURVE_FILE,
-    PACKAGE,
     PREVIOUS_FILE,
     REPORT_FILE,
 )
+from tests.carried import lay_out
 from tests.small_charts import SMALL, rattled, trained, write_job
 
 
@@ -84,10 +86,7 @@ def test_time_that_is_up_leaves_a_checkpoint(frames, tmp_path):
 def test_program_needs_nothing_of_this_package(chart, frames, tmp_path):
     """What a job carries runs alone, and gives the same chart."""
     write_job(frames, tmp_path)
-    (tmp_path / PACKAGE).mkdir()
-    for name in CARRIED:
-        text = (files("aiida_nanoclusters.science.charts") / name).read_text("utf-8")
-        (tmp_path / PACKAGE / name).write_text(text, encoding="utf-8")
+    for text in lay_out(tmp_path, CARRIED):
         assert "aiida_nanoclusters" not in text
     command = [sys.executable, "-m", f"{PACKAGE}.training", "job.json"]
     subprocess.run(command, cwd=tmp_path, check=True)

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -26,7 +25,11 @@ from aiida_nanoclusters.science.ligands.classification import (
     classification_metrics,
 )
 from aiida_nanoclusters.science.ligands.synthetic_world import shuffle_labels
-from aiida_nanoclusters.science.ligands.training_files import CHECKPOINT_FILE, REPORT_FILE
+from aiida_nanoclusters.science.training_files import (
+    CHECKPOINT_FILE,
+    REPORT_FILE,
+)
+from tests.carried import lay_out
 from tests.small_baselines import SMALL_BASELINES, trained_baselines, write_baseline_job
 from tests.small_matching import TRAINING, assignment, world
 
@@ -195,11 +198,7 @@ def test_job_runs_by_what_it_carries_alone(pairs, subset, tmp_path):
     folder = tmp_path / "job"
     settings = {**SMALL_BASELINES, "methods": ["soap", "acsf", "mbtr", "gin"]}
     write_baseline_job(pairs, subset, folder, settings)
-    for package, names in CARRIED.items():
-        target = folder / package.replace(".", "/")
-        target.mkdir(parents=True)
-        for name in names:
-            (target / name).write_text((files(package) / name).read_text())
+    lay_out(folder, CARRIED)
     program = (
         "import json, runpy, sys\n"
         f"sys.argv = ['', 'job.json']\nrunpy.run_module('{MODULE}', run_name='__main__')\n"

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -23,15 +22,18 @@ from aiida_nanoclusters.science.ligands.matching_model import MatchingModel
 from aiida_nanoclusters.science.ligands.synthetic_world import shuffle_labels
 from aiida_nanoclusters.science.ligands.training_files import (
     CARRIED,
-    CHECKPOINT_FILE,
-    CURVE_FILE,
     MODEL_ARRAYS_FILE,
     MODEL_FILE,
     PACKAGE,
     PRETRAINED_FILE,
+)
+from aiida_nanoclusters.science.training_files import (
+    CHECKPOINT_FILE,
+    CURVE_FILE,
     PREVIOUS_FILE,
     REPORT_FILE,
 )
+from tests.carried import lay_out
 from tests.small_matching import (
     SMALL,
     TRAINING,
@@ -141,10 +143,7 @@ def test_training_stops_where_nothing_is_gained(pairs, subset, tmp_path):
 
 def test_program_needs_nothing_of_this_package(model, pairs, subset, tmp_path):
     write_matching_job(pairs, subset, tmp_path)
-    (tmp_path / PACKAGE).mkdir()
-    for name in CARRIED:
-        text = (files("aiida_nanoclusters.science.ligands") / name).read_text("utf-8")
-        (tmp_path / PACKAGE / name).write_text(text, encoding="utf-8")
+    lay_out(tmp_path, CARRIED)
     command = [sys.executable, "-m", f"{PACKAGE}.matching", "job.json"]
     subprocess.run(command, cwd=tmp_path, check=True)
     assert MatchingModel.load(tmp_path).content() == model.content()

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -31,13 +30,16 @@ from aiida_nanoclusters.science.ligands.formation_energies import (
 )
 from aiida_nanoclusters.science.ligands.training_files import (
     CARRIED,
-    CHECKPOINT_FILE,
     ENCODER_ARRAYS_FILE,
     ENCODER_FILE,
     PACKAGE,
+)
+from aiida_nanoclusters.science.training_files import (
+    CHECKPOINT_FILE,
     PREVIOUS_FILE,
     REPORT_FILE,
 )
+from tests.carried import lay_out
 from tests.small_matching import (
     SMALL_ENERGIES,
     labelled,
@@ -246,11 +248,8 @@ def test_interrupted_pretraining_ends_as_one_that_was_not(encoder, frames, tmp_p
 
 def test_program_needs_nothing_of_this_package(encoder, frames, tmp_path):
     write_energy_job(frames, tmp_path)
-    (tmp_path / PACKAGE).mkdir()
-    for name in CARRIED:
-        text = (files("aiida_nanoclusters.science.ligands") / name).read_text("utf-8")
+    for text in lay_out(tmp_path, CARRIED):
         assert "aiida_nanoclusters" not in text
-        (tmp_path / PACKAGE / name).write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", f"{PACKAGE}.pretraining", "job.json"]
     subprocess.run(command, cwd=tmp_path, check=True)
     assert PretrainedEncoder.load(tmp_path).content() == encoder.content()

@@ -22,8 +22,13 @@ from aiida_nanoclusters.data.schemas import attributes_problem, wanted_file
 from aiida_nanoclusters.queries.captions import describe
 from aiida_nanoclusters.science.ligands.core_encoder import PretrainedEncoder
 from aiida_nanoclusters.science.ligands.splits import ASSIGNMENT
-from aiida_nanoclusters.science.ligands.training_files import CURVE, PAIR_PREDICTIONS
+from aiida_nanoclusters.science.ligands.training_files import (
+    PAIR_PREDICTIONS,
+)
 from aiida_nanoclusters.science.ligands.unimol import WEIGHTS
+from aiida_nanoclusters.science.training_files import (
+    CURVE,
+)
 from aiida_nanoclusters.workflows.base.pretrain_core import PretrainCoreBaseWorkChain
 from aiida_nanoclusters.workflows.base.train_matching import TrainMatchingBaseWorkChain
 from tests.small_matching import (

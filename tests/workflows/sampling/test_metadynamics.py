@@ -12,7 +12,8 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.charts.chart import Chart, ChartHead
 from aiida_nanoclusters.science.charts.distributions import pair_distributions
-from aiida_nanoclusters.science.charts.network import make_network, state_arrays
+from aiida_nanoclusters.science.charts.network import make_network
+from aiida_nanoclusters.science.network_state import state_arrays
 from aiida_nanoclusters.science.sampling.collective_variables import variables_of
 from aiida_nanoclusters.science.sampling.metadynamics_settings import MetadynamicsSettings
 from aiida_nanoclusters.science.structures.molecules import find_molecules

@@ -11,7 +11,8 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from aiida_nanoclusters.science.settings import Settings
 Arrays = dict[str, NDArray[Any]]
 Shapes = Mapping[str, tuple[tuple[int, ...], "np.dtype[Any]"]]
 Head = TypeVar("Head", bound=Settings)
+Model = TypeVar("Model")
 
 #: Largest head (bytes).
 MOST_TEXT = 10_000_000
@@ -29,27 +31,90 @@ MOST_TEXT = 10_000_000
 WRONG = (
     *(KeyError, OSError, ValueError, EOFError, TypeError, AttributeError, IndexError),
     *(MemoryError, RecursionError, OverflowError, NotImplementedError),
+    # numpy reads the header of an array as Python's literals
     *(zipfile.BadZipFile, zlib.error, SyntaxError, tokenize.TokenError),
 )
 
 
 def write_content(head: Settings, arrays: Mapping[str, NDArray[Any]]) -> tuple[str, bytes]:
-    """Return head and arrays as the content of two files; equal models give equal content."""
+    """Return head and arrays, in their order, as the content of two files."""
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: arrays[name] for name in sorted(arrays)})  # type: ignore[arg-type]
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     text = json.dumps(head.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
     return text, buffer.getvalue()
 
 
-def read_head(kind: type[Head], text: str | bytes) -> Head:
-    """Return the head of a model.
+def read_files(
+    what: str,
+    folder: str | Path,
+    names: tuple[str, str],
+    read: Callable[[bytes, IO[bytes]], Model],
+    most: int = MOST_TEXT,
+) -> Model:
+    """Return the model of two files of a folder.
+
+    Parameters
+    ----------
+    what
+        What it is, in words.
+    folder, names
+        Where they are; file of the head, and of the arrays.
+    read
+        Makes the model of the content of the one and the other, opened.
+    most
+        Largest head (bytes); no more of it is read than shows that it is longer.
 
     Raises
     ------
     ValueError
-        If the text is too long, no JSON, or no such head.
+        If the files are missing, or are no such model.
     """
-    if len(text) > MOST_TEXT:
+    try:
+        with (Path(folder) / names[0]).open("rb") as head:
+            text = head.read(most + 1)
+        with (Path(folder) / names[1]).open("rb") as arrays:
+            return read(text, arrays)
+    except OSError as error:
+        raise ValueError(f"no {what} in {folder}: {error.strerror or error}") from error
+
+
+def read_content(
+    what: str,
+    kind: type[Head],
+    text: str | bytes,
+    source: IO[bytes],
+    expected: Callable[[Head], Shapes],
+    most: int = MOST_TEXT,
+) -> tuple[Head, Arrays]:
+    """Return head and arrays of the content of two files.
+
+    Parameters
+    ----------
+    what
+        What it is, in words.
+    kind
+        Of the head.
+    text, source
+        The head as JSON; the arrays as npz.
+    expected
+        Shape and type of each array that a head asks for.
+    most
+        Largest head (bytes).
+
+    Raises
+    ------
+    ValueError
+        If they are no such model: no such JSON, or arrays of other names, shapes, sizes or kinds.
+    """
+    try:
+        head = _read_head(kind, text, most)
+        return head, _read_arrays(source, expected(head))
+    except WRONG as error:
+        raise ValueError(f"not a {what}: {error}") from error
+
+
+def _read_head(kind: type[Head], text: str | bytes, most: int) -> Head:
+    if len(text) > most:
         raise ValueError("the head is longer than any model's")
     values = json.loads(text)
     if not isinstance(values, dict):
@@ -57,14 +122,8 @@ def read_head(kind: type[Head], text: str | bytes) -> Head:
     return kind.from_values(**values)
 
 
-def read_arrays(source: IO[bytes], expected: Shapes) -> Arrays:
-    """Return the arrays of an npz file whose headers say what is expected, before they are read.
-
-    Raises
-    ------
-    ValueError
-        If names, shapes or types are others, or an array is compressed.
-    """
+def _read_arrays(source: IO[bytes], expected: Shapes) -> Arrays:
+    """Return the arrays of an npz file whose headers say what is expected, before they are read."""
     with zipfile.ZipFile(source) as archive:
         members = archive.infolist()
         if sorted(m.filename for m in members) != sorted(f"{name}.npy" for name in expected):

@@ -1,11 +1,9 @@
 """Train a network: validation, early stopping, checkpoints.
 
-A training job carries this file and those beside it as a package of their own to the machine it
-runs on, whose Python has numpy, scipy, torch and torch_geometric but need not have this package.
-
-Equal inputs give equal models: the batches of an epoch and its dropout follow from the seed and the
+Of charts, core encoders, matching models and the networks beside which these are measured. Equal
+inputs give equal models: the batches of an epoch and its dropout follow from the seed and the
 number of the epoch, so that a training that was interrupted ends as one that was not. Checkpoints
-are arrays without pickle.
+are arrays without pickle. Carried to the machine of a job, see `training_files.py`.
 """
 
 from __future__ import annotations
@@ -15,15 +13,16 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .networks import load_state, state_arrays
+from .network_state import load_state, state_arrays
 from .training_files import (
     CHECKPOINT_FILE,
     CURVE,
@@ -41,14 +40,30 @@ _BETWEEN = 5.0
 MOST_ROWS = 256
 
 
-class Task(Protocol):
-    """What is learnt: rows to train on, rows by which the best epoch is chosen, and a loss."""
+class Task:
+    """What is learnt.
+
+    Attributes
+    ----------
+    training, validation
+        Rows to train on, and those by which the best epoch is chosen.
+    most_rows
+        Rows that are evaluated at once.
+    has_dropout
+        Whether the random numbers of torch count in an epoch.
+    libraries
+        Those whose versions are reported.
+    """
 
     training: Rows
     validation: Rows
+    most_rows: ClassVar[int] = MOST_ROWS
+    has_dropout: ClassVar[bool] = True
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "torch")
 
     def loss(self, network: Any, rows: Rows) -> Tensor:
         """Return the mean loss of some rows."""
+        raise NotImplementedError
 
 
 @dataclass
@@ -85,7 +100,7 @@ def start(network: nn.Module, settings: Job) -> Progress:
     """Return the state of a training that begins."""
     network.to(settings["device"])
     learnt = [p for p in network.parameters() if p.requires_grad]
-    rate, decay = settings["learning_rate"], settings["weight_decay"]
+    rate, decay = settings["learning_rate"], settings.get("weight_decay", 0.0)
     return Progress(network, torch.optim.AdamW(learnt, lr=rate, weight_decay=decay))
 
 
@@ -106,7 +121,8 @@ def train(progress: Progress, task: Task, job: Job, stop_at: float, folder: Path
             return "time"
         rate = _set_rate(progress, settings)
         random = np.random.default_rng([job["seed"], progress.epoch])
-        torch.manual_seed(int(random.integers(2**62)))  # dropout
+        if task.has_dropout:
+            torch.manual_seed(int(random.integers(2**62)))
         order = random.permutation(task.training)
         loss = _one_epoch(progress, task, order, settings["batch_size"])
         measured = _measure(progress.network, task)
@@ -147,8 +163,8 @@ def _measure(network: nn.Module, task: Task) -> float:
     network.eval()
     total, rows = 0.0, task.validation
     with torch.no_grad():
-        for first in range(0, len(rows), MOST_ROWS):
-            batch = rows[first : first + MOST_ROWS]
+        for first in range(0, len(rows), task.most_rows):
+            batch = rows[first : first + task.most_rows]
             total += float(task.loss(network, batch)) * len(batch)
     return total / len(rows)
 
@@ -256,8 +272,6 @@ def run(network: nn.Module, task: Task, job: Job, folder: Path, begun: float) ->
     stop_at = begun + job["max_seconds"] if job["max_seconds"] else float("inf")
     ended = train(progress, task, job, stop_at, folder)
     losses = [row[1] for row in progress.curve]
-    import torch_geometric
-
     report = {
         "ended": ended,
         "epochs_done": progress.epoch,
@@ -266,11 +280,7 @@ def run(network: nn.Module, task: Task, job: Job, folder: Path, begun: float) ->
         "best_val_loss": progress.best_loss if losses else None,
         "n_training": len(task.training),
         "n_validation": len(task.validation),
-        "versions": {
-            "torch": torch.__version__,
-            "torch_geometric": torch_geometric.__version__,
-            "numpy": np.__version__,
-        },
+        "versions": {name: import_module(name).__version__ for name in task.libraries},
     }
     return progress, report
 
