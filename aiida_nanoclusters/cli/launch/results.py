@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 
 def print_structures(table: Any) -> None:
-    """Print the lowest structures of an annealing."""
+    """Print the lowest structures of an annealing or of a search."""
     from rich.table import Table
 
     grid = Table(box=None, pad_edge=False)
     for name in ("N", "energy (eV)", "group", "motif", "12-coordinated", "hits"):
         grid.add_column(name, justify="right")
     for row in with_present_keys(table["rows"]):
-        hits = "" if row["hits"] is None else f"{row['hits']}/{row['runs']}"
+        runs = "" if row["runs"] is None else f"/{row['runs']}"
+        hits = "" if row["hits"] is None else f"{row['hits']}{runs}"
         grid.add_row(
             str(row["size"]),
             f"{row['energy']:.4f}",

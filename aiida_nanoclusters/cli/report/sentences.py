@@ -282,6 +282,12 @@ def scan_sentence(scan: ScanPart) -> str:
             f" At {_list(once)} atoms the lowest structure was found in one run only: lower ones "
             "may exist; anneal with more starts to check."
         )
+    one_way = [s.size for s in scan.structures if s.hits == 1 and s.runs is None]
+    if one_way:
+        text += (
+            f" At {_list(one_way)} atoms the lowest structure was found in one way only: lower "
+            "ones may exist; search with more rounds to check."
+        )
     return text
 
 

@@ -68,7 +68,8 @@ def binding_energies(scan: ScanPart) -> Picture:
 def _words(structure: Any) -> tuple[str, str, str]:
     if structure is None:
         return ("", "", "")
-    hits = "" if structure.hits is None else f"{structure.hits} of {structure.runs}"
+    runs = "" if structure.runs is None else f" of {structure.runs}"
+    hits = "" if structure.hits is None else f"{structure.hits}{runs}"
     return (structure.point_group, structure.motif, hits)
 
 

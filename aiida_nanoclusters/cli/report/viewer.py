@@ -71,6 +71,9 @@ def describe(structure: Structure) -> str:
         parts.append(f"energy {structure.energy:.4f} eV".replace("-", "−"))
     if structure.hits is not None and structure.runs:
         parts.append(f"found in {structure.hits} of {structure.runs} runs")
+    elif structure.hits and structure.runs is None:
+        plural = "s" if structure.hits > 1 else ""
+        parts.append(f"found in {structure.hits} independent way{plural}")
     return "; ".join(parts) + "."
 
 

@@ -15,11 +15,12 @@ from aiida_nanoclusters.cli.progress.counts import JobTotal
 from aiida_nanoclusters.cli.report import content
 from aiida_nanoclusters.cli.report.command import render, write_report
 from aiida_nanoclusters.cli.report.figures import show
-from aiida_nanoclusters.cli.report.sentences import answer_of, gap
+from aiida_nanoclusters.cli.report.sentences import answer_of, gap, scan_sentence
 from aiida_nanoclusters.cli.report.tables import ranges
+from aiida_nanoclusters.cli.report.viewer import describe
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.queries.programs import Code, Version
-from tests.cli.report.built_study import dataset, scan, search, training, uuid
+from tests.cli.report.built_study import cluster, dataset, scan, search, training, uuid
 
 SECTIONS = ("answer", "crossing", "sizes", "structures", "potentials", "dataset", "provenance")
 
@@ -117,6 +118,16 @@ def test_magic_sizes_know_their_shells(page):
     assert "34 at electronic shell closings; 55, 147, 309 at closed icosahedral shells" in page.text
     assert "Preliminary: 105 of 107 sizes are done." in page.text
     assert "34 (50 %), 55 (100 %)" in page.text
+
+
+def test_hits_of_annealing_are_told_apart_from_those_of_a_search():
+    annealed, searched = (cluster("icosahedron", size, 1) for size in (55, 147))
+    searched = replace(searched, runs=None)
+    text = scan_sentence(replace(scan(), structures=(annealed, searched)))
+    assert "At 55 atoms the lowest structure was found in one run only" in text
+    assert "At 147 atoms the lowest structure was found in one way only" in text
+    assert "found in 1 of 4 runs" in describe(annealed)
+    assert "found in 1 independent way." in describe(searched)
 
 
 def test_every_section_is_there_and_linked(page):

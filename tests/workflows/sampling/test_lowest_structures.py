@@ -43,6 +43,7 @@ def test_finds_published_minima(lmp_code, lennard_jones) -> None:
     assert [row["point_group"] for row in rows] == ["Ih", "Oh"]
     for row, energy in zip(rows, node.outputs.structures.frames.energies, strict=True):
         assert row["energy"] == energy == min(row["lowest_by_source"].values())
+        assert row["runs"] is None and row["relaxations"] > row["hits"]
         assert row["hits"] == sum(row["hits_by_source"].values())
         assert row["chance_of_lower"] == pytest.approx(1 / (row["hits"] + 1))
     assert node.outputs.structures.level_of_theory == lennard_jones.level_of_theory
