@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aiida_nanoclusters.api import (
         Crossing,
+        Crystal,
         EnergyFit,
         FamilyFits,
         MagicSize,
         Motif,
         Reweighting,
         TemperedCluster,
+        calculator,
         choose_ladder,
         common_neighbours,
         coordination_numbers,
+        crystal_from_energies,
         find_crossing,
         fit_families,
         fit_family,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
         same_structure,
         second_differences,
         sizes_and_energies,
+        strained_cells,
         truncated_octahedron,
     )
 
@@ -42,15 +46,18 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Crossing",
+    "Crystal",
     "EnergyFit",
     "FamilyFits",
     "MagicSize",
     "Motif",
     "Reweighting",
     "TemperedCluster",
+    "calculator",
     "choose_ladder",
     "common_neighbours",
     "coordination_numbers",
+    "crystal_from_energies",
     "find_crossing",
     "fit_families",
     "fit_family",
@@ -67,6 +74,7 @@ __all__ = [
     "same_structure",
     "second_differences",
     "sizes_and_energies",
+    "strained_cells",
     "truncated_octahedron",
 ]
 

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from aiida_nanoclusters import __all__ as __all__  # the list of public names, of both
 from aiida_nanoclusters.formats.extxyz import read_extxyz
 from aiida_nanoclusters.formats.lammps.tempering_run import TemperedCluster, parallel_tempering
+from aiida_nanoclusters.formats.potential_calculator import calculator
 from aiida_nanoclusters.science.recognition import neighbours
 from aiida_nanoclusters.science.recognition.neighbours import (
     Motif,
@@ -35,7 +36,13 @@ from aiida_nanoclusters.science.sampling.parallel_tempering import (
 from aiida_nanoclusters.science.sampling.reweighting import Reweighting
 from aiida_nanoclusters.science.stability import crossing, expansion, magic
 from aiida_nanoclusters.science.stability.crossing import Crossing
-from aiida_nanoclusters.science.stability.expansion import EnergyFit, FamilyFits
+from aiida_nanoclusters.science.stability.elasticity import (
+    Crystal,
+    crystal_from_energies,
+    strained_cells,
+)
+from aiida_nanoclusters.science.stability.expansion import FamilyFits
+from aiida_nanoclusters.science.stability.least_squares import EnergyFit
 from aiida_nanoclusters.science.stability.magic import MagicSize
 from aiida_nanoclusters.science.structures.motifs import (
     incomplete_icosahedron,
@@ -237,6 +244,7 @@ def find_crossing(
     *,
     n_min: int = 100,
     n_max: int = 20000,
+    bulk_crystal: Crystal | None = None,
     **settings: Any,
 ) -> Crossing:
     """Find the size at which crystals become lower in energy than clusters, with its interval.
@@ -249,6 +257,9 @@ def find_crossing(
     n_min, n_max
         Range of sizes (atoms) in which the crossing is sought; clusters below `n_min` are not
         fitted. Default 100 and 20000.
+    bulk_crystal
+        Energy and moduli of the crystal by the same potential (:func:`crystal_from_energies`), from
+        which the strain energy follows: shortens the interval of few sizes several times.
     settings
         Those of :func:`~aiida_nanoclusters.science.stability.crossing.find_crossing`:
         ``confidence`` of the interval (default 0.9), ``systematic_mev``, the potential's systematic
@@ -283,7 +294,9 @@ def find_crossing(
     ('crossing', True)
     """
     if not isinstance(families, FamilyFits):
-        families = fit_families(families, n_min=n_min)
+        families = fit_families(families, n_min=n_min, bulk_crystal=bulk_crystal)
+    elif bulk_crystal is not None:
+        raise ValueError("give `bulk_crystal` to fit_families, which made these fits")
     return crossing.find_crossing(families, n_min=n_min, n_max=n_max, **settings)
 
 

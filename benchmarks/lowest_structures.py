@@ -10,6 +10,8 @@ the search used; both begin as those commands do.
 
 import csv
 import time
+from functools import partial
+from multiprocessing import Pool
 
 import click
 import numpy as np
@@ -44,17 +46,25 @@ def problem(potential: str, known: str) -> Problem:
     return Problem("Ar", ARGON.potential, ARGON.bond, ARGON.temperature, depths, ARGON.margin)
 
 
-def searched(given: Problem, sizes: list[int], seed: int, rounds: int) -> tuple[list, dict]:
+def counted(given: Problem, atoms: Atoms) -> tuple[Atoms, int]:
+    """A relaxed structure, and its evaluations."""
+    potential = given.potential()
+    return relaxed(atoms, potential), potential.calls
+
+
+def searched(
+    given: Problem, sizes: list[int], seed: int, rounds: int, workers: Pool
+) -> tuple[list, dict]:
     """Rows of the search, and the evaluations of each size."""
-    potential, calls = given.potential(), dict.fromkeys(sizes, 0)
+    calls = dict.fromkeys(sizes, 0)
     settings = LowestSettings(rounds=rounds)
     search = LowestSearch(given.element, sizes, settings, distance=given.bond, seed=seed)
     while not search.is_finished:
-        results = {}
-        for key, atoms in search.next().items():
-            before = potential.calls
-            results[key] = relaxed(atoms, potential)
-            calls[key[0]] += potential.calls - before
+        made = search.next()
+        done = workers.map(partial(counted, given), made.values(), chunksize=8)
+        results = {key: atoms for key, (atoms, _) in zip(made, done, strict=True)}
+        for (size, _), (_, count) in zip(made, done, strict=True):
+            calls[size] += count
         search.update(results)
         left = [r["size"] for r in search.table() if not found(given, r["size"], r["lowest"])]
         print(f"round {search.round}: not found so far {left}", flush=True)
@@ -120,19 +130,24 @@ def hopped(given: Problem, size: int, seed: int, evaluations: int) -> float:
 )
 @click.option("--rounds", default=20, show_default=True, help="Of the search, at most.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--processes", default=2, show_default=True, help="That relax.")
 @click.option("--alone/--beside", help="Only the search, or annealing and ASE beside it.")
-def main(sizes, known, potential, rounds, seed, alone):  # fmt: skip
+def main(sizes, known, potential, rounds, seed, processes, alone):  # fmt: skip
     given, wanted = problem(potential, known), parse_sizes(sizes)
     if missing := sorted(set(wanted) - set(given.minima)):
         raise click.UsageError(f"no published minimum of {missing} atoms: leave them out")
-    begin = time.perf_counter()
-    rows, calls = searched(given, wanted, seed, rounds)
-    seconds = {"search": time.perf_counter() - begin}
-    right = {"search": {r["size"]: found(given, r["size"], r["lowest"]) for r in rows}}
-    for name, other in () if alone else (("annealing", annealed), ("ase", hopped)):
+    with Pool(processes) as workers:
         begin = time.perf_counter()
-        right[name] = {n: found(given, n, other(given, n, seed, calls[n])) for n in wanted}
-        seconds[name] = time.perf_counter() - begin
+        rows, calls = searched(given, wanted, seed, rounds, workers)
+        seconds = {"search": time.perf_counter() - begin}
+        right = {"search": {r["size"]: found(given, r["size"], r["lowest"]) for r in rows}}
+        print(f"search: {seconds['search']:.0f} s, {sum(calls.values())} evaluations", flush=True)
+        for name, other in () if alone else (("annealing", annealed), ("ase", hopped)):
+            begin = time.perf_counter()
+            tasks = [(given, n, seed, calls[n]) for n in wanted]
+            lowest = workers.starmap(other, tasks[::-1], chunksize=1)[::-1]
+            right[name] = {n: found(given, n, e) for n, e in zip(wanted, lowest, strict=True)}
+            seconds[name] = time.perf_counter() - begin
     print("\n                found    evaluations        s   not found")
     for name, of_size in right.items():
         missed = " ".join(str(n) for n, is_right in of_size.items() if not is_right)

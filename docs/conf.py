@@ -11,6 +11,7 @@ from recipe_tables import recipe_tables
 from settings_tables import tables
 
 from aiida_nanoclusters import __version__
+from aiida_nanoclusters.science.columns import column_table
 
 project = "aiida-nanoclusters"
 author = "The aiida-nanoclusters developers"
@@ -56,7 +57,11 @@ intersphinx_mapping = (
 
 def setup(app):
     """Append the tables of the models of settings to their pages, each time they are built."""
-    made = {"reference/recipes": recipe_tables, "reference/settings": tables}
+    made = {
+        "reference/columns": column_table,
+        "reference/recipes": recipe_tables,
+        "reference/settings": tables,
+    }
 
     def append(_, page, source):
         if page in made:

@@ -271,7 +271,10 @@ def write_ionic(number: int, step: Ionic) -> str:
     drift = "".join(f"{x:14.6f}" for x in forces.sum(axis=0))
     line = " " + "-" * 83
     entropy_free = energies[-1] - entropy / 2
+    # VASP 5 says so of every loop, also of one that ends at NELM.
+    said = f"{'-' * 24} aborting loop because EDIFF is reached {'-' * 40}\n"
     return f"""{scf}
+{said}
       direct lattice vectors                 reciprocal lattice vectors
 {chr(10).join("".join(f"{x:13.9f}" for x in row) for row in cell)}
 

@@ -148,11 +148,13 @@ def outputs_to_labels(
     for source in sources:
         for atoms in source.frames:
             atoms.info["source"] = str(source.path)
-            atoms.info["parent"] = f"{retrieved.uuid}/{source.path}"
+            section = str(atoms.info.get("parent", "")).partition("#")[2]
+            parent = f"{retrieved.uuid}/{source.path}"
+            atoms.info["parent"] = f"{parent}#{section}" if section else parent
             images.append(atoms)
     if not images:
         reasons = [f"{source.path}: {source.problem}" for source in sources]
-        reasons += [f"step {step}: {why}" for source in sources for step, why in source.left_out]
+        reasons += [str(left_out) for source in sources for left_out in source.left_out]
         found = "; ".join(reasons[:3]) or (
             "no vasprun.xml, OUTCAR or output of CP2K: let the calculation retrieve them, in "
             "aiida-vasp by ALWAYS_STORE"
@@ -162,7 +164,7 @@ def outputs_to_labels(
         for symbol, energy in atom_energies.get_dict().items():
             chemical_symbols([symbol])
             finite(energy, f"the energy of the isolated {symbol} atom")
-    levels = {source.level for source in sources if source.frames}
+    levels = {level for source in sources for level in source.levels}
     if level_of_theory is None and (len(levels) != 1 or "" in levels):
         raise ValueError("the files do not name one level of theory: give --level")
     frames = Frames.from_atoms(

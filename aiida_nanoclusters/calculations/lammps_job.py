@@ -32,6 +32,24 @@ MESSAGES_FILE = "calculator.err"
 _SOUND: set[tuple[object, ...]] = set()
 
 
+class NamesModel:
+    """A job whose results name the model that computed them, as their level of theory.
+
+    Those of earlier versions named the level of its training set: AiiDA's cache must not return
+    them beside new ones, with which they could not be joined. Jobs of potentials that are no
+    models have changed nothing and are taken from it as before.
+    """
+
+    inputs: Any
+
+    @property
+    def CACHE_VERSION(self) -> int | None:
+        """Number that is part of the hash; None where no potential is a model."""
+        given = self.inputs.get("potentials", {})
+        potentials = [*given.values(), *([p] if (p := self.inputs.get("potential")) else [])]
+        return 1 if any(potential.architecture for potential in potentials) else None
+
+
 def validate_potential(value: PotentialData, _: Any) -> str | None:
     """Refuse potentials that LAMMPS cannot run, and code of sources that are not trusted.
 

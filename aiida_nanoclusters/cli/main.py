@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from aiida_nanoclusters import __version__
+from aiida_nanoclusters.cli.export.command import export
 from aiida_nanoclusters.cli.find.analyse import analyse
 from aiida_nanoclusters.cli.find.explain import explain
 from aiida_nanoclusters.cli.find.find import find
+from aiida_nanoclusters.cli.find.housekeeping import delete, disk
 from aiida_nanoclusters.cli.imports.command import import_command, trust_command
 from aiida_nanoclusters.cli.imports.labels_command import import_labels
 from aiida_nanoclusters.cli.machine.doctor import doctor
@@ -18,6 +20,7 @@ from aiida_nanoclusters.cli.report.analyse_assembly import analyse_assembly
 from aiida_nanoclusters.cli.report.command import report
 from aiida_nanoclusters.cli.reproduce.command import reproduce
 from aiida_nanoclusters.cli.run.command import run
+from aiida_nanoclusters.cli.run.compare import compare
 from aiida_nanoclusters.cli.terminal import Commands, prepare_environment
 
 
@@ -34,8 +37,8 @@ def cli() -> None:
 
 commands = (
     *(setup, doctor, run, status, report),
-    *(find, explain, reproduce, analyse, analyse_assembly),
-    *(publish, import_command, trust_command, import_labels),
+    *(find, explain, reproduce, analyse, analyse_assembly, compare, disk, delete),
+    *(export, publish, import_command, trust_command, import_labels),
 )
 for command in commands:
     cli.add_command(command)

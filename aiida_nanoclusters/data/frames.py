@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiida.common.exceptions import ValidationError
 from ase import Atoms
 
 from aiida_nanoclusters.data.level import LevelData
+from aiida_nanoclusters.formats.data_frame import make_data_frame
 from aiida_nanoclusters.formats.frames_file import FILENAME, read_frames, write_frames
+from aiida_nanoclusters.formats.frames_table import frames_table
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.recognition.lowest import lowest_energies
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class FramesData(LevelData):
@@ -58,6 +63,16 @@ class FramesData(LevelData):
         """The configurations; read from the repository at each access."""
         with self.base.repository.open(FILENAME, "rb") as handle:
             return read_frames(handle)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a row for each frame, columns as in :mod:`aiida_nanoclusters.science.columns`.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed; the message names the extra.
+        """
+        return make_data_frame(frames_table(self.frames))
 
     def __len__(self) -> int:
         return int(self.base.attributes.get("n_frames"))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from aiida.common.exceptions import ValidationError
 from aiida.orm import Data
 
+from aiida_nanoclusters.formats.data_frame import make_data_frame
 from aiida_nanoclusters.formats.frames_file import FILENAME, read_frames, write_frames
+from aiida_nanoclusters.formats.frames_table import pairs_table
 from aiida_nanoclusters.science.ligands.pairs import PAIRS_FILE, PairSet
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class PairsData(Data):
@@ -46,6 +51,16 @@ class PairsData(Data):
         text = self.base.repository.get_object_content(PAIRS_FILE, mode="rb")
         with self.base.repository.open(FILENAME, "rb") as cores:
             return read_pairs(text, cores)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a row for each pair: core, ligands, ``compatible`` (1 or 0), origin, counts.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed; the message names the extra.
+        """
+        return make_data_frame(pairs_table(self.pairs))
 
     def __len__(self) -> int:
         return int(self.base.attributes.get("n_pairs"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,12 +22,11 @@ from aiida_nanoclusters.formats.calculators.description import (
     RANGE,
     describe,
     isolated_atom_energies,
-    read_description,
     summary,
 )
 from aiida_nanoclusters.formats.input_text import chemical_symbols
 from aiida_nanoclusters.formats.lammps.calculator import LammpsCalculator
-from aiida_nanoclusters.formats.lammps.potential_files import read_eam_metadata
+from aiida_nanoclusters.formats.lammps.potential_files import EamFile, read_eam
 from aiida_nanoclusters.formats.lammps.potential_lines import FILENAMES, KINDS
 from aiida_nanoclusters.formats.nequip.calculator import (
     FILE_ARGUMENT,
@@ -62,7 +63,7 @@ class PotentialData(PotentialAttributes):
     def from_file(
         cls,
         path: str | Path,
-        kind: str,
+        kind: str | None = None,
         *,
         level_of_theory: str,
         atom_energies: Mapping[str, float] | None = None,
@@ -74,9 +75,12 @@ class PotentialData(PotentialAttributes):
         Parameters
         ----------
         path
-            ``*.nequip.zip``, ``*.nequip.pt2`` or a LAMMPS (DYNAMO) EAM file.
+            ``*.nequip.zip``, ``*.nequip.pt2`` or a LAMMPS (DYNAMO) EAM file, which may be
+            compressed. One that LAMMPS reads is kept byte by byte, see
+            :func:`~aiida_nanoclusters.formats.lammps.potential_files.read_eam`.
         kind
-            One of :data:`~aiida_nanoclusters.formats.lammps.potential_lines.KINDS`.
+            One of :data:`~aiida_nanoclusters.formats.lammps.potential_lines.KINDS`. Default: which
+            kind of EAM file it is, is read from it.
         level_of_theory
             Level of theory of its energies, e.g. that of its training labels.
         atom_energies
@@ -91,14 +95,22 @@ class PotentialData(PotentialAttributes):
         ------
         ValueError
             If the file is not of that kind.
+
+        Warns
+        -----
+        UserWarning
+            If an EAM file holds numbers that are not read.
         """
         path = Path(path)
         without_file = ("calculator", "lj/cut")
-        if kind not in KINDS or kind in without_file:
+        if kind is not None and (kind not in KINDS or kind in without_file):
             known = ", ".join(k for k in KINDS if k not in without_file)
             raise ValueError(f"unknown kind of potential file `{kind}`: choose one of {known}")
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder: give the potential file in it")
         if not path.is_file():
             raise ValueError(f"no potential file at {path}")
+        eam: EamFile | None = None
         machine: dict[str, Any] = {}
         named: dict[str, str] = {}
         if kind == "allegro":
@@ -116,10 +128,14 @@ class PotentialData(PotentialAttributes):
             named, cutoff = element_types(meta["type_names"], types), float(meta["r_max"])
             machine = {"device": meta["device"], "isa": meta["cpu_isa"]}
         else:
-            symbols, cutoff = read_eam_metadata(path, kind)
+            eam = read_eam(path, kind)
+            kind, symbols, cutoff = eam.kind, eam.symbols, eam.cutoff
+            if eam.remark:
+                warnings.warn(f"{path.name}: {eam.remark}", stacklevel=2)
         node = cls()
-        with path.open("rb") as handle:
-            node.base.repository.put_object_from_filelike(handle, FILENAMES[kind])
+        with path.open("rb") if eam is None else BytesIO(eam.content) as handle:
+            # Annotated as a file on disk, but any binary stream will do.
+            node.base.repository.put_object_from_filelike(handle, FILENAMES[kind])  # type: ignore[arg-type]
         node._describe(kind, list(named) or symbols, cutoff, level_of_theory, atom_energies)
         node.base.attributes.set_many({"training_set": training_set, "machine": machine})
         node._set_types(named)
@@ -283,29 +299,6 @@ class PotentialData(PotentialAttributes):
         """Keep types that are not the symbols of their elements; equal nodes stay equal."""
         if any(symbol != name for symbol, name in types.items()):
             self.base.attributes.set("types", dict(types))
-
-    @property
-    def calculator_description(self) -> dict[str, Any]:
-        """Of a calculator its import path, arguments, checkpoint and dispersion correction.
-
-        Raises
-        ------
-        ValueError
-            If the potential is of another kind, or its file is none of this package.
-        """
-        if self.kind != "calculator":
-            raise ValueError(f"a potential of the kind `{self.kind}` is no calculator")
-        content = self.base.repository.get_object_content(FILENAMES["calculator"], mode="rb")
-        return read_description(content)
-
-    @property
-    def file_names(self) -> list[str]:
-        """Names of the files that a job needs, that of the potential first; plain names."""
-        first = self.interaction.filename
-        names = [] if first is None else [first]
-        if self.kind == "calculator" and (held := self.calculator_description["checkpoint"]):
-            names.append(str(held["file"]))
-        return names
 
     def get_calculator(
         self, *, device: str = "cpu", plugin: str | Path | None = None

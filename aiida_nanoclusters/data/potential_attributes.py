@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from aiida_nanoclusters.data.level import LevelData
-from aiida_nanoclusters.formats.lammps.potential_lines import Interaction
+from aiida_nanoclusters.formats.calculators.description import read_description
+from aiida_nanoclusters.formats.lammps.potential_lines import FILENAMES, Interaction
+from aiida_nanoclusters.formats.nequip.calculator import IMPORT_PATH
+from aiida_nanoclusters.science.labels.levels import MESSAGE_PASSING, MODELS, prediction_level
 
 #: Torch's name of an instruction set -> flag of processors that have it.
 _FLAGS = {"avx512": "avx512f", "avx2": "avx2", "asimd": "asimd"}
@@ -19,6 +22,57 @@ class PotentialAttributes(LevelData):
     def kind(self) -> str:
         """One of :data:`~aiida_nanoclusters.formats.lammps.potential_lines.KINDS`."""
         return str(self.base.attributes.get("kind"))
+
+    @property
+    def architecture(self) -> str:
+        """Of a trained model the name of its architecture, such as ``Allegro``; else empty."""
+        if self.kind == "calculator":
+            evaluated_by = self.calculator_description["calculator"]
+            return MESSAGE_PASSING if evaluated_by == IMPORT_PATH else ""
+        return MODELS.get(self.kind, "")
+
+    @property
+    def calculator_description(self) -> dict[str, Any]:
+        """Of a calculator its import path, arguments, checkpoint and dispersion correction.
+
+        Raises
+        ------
+        ValueError
+            If the potential is of another kind, or its file is none of this package.
+        """
+        if self.kind != "calculator":
+            raise ValueError(f"a potential of the kind `{self.kind}` is no calculator")
+        content = self.base.repository.get_object_content(FILENAMES["calculator"], mode="rb")
+        return read_description(content)
+
+    @property
+    def file_names(self) -> list[str]:
+        """Names of the files that a job needs, that of the potential first; plain names."""
+        first = self.interaction.filename
+        names = [] if first is None else [first]
+        if self.kind == "calculator" and (held := self.calculator_description["checkpoint"]):
+            names.append(str(held["file"]))
+        return names
+
+    @property
+    def computed_level(self) -> str:
+        """Level of theory of the energies that it computes.
+
+        Those of a trained model are predictions and name it, ``Allegro 1a2b3c4d (PBE)``; a compiled
+        model is its package. Those of any other potential are labels at its own level.
+        """
+        if not self.architecture:
+            return self.level_of_theory
+        return prediction_level(self.architecture, self._model_uuid, self.level_of_theory)
+
+    @property
+    def _model_uuid(self) -> str:
+        """UUID of the package that a compiled model was made from; where unknown, its own."""
+        creator = self.creator if self.kind == "allegro-compiled" else None
+        packages = (
+            [] if creator is None else creator.base.links.get_incoming(type(self)).all_nodes()
+        )
+        return str(packages[0].uuid if packages else self.uuid)
 
     @property
     def cutoff(self) -> float:

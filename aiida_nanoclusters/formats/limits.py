@@ -103,7 +103,7 @@ def load_yaml(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is no YAML, is longer than :data:`MOST_TEXT`, is nested deeper than
+        If it is no YAML, has a key twice, is longer than :data:`MOST_TEXT`, is nested deeper than
         :data:`MOST_DEPTH`, or has more than :data:`MOST_VALUES` values once its aliases are written
         out.
     """
@@ -149,6 +149,7 @@ def _extent(node: yaml.Node, known: dict[int, tuple[int, int]], depth: int) -> t
             children = list(node.value)
         elif isinstance(node, yaml.MappingNode):
             children = [child for pair in node.value for child in pair]
+            _check_keys(node)
         extents = [_extent(child, known, depth + 1) for child in children]
         count = 1 + sum(count for count, _ in extents)
         if count > MOST_VALUES:
@@ -157,6 +158,17 @@ def _extent(node: yaml.Node, known: dict[int, tuple[int, int]], depth: int) -> t
     if depth + known[id(node)][1] > MOST_DEPTH + 1:
         raise ValueError(f"nested deeper than {MOST_DEPTH} levels")
     return known[id(node)]
+
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    """Refuse a key that is given twice: YAML's reader takes the last without a word."""
+    seen: set[tuple[str, str]] = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+            if (key.tag, key.value) in seen:
+                line = key.start_mark.line + 1
+                raise ValueError(f"the key `{key.value[:60]}` is there twice, again in line {line}")
+            seen.add((key.tag, key.value))
 
 
 def is_packed(path: Path) -> bool:

@@ -18,7 +18,6 @@ from aiida_nanoclusters.calculations.sampling.cp2k_stages import segments_of
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.formats.cp2k.input import prepare
 from aiida_nanoclusters.formats.cp2k.output import Cp2kRun
-from aiida_nanoclusters.formats.cp2k.run import RunStep
 from aiida_nanoclusters.formats.cp2k.stages import (
     RESTART,
     SegmentRun,
@@ -27,6 +26,7 @@ from aiida_nanoclusters.formats.cp2k.stages import (
     shift_of,
     start_of,
 )
+from aiida_nanoclusters.formats.labelled_run import LabelledStep
 from aiida_nanoclusters.parsers.cp2k import find_fault, judge_job
 from aiida_nanoclusters.science.labels.acceptance import label_problem
 from aiida_nanoclusters.science.labels.retries import ADVANCED, LABELLED, REFUSED, UNFINISHED
@@ -101,7 +101,8 @@ class Cp2kStagesParser(Parser):
         boxed, _ = prepare(atoms, self.settings)
         for segment in self.segments[start.segment :]:
             done = start.step if segment.number == start.segment else 0
-            run = read_segment(self.folder, segment_name(structure, segment.number), segment, done)
+            name = segment_name(structure, segment.number)
+            run = read_segment(self.folder, name, segment, done, boxed)
             self.runs.append(run.output)
             course.cut = run.output.cut
             if not self._take(course, structure, atoms, boxed, segment, done, run):
@@ -154,7 +155,7 @@ class Cp2kStagesParser(Parser):
                 course.end = self._sample(structure, segment, done, run.last, run, shift)
         return True
 
-    def _problem(self, boxed: Atoms, step: RunStep) -> str | None:
+    def _problem(self, boxed: Atoms, step: LabelledStep) -> str | None:
         if step.problem:
             return step.problem
         results = step.atoms.calc.results
@@ -163,7 +164,7 @@ class Cp2kStagesParser(Parser):
         return problem or outgrown(step.atoms.positions, boxed, self.settings.vacuum)
 
     def _is_wanted(
-        self, segment: Segment, done: int, number: int, step: RunStep, boxed: Atoms
+        self, segment: Segment, done: int, number: int, step: LabelledStep, boxed: Atoms
     ) -> bool:
         """Return whether a step is sampled and accepted as a label.
 
@@ -179,7 +180,7 @@ class Cp2kStagesParser(Parser):
         structure: int,
         segment: Segment,
         done: int,
-        step: RunStep,
+        step: LabelledStep,
         run: SegmentRun,
         shift: np.ndarray,
     ) -> Sample:

@@ -66,7 +66,7 @@ class EvaluateParser(Parser):
                 log.energies[key],
                 forces,
                 stresses,
-                level_of_theory=potential.level_of_theory,
+                level_of_theory=potential.computed_level,
                 atom_energies=potential.atom_energies,
                 partial_charges=_read_charges(
                     folder, described_in(key, potential), frames, settings_of(self.node.inputs)

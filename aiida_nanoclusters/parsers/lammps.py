@@ -61,7 +61,7 @@ class LammpsParser(Parser):
         folder = Path(kwargs["retrieved_temporary_folder"])
         potential = given["potential"]
         labels = {
-            "level_of_theory": potential.level_of_theory,
+            "level_of_theory": potential.computed_level,
             "atom_energies": potential.atom_energies,
         }
         settings = settings_of(given)

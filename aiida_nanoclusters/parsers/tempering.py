@@ -70,7 +70,7 @@ class TemperingParser(Parser):
     def _attach(self, found: TemperingResults, job: TemperingJob) -> None:
         potential = self.node.inputs.potential
         labels = {
-            "level_of_theory": potential.level_of_theory,
+            "level_of_theory": potential.computed_level,
             "atom_energies": potential.atom_energies,
         }
         frames = found.sampled(job, **labels)

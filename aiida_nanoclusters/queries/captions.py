@@ -7,6 +7,7 @@ from typing import Any
 
 from aiida.orm import AbstractCode, ArrayData, Dict, List, Node, ProcessNode, RemoteData
 
+from aiida_nanoclusters.calculations.labels.predictions import level_of
 from aiida_nanoclusters.data.chart import ChartData
 from aiida_nanoclusters.data.core_encoder import CoreEncoderData
 from aiida_nanoclusters.data.frames import FramesData
@@ -14,6 +15,7 @@ from aiida_nanoclusters.data.matching_model import MatchingModelData
 from aiida_nanoclusters.data.pairs import PairsData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.queries.nodes import leaving_out
+from aiida_nanoclusters.science.labels.levels import is_prediction
 
 _KINDS = {
     "allegro": "an Allegro package",
@@ -62,7 +64,10 @@ def _frames(node: FramesData) -> str:
     if not labelled:
         return f"{text}, unlabelled"
     which = "all" if labelled == n else f"{labelled}"
-    return f"{text}, {which} labelled by {node.level_of_theory or 'an unnamed level of theory'}"
+    level = level_of(node)
+    if is_prediction(level):
+        return f"{text}, {which} with energies predicted by {level}"
+    return f"{text}, {which} labelled by {level or 'an unnamed level of theory'}"
 
 
 def _chart(node: ChartData) -> str:
@@ -101,9 +106,11 @@ def _pairs(node: PairsData) -> str:
 def _potential(node: PotentialData) -> str:
     kind = _KINDS.get(node.kind, f"a potential of the kind {node.kind}")
     text = f"{kind} for {', '.join(node.elements)} (cutoff {node.cutoff:.2f} Å)"
-    text += f", level of theory {node.level_of_theory}"
+    if not node.architecture:
+        return f"{text}, level of theory {node.level_of_theory}"
+    text += f", trained at the level of theory {node.level_of_theory}"
     training = node.base.attributes.get("training_set", "")
-    return text + (f", trained on {training}" if training else "")
+    return text + (f" on {training}" if training else "")
 
 
 def _process(node: ProcessNode) -> str:

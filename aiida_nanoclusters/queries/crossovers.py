@@ -9,6 +9,7 @@ from typing import Any
 from aiida.orm import Dict, QueryBuilder, Str, WorkChainNode
 
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.formats.data_frame import as_rows
 from aiida_nanoclusters.queries.nodes import check_elements, checked, leaving_out, linked
 from aiida_nanoclusters.queries.potentials import with_compiled
 
@@ -50,6 +51,7 @@ class Crossover:
     process_uuid: str
 
 
+@as_rows
 def find_crossovers(
     *,
     element: str | None = None,

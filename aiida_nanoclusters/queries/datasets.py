@@ -9,14 +9,19 @@ from typing import Any
 
 from aiida.orm import QueryBuilder
 
+from aiida_nanoclusters.calculations.labels.predictions import recognised
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.formats.data_frame import as_rows
 from aiida_nanoclusters.queries.nodes import (
     check_elements,
     checked,
+    groups_of,
     latest,
     leaving_out,
     list_with,
+    results_among,
 )
+from aiida_nanoclusters.science.labels.levels import is_prediction, trained_at
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,10 @@ class Dataset:
     """A FramesData.
 
     ``n_labelled`` of its ``n_frames`` frames have energy and forces, at ``level_of_theory`` (empty
-    where none has); ``n_atoms`` of all frames together; ``made_by`` and ``made_by_uuid`` are the
-    calculation that created it, empty where a person stored it.
+    where none has); where these are ``predicted`` the level names the model, also of a set whose
+    own does not. ``label`` and ``groups`` were given by a person; ``n_atoms`` of all frames
+    together; ``made_by`` and ``made_by_uuid`` are the calculation that created it, empty where a
+    person stored it.
     """
 
     uuid: str
@@ -36,6 +43,9 @@ class Dataset:
     sizes: tuple[int, ...]
     elements: tuple[str, ...]
     level_of_theory: str
+    predicted: bool
+    label: str
+    groups: tuple[str, ...]
     config_types: tuple[str, ...]
     made_by: str
     made_by_uuid: str
@@ -47,6 +57,7 @@ _FIELDS = (
 )
 
 
+@as_rows
 def find_datasets(
     *,
     elements: Sequence[str] = (),
@@ -55,6 +66,7 @@ def find_datasets(
     min_frames: int | None = None,
     max_frames: int | None = None,
     labelled: bool | None = None,
+    intermediate: bool = True,
     limit: int | None = None,
 ) -> list[Dataset]:
     """Return sets of frames, the latest first.
@@ -66,11 +78,14 @@ def find_datasets(
     sizes
         Number of atoms that must occur, or the first and last of a range of which one must.
     level
-        Level of theory of the labels, exactly as stored.
+        Level of theory, such as ``PBE`` of labels, ``Allegro 1a2b3c4d (PBE)`` of predictions.
     min_frames, max_frames
         Bounds of the number of frames, included.
     labelled
         True: some frames have labels; False: none has.
+    intermediate
+        Whether sets count that are only steps of a process: neither stored by a person, nor
+        labelled or in a group, nor a result of what a person launched.
     limit
         Largest number of sets that are returned; None for all.
 
@@ -93,11 +108,20 @@ def find_datasets(
         if not matching:
             return []
         filters = {"id": {"in": matching}}
+    rows = list(latest(FramesData, filters, _FIELDS, limit if intermediate and not level else None))
+    if not intermediate:
+        shown = results_among(FramesData, (pk for pk, _ in rows))
+        rows = [row for row in rows if row[0] in shown]
+    levels = recognised(pk for pk, _ in rows)
+    groups = groups_of(FramesData, (pk for pk, _ in rows))
     found: list[Dataset] = []
-    for _, values in latest(FramesData, filters, _FIELDS, limit):
+    for pk, values in rows:
         with leaving_out(values["uuid"]):
-            found.append(checked(Dataset, values))
-    return found
+            own = levels.get(pk, values["level_of_theory"])
+            if level is None or own == level:
+                told = {"level_of_theory": own, "predicted": is_prediction(str(own))}
+                found.append(checked(Dataset, values | told | {"groups": groups.get(pk, ())}))
+    return found[:limit]
 
 
 def _frame_filters(
@@ -105,7 +129,7 @@ def _frame_filters(
 ) -> dict[str, Any]:
     filters: dict[str, Any] = {}
     if level is not None:
-        filters["attributes.level_of_theory"] = level
+        filters["attributes.level_of_theory"] = {"in": sorted({level, trained_at(level)})}
     bounds = [{">=": min_frames}] if min_frames is not None else []
     bounds += [{"<=": max_frames}] if max_frames is not None else []
     if bounds:

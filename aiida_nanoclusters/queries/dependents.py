@@ -9,6 +9,7 @@ from aiida.common.links import LinkType
 from aiida.orm import Data, Node, ProcessNode, QueryBuilder, WorkflowNode
 from aiida.tools.graph.graph_traversers import traverse_graph
 
+from aiida_nanoclusters.formats.data_frame import as_rows
 from aiida_nanoclusters.queries.nodes import Direction, chunks, class_name, linked, makers, of_kind
 from aiida_nanoclusters.queries.steps import called
 
@@ -31,6 +32,7 @@ class Dependent:
     made_by_uuid: str
 
 
+@as_rows
 def find_dependents(node: Node, *, everything: bool = False) -> list[Dependent]:
     """Return what was computed from a node, the oldest first.
 

@@ -10,6 +10,7 @@ from typing import Any
 from aiida.orm import CalcJobNode, Dict, Node, ProcessNode, WorkChainNode
 
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.formats.data_frame import as_rows
 from aiida_nanoclusters.formats.plain_text import excerpt
 from aiida_nanoclusters.queries.nodes import kind_of
 from aiida_nanoclusters.science.frames import Frames
@@ -63,6 +64,7 @@ class LabelledFrame:
     outcome: str
 
 
+@as_rows
 def find_labels(process: ProcessNode) -> list[LabelledFrame]:
     """Return the state of every frame of a job, an engine or a labelling.
 

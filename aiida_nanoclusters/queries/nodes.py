@@ -10,7 +10,16 @@ from functools import cache
 from typing import Any, Literal, TypeVar
 
 from aiida.common.exceptions import AiidaException, MultipleObjectsError, NotExistent
-from aiida.orm import CalculationNode, Data, Node, QueryBuilder, load_node
+from aiida.orm import (
+    CalculationNode,
+    Data,
+    Group,
+    Node,
+    ProcessNode,
+    QueryBuilder,
+    WorkflowNode,
+    load_node,
+)
 from ase.data import atomic_numbers
 from pydantic import TypeAdapter, ValidationError
 
@@ -191,25 +200,61 @@ def latest(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield data of a class, the latest first: pk, and what can be read without loading a node.
 
-    That is ``uuid``, ``created``, ``made_by`` and ``made_by_uuid`` (the calculation that created
-    it; empty where none did), and the attributes `names`.
+    That is ``uuid``, ``label``, ``created``, ``made_by`` and ``made_by_uuid`` (the calculation that
+    created it; empty where none did), and the attributes `names`.
     """
     query = QueryBuilder().append(
         kind,
         subclassing=False,  # the index of node types is used
         tag="node",
         filters=dict(filters),
-        project=["id", "uuid", "ctime", *(f"attributes.{name}" for name in names)],
+        project=["id", "uuid", "ctime", "label", *(f"attributes.{name}" for name in names)],
     )
     query.order_by({"node": [{"ctime": "desc"}, {"id": "desc"}]})  # imports number them anew
     if limit is not None:
         query.limit(limit)
     rows = query.all()
     origin = makers(row[0] for row in rows)
-    for pk, uuid, created, *values in rows:
+    for pk, uuid, created, label, *values in rows:
         made_by, made_by_uuid = origin.get(pk, ("", ""))
         made = {"created": created, "made_by": made_by, "made_by_uuid": made_by_uuid}
-        yield pk, {"uuid": uuid, **made, **dict(zip(names, values, strict=True))}
+        yield pk, {"uuid": uuid, "label": label, **made, **dict(zip(names, values, strict=True))}
+
+
+def groups_of(kind: type[Node], ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    """Return by pk the labels of the groups that a person has put nodes into."""
+    found: dict[int, set[str]] = {}
+    for chunk in chunks(ids):
+        query = QueryBuilder().append(
+            Group, filters={"type_string": "core"}, tag="group", project=["label"]
+        )
+        query.append(kind, with_group="group", filters={"id": {"in": chunk}}, project=["id"])
+        for label, pk in query.all():
+            found.setdefault(pk, set()).add(str(label))
+    return {pk: tuple(sorted(labels)) for pk, labels in found.items()}
+
+
+def results_among(kind: type[Data], ids: Iterable[int]) -> set[int]:
+    """Return the data that are no intermediate step of a process.
+
+    Those that no process created, results of a process that a person launched, and those with a
+    label or in a group.
+    """
+    asked = set(ids)
+    sources: dict[int, set[int]] = {}
+    links = {"type": {"in": ["create", "return"]}}
+    for pk, _, process in linked(kind, asked, ProcessNode, "with_outgoing", links):
+        sources.setdefault(pk, set()).add(process["id"])
+    processes = set().union(*sources.values()) if sources else set()
+    calls = {"type": {"in": ["call_calc", "call_work"]}}
+    called = {pk for pk, *_ in linked(ProcessNode, processes, WorkflowNode, "with_outgoing", calls)}
+    shown = {pk for pk, makers in sources.items() if makers - called}
+    for chunk in chunks(asked):
+        query = QueryBuilder().append(
+            kind, filters={"id": {"in": chunk}, "label": {"!==": ""}}, project=["id"]
+        )
+        shown |= set(query.all(flat=True))
+    return shown | (asked - set(sources)) | set(groups_of(kind, asked))
 
 
 def of_kind(kind: type[Node], ids: Iterable[int]) -> set[int]:

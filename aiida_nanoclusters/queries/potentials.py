@@ -11,11 +11,13 @@ from aiida.orm import CalcJobNode, Dict, ProcessNode, QueryBuilder, WorkChainNod
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.formats.data_frame import as_rows
 from aiida_nanoclusters.formats.lammps.potential_lines import KINDS
 from aiida_nanoclusters.queries.nodes import (
     check_elements,
     checked,
     find_node,
+    groups_of,
     latest,
     leaving_out,
     list_with,
@@ -33,7 +35,9 @@ class Potential:
 
     ``energy_rmse`` (meV/atom) and ``forces_rmse`` (meV/Å) are those on the test frames of its
     training, None where it was not tested; ``errors_uuid`` is the node that holds them.
-    ``cutoff`` in Å; ``training_set`` is the UUID of the FramesData it was trained on, else empty.
+    ``level_of_theory`` is of a model that of the labels it was trained on. ``label`` and ``groups``
+    were given by a person; ``cutoff`` in Å; ``training_set`` is the UUID of the FramesData it was
+    trained on, else empty.
     """
 
     uuid: str
@@ -46,6 +50,8 @@ class Potential:
     energy_rmse: float | None
     forces_rmse: float | None
     errors_uuid: str
+    label: str
+    groups: tuple[str, ...]
     made_by: str
     made_by_uuid: str
 
@@ -53,6 +59,7 @@ class Potential:
 _Errors = dict[int, tuple[float | None, float | None, str]]
 
 
+@as_rows
 def find_potentials(
     *,
     elements: Sequence[str] = (),
@@ -98,7 +105,10 @@ def find_potentials(
         filters["id"] = {"in": sorted(errors)}
     names = ("kind", "elements", "cutoff", "level_of_theory", "training_set")
     found: list[Potential] = []
-    for pk, values in latest(PotentialData, filters, names, limit):
+    rows = list(latest(PotentialData, filters, names, limit))
+    groups = groups_of(PotentialData, (pk for pk, _ in rows))
+    for pk, values in rows:
+        values["groups"] = groups.get(pk, ())
         with leaving_out(values["uuid"]):
             found.append(_potential(values, errors.get(pk, (None, None, ""))))
     return found

@@ -11,11 +11,14 @@ from typing import Any
 
 from aiida.orm import CalcJobNode, QueryBuilder, load_node
 
+from aiida_nanoclusters.calculations.labels.predictions import made_by_it, recognised
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.formats.data_frame import as_rows
 from aiida_nanoclusters.queries.nodes import leaving_out, list_with, makers
 from aiida_nanoclusters.queries.potentials import with_compiled
 from aiida_nanoclusters.science.compositions import cluster_formula, parse_composition
+from aiida_nanoclusters.science.labels.levels import is_prediction, trained_at
 from aiida_nanoclusters.science.recognition.lowest import lowest_frames
 
 _RANGE = re.compile(r"([A-Z][a-z]?)(\d+)-(?:\1)?(\d+)")
@@ -30,8 +33,9 @@ class LowestStructure:
     """A cluster: frame ``index`` of the FramesData ``uuid``.
 
     ``energy`` in eV (total), ``energy_per_atom`` in eV; energies of different levels of theory must
-    not be compared. ``parent`` is the start or trajectory it came from; ``made_by`` and
-    ``made_by_uuid`` are the calculation that computed it.
+    not be compared. Where it is ``predicted``, a model computed it, which its level names; also
+    that of a set whose own level does not say so. ``parent`` is the start or trajectory it came
+    from; ``made_by`` and ``made_by_uuid`` are the calculation that computed it.
     """
 
     formula: str
@@ -39,6 +43,7 @@ class LowestStructure:
     energy: float
     energy_per_atom: float
     level_of_theory: str
+    predicted: bool
     uuid: str
     index: int
     parent: str
@@ -46,6 +51,7 @@ class LowestStructure:
     made_by_uuid: str
 
 
+@as_rows
 def find_structures(
     formula: str,
     *,
@@ -63,7 +69,8 @@ def find_structures(
     formula
         Such as ``Cu55`` or ``Ag13Cu42``; ``Cu13-20`` is a range of sizes.
     level
-        Level of theory, exactly as stored; every one where None.
+        Level of theory, such as ``PBE``, or ``Allegro 1a2b3c4d (PBE)`` for what a model predicts;
+        every one where None.
     potential
         Only structures computed by it, or by what was compiled from it.
     limit
@@ -81,6 +88,7 @@ def find_structures(
     for name, counts in parse_formulas(formula):
         rows = _rows(name, level, runners)
         rows += _rows_of_old_nodes(name, counts, level, runners)
+        rows = _at_their_levels(rows, level)
         for its_level in sorted({row[-1] for row in rows}):
             own = sorted(row for row in rows if row[-1] == its_level)
             found += islice(_described(name, sum(counts.values()), _distinct(own)), limit)
@@ -141,21 +149,27 @@ def _find(
     return [
         row["frames"]
         for row in query.dict()
-        if _made_by_it(row["given"]["label"], row["made"]["label"])
+        if made_by_it(row["given"]["label"], row["made"]["label"])
     ]
 
 
-def _made_by_it(given: str, made: str) -> bool:
-    """Whether an output of a job is that of this potential and not of another of a committee."""
-    namespace, _, key = given.partition("__")
-    return namespace != "potentials" or made == f"labelled__{key}"
+def _at_their_levels(rows: list[_Row], level: str | None) -> list[_Row]:
+    """Return rows at the level asked for; predictions that do not say so get that of the model."""
+    levels = recognised(row[2] for row in rows if not is_prediction(row[3]))
+    rows = [(*row[:3], levels.get(row[2], row[3])) for row in rows]
+    return [row for row in rows if level is None or row[3] == level]
+
+
+def _stored_levels(level: str) -> list[str]:
+    """Return what sets of a level may say of themselves."""
+    return sorted({level, trained_at(level)})
 
 
 def _rows(name: str, level: str | None, runners: list[int] | None) -> list[_Row]:
     path, its_level = f"attributes.lowest_energies.{name}", "attributes.level_of_theory"
     filters: dict[str, Any] = {path: {"of_type": "number"}}
     if level is not None:
-        filters[its_level] = level
+        filters[its_level] = {"in": _stored_levels(level)}
     rows: list[_Row] = []
     for row in _find(filters, [path, "id", "uuid", "ctime", its_level], runners):
         with leaving_out(row["uuid"]):
@@ -176,7 +190,7 @@ def _rows_of_old_nodes(
         "attributes.n_labelled": {">": 0},
     }
     if level is not None:
-        filters["attributes.level_of_theory"] = level
+        filters["attributes.level_of_theory"] = {"in": _stored_levels(level)}
     rows: list[_Row] = []
     for row in _find(filters, ["id"], runners):
         node = load_node(row["id"])
@@ -216,6 +230,7 @@ def _described(name: str, size: int, rows: list[_Row]) -> Iterator[LowestStructu
                 energy=energy,
                 energy_per_atom=energy / size,
                 level_of_theory=level,
+                predicted=is_prediction(level),
                 uuid=node.uuid,
                 index=index,
                 parent=str(frames.parents[index]),

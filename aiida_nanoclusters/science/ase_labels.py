@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+#: eV; energies of isolated atoms that differ by less are equal.
+SAME_ATOM = 1e-3
 #: Kinds of partial charges of atoms that frames can hold, in e.
 CHARGE_KINDS = ("mulliken", "hirshfeld")
 
@@ -91,6 +93,31 @@ def check_charges(charges: Mapping[str, Floats], count: int) -> None:
 def charges_name(kind: str) -> str:
     """Return the name of partial charges in ``Atoms.arrays`` and in extended XYZ."""
     return f"charges_{kind}"
+
+
+def energy_zeros(
+    symbols: Sequence[str], states: Sequence[object], energies: Sequence[float]
+) -> dict[str, float]:
+    """Return the energy of the isolated atom of each element, eV.
+
+    Of several in states of different multiplicity the lowest is the ground state; where others
+    differ, which one is the energy zero is not known, and none is returned.
+
+    Parameters
+    ----------
+    symbols, states, energies
+        Element, multiplicity (None where it is not known) and energy (eV) of neutral atoms.
+    """
+    found: dict[str, dict[object, list[float]]] = {}
+    for symbol, state, energy in zip(symbols, states, energies, strict=True):
+        found.setdefault(symbol, {}).setdefault(state, []).append(energy)
+    zeros = {}
+    for symbol, known in found.items():
+        if len(known) > 1 and None in known:
+            known = {None: [energy for own in known.values() for energy in own]}
+        if all(max(own) - min(own) <= SAME_ATOM for own in known.values()):
+            zeros[symbol] = min(own[-1] for own in known.values())
+    return zeros
 
 
 def free_info(atoms: Atoms, other_than: Collection[str]) -> str:

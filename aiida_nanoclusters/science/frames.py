@@ -237,7 +237,8 @@ class Frames:
         level_of_theory
             Level of theory of the labels of the images.
         atom_energies
-            Isolated-atom energies in eV. Default: those of labelled frames of a single atom.
+            Isolated-atom energies in eV. Default: those of labelled frames of a single neutral
+            atom, where the ones of an element agree.
 
         Raises
         ------
@@ -306,8 +307,8 @@ class Frames:
         levels = {p.level_of_theory for p in parts if p.level_of_theory}
         if len(levels) > 1:
             raise ValueError(
-                f"mixed levels of theory ({', '.join(sorted(levels))}): label all frames again at "
-                "one of them, or keep the sets apart"
+                f"mixed levels of theory ({', '.join(sorted(levels))}; what a model predicts is at "
+                "a level of its own): label all frames again at one of them, or keep the sets apart"
             )
         atom_energies: dict[str, float] = {}
         for part in parts:
@@ -388,9 +389,11 @@ _PER_FRAME = (
 
 
 def _single_atoms(frames: Frames) -> dict[str, float]:
-    """Return the energies (eV) of the isolated atoms among the frames."""
+    """Return the energies (eV) of the neutral isolated atoms among the frames."""
     alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & np.isfinite(frames.energies)
-    return {
-        chemical_symbols[frames.numbers[frames.offsets[i]]]: float(frames.energies[i])
-        for i in np.flatnonzero(alone)
-    }
+    found = np.flatnonzero(alone & (frames.charges == 0))
+    return ase_labels.energy_zeros(
+        [chemical_symbols[frames.numbers[frames.offsets[i]]] for i in found],
+        [json.loads(str(frames.info[i])).get("multiplicity") for i in found],
+        frames.energies[found].tolist(),
+    )

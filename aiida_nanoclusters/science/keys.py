@@ -12,6 +12,8 @@ BINDING_ENERGIES = "binding_energies"  # eV/atom, (S,), equation 2
 SECOND_DIFFERENCE_SIZES = "second_difference_sizes"  # number of atoms, (D,)
 SECOND_DIFFERENCES = "second_differences"  # eV, (D,), equation 1
 SECOND_DIFFERENCE_SPREADS = "second_difference_spreads"  # eV, (D,), over the committee; NaN if one
+# Probability, (D,), that N - 1, N or N + 1 has a lower structure; absent where none was searched.
+SECOND_DIFFERENCE_CHANCES = "second_difference_chances"
 
 #: Relaxed closed shells (``nanoclusters.crossover``): one row per cluster.
 MEMBER_ENERGIES = "member_energies"  # eV, (M, S), one row per member of the committee
@@ -171,6 +173,7 @@ UNITS = {
     SECOND_DIFFERENCE_SIZES: "atoms",
     SECOND_DIFFERENCES: "eV",
     SECOND_DIFFERENCE_SPREADS: "eV",
+    SECOND_DIFFERENCE_CHANCES: "",
     MEMBER_ENERGIES: "eV",
     COORDINATION: "neighbours/atom",
     GRID: "atoms",
@@ -290,6 +293,7 @@ TABLES = {
         SECOND_DIFFERENCE_SIZES,
         SECOND_DIFFERENCES,
         SECOND_DIFFERENCE_SPREADS,
+        SECOND_DIFFERENCE_CHANCES,
     ),
     "curve": (GRID, DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH),
     "modes": (MODE_SIZES, DELTA_E, DELTA_Z),

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec
-from aiida.orm import Dict, List, Str
+from aiida.orm import Bool, Dict, List, Str
 
+from aiida_nanoclusters.calculations.learning.labelled_sets import predictions_problem
 from aiida_nanoclusters.calculations.study import build_compared_clusters, motif_systematic
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.labels.levels import is_prediction
 from aiida_nanoclusters.science.stability.settings import (
     ComparedSizes,
     CrossoverSettings,
@@ -37,6 +39,12 @@ PARTS = {
     "crossover": CrossoverWorkChain,
     "reference_crossover": CrossoverWorkChain,
 }
+
+
+def validate_inputs(value: Mapping[str, Any], _) -> str | None:
+    """Refuse predictions in place of the labels that the committee is to learn."""
+    given, train = value.get("dataset", {}), value.get("train", {})
+    return None if train.get("predictions", False) else predictions_problem(given, ["labelled"])
 
 
 class StudyWorkChain(FormerPorts):
@@ -77,7 +85,10 @@ class StudyWorkChain(FormerPorts):
         spec.expose_inputs(
             TrainWorkChain,
             namespace="train",
-            exclude=("training", "validation", "test", "extrapolation", "motifs", "start_from"),
+            exclude=(
+                *("training", "validation", "test", "extrapolation", "motifs", "start_from"),
+                *("restart_from", "trained"),
+            ),
         )
         spec.expose_inputs(
             SizeScanWorkChain,
@@ -112,6 +123,7 @@ class StudyWorkChain(FormerPorts):
         for name in ("size_scan", "crossover", "reference_crossover"):
             for port in spec.outputs[name].values():
                 port.required = False
+        spec.inputs.validator = validate_inputs
         spec.outline(
             cls.make_dataset,
             cls.inspect_dataset,
@@ -227,6 +239,9 @@ class StudyWorkChain(FormerPorts):
             relaxed = self.ctx.get(f"compared_{name}")
             if relaxed is not None and "structures" in relaxed.outputs:
                 inputs[name] = relaxed.outputs.structures
+        if "labelled" not in self.inputs.dataset:
+            if is_prediction(inputs["training"].level_of_theory):
+                inputs["predictions"] = Bool(True)  # of the potential that labels
         self.to_context(training=self.submit(TrainWorkChain, **inputs))
 
     def inspect_training(self) -> ExitCode | None:

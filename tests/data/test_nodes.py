@@ -106,7 +106,7 @@ def test_allegro_package_and_compiled(aiida_profile, allegro_package, allegro_co
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("eam", "no `eam` potential file"),
+        ("eam", "of the kind `eam/alloy`, not `eam`"),
         ("allegro", "is not the archive of a model"),
         ("tersoff", "choose one of"),
         ("lj/cut", "choose one of"),

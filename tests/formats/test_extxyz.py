@@ -92,3 +92,15 @@ def test_published_labels(shared_data) -> None:
     assert len(frames) == 955
     single = frames.energies[(frames.sizes == 1) & frames.pbc.all(axis=1)]
     assert single.min() == pytest.approx(-3.700, abs=2e-3)
+
+
+@pytest.mark.parametrize("name", ["cu_pbe_fhi_aims", "cu_pbe_gpaw_clusters", "cu_pbe_vasp_mlearn"])
+def test_published_sets_as_ase_reads_them(shared_data, name) -> None:
+    path = shared_data / name / "frames.extxyz"
+    ours, theirs = read_extxyz(path), ase.io.read(path, ":")
+    assert len(ours) == len(theirs) and ours.labelled.all()
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.get_potential_energy() == other.get_potential_energy()
+        assert np.array_equal(mine.get_forces(), other.get_forces())
+        assert np.array_equal(mine.positions, other.positions)
+        assert np.array_equal(mine.cell.array, other.cell.array)

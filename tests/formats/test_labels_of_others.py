@@ -97,8 +97,20 @@ def test_many_equal_energies_of_cp2k(tmp_path) -> None:
     (tmp_path / "run.out").write_text(
         " CP2K| version string:                 CP2K version 2023.1\n"
         " GLOBAL| Project name                                                       run\n"
+        + "".join(
+            f" CELL| Vector {axis} [angstrom]:       {vector}    |{axis}| =       9.000\n"
+            for axis, vector in (
+                ("a", "9.000     0.000     0.000"),
+                ("b", "0.000     9.000     0.000"),
+                ("c", "0.000     0.000     9.000"),
+            )
+        )
+        + " CELL| Periodicity                                                          XYZ\n"
+        + " DFT| Charge                                                                  0\n"
         + "  *** SCF run converged in    10 steps ***\n"
-        " ENERGY| Total FORCE_EVAL ( QS ) energy [a.u.]:              -1.000000000000000\n" * n
+        " ENERGY| Total FORCE_EVAL ( QS ) energy [a.u.]:              -1.000000000000000\n"
+        * n
+        + "  **** **** ******  **  PROGRAM ENDED AT               2023-01-01 00:00:00.000\n"
     )
     for name, value in (("pos", 0.5), ("frc", 0.0)):
         block = (

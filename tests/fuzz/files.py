@@ -89,6 +89,12 @@ def _frames() -> list[Atoms]:
     return images
 
 
+def _trajectory() -> bytes:
+    stream = io.BytesIO()
+    ase.io.write(stream, _frames(), format="traj")
+    return stream.getvalue()
+
+
 def _vasp() -> tuple[bytes, bytes]:
     atoms = Atoms("Cu2", positions=[[1, 1, 1], [3, 1, 1]], cell=[9, 9, 9], pbc=True)
     atoms.calc = EMT()
@@ -145,6 +151,7 @@ def readers() -> list[Reader]:
     return [
         Reader("extxyz", extxyz, read_extxyz, "a.extxyz"),
         Reader("extxyz labels", extxyz, _labels("extxyz"), "a.xyz", declared=()),
+        Reader("ASE trajectory", _trajectory(), _labels("ase"), "a.traj", declared=()),
         Reader("OUTCAR", outcar, _labels("outcar"), "OUTCAR", declared=()),
         Reader(
             "vasprun.xml",

@@ -1,7 +1,8 @@
 """Stand-in for a Python with nequip: the same files and messages at once, without a training.
 
 Environment variables: ``EPOCHS_PER_JOB`` until the time limit, ``NAN_ABOVE`` this learning rate,
-``BROKEN_SEEDS`` that raise ``BROKEN_BY``, ``LOST_ONCE``: a file without which the first job ends
+``BROKEN_SEEDS`` that raise ``BROKEN_BY``, ``KILLED_ONCE``: a file without which the first job
+leaves a checkpoint and an error, ``LOST_ONCE``: a file without which the first job ends
 with no output, ``PACKAGE`` and ``COMPILED``: the models that are returned.
 """
 
@@ -50,6 +51,10 @@ def train(arguments: list[str]) -> None:
             print(f"{epoch},,{loss},{loss},{loss}", file=handle)
     checkpoint("last.ckpt", last - 1)
     checkpoint("best.ckpt", last - 1)
+    killed = os.environ.get("KILLED_ONCE")
+    if killed and not Path(killed).exists():
+        Path(killed).touch()
+        raise RuntimeError("killed")
     if lost and not Path(lost).exists():
         Path(lost).touch()
         sys.exit(1)

@@ -29,6 +29,7 @@ from aiida_nanoclusters.science.charts.training_files import (
     PAIRS_FILE,
     THERMAL_FILE,
 )
+from aiida_nanoclusters.science.network_state import ARCHITECTURES
 
 #: Minima that a training needs at least.
 FEWEST = 10
@@ -134,6 +135,7 @@ class TrainChartCalculation(NetworkTrainingJob):
 
     _module, _carried = f"{PACKAGE}.training", CARRIED
     _results, _needs = (CHART_FILE, ARRAYS_FILE), "numpy, scipy and torch"
+    CACHE_VERSION = ARCHITECTURES["chart"]
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]

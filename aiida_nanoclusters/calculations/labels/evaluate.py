@@ -13,6 +13,7 @@ from aiida.orm import Data, Dict
 
 from aiida_nanoclusters.calculations.job_options import set_job_options, set_report
 from aiida_nanoclusters.calculations.lammps_job import (
+    NamesModel,
     cmdline_problem,
     elements_problem,
     new_lammps_job,
@@ -108,7 +109,7 @@ def make_boxes(frames: Frames, potentials: Mapping[str, PotentialData]) -> list[
     return [embed_frame(frames, i, margin) for i in range(len(frames))]
 
 
-class EvaluateCalculation(CalcJob):
+class EvaluateCalculation(NamesModel, CalcJob):  # type: ignore[misc]
     """Evaluate many frames with every potential of a committee, in one job of LAMMPS."""
 
     @classmethod

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from aiida_nanoclusters.calculations.labels.predictions import level_of
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.science.labels.levels import is_prediction, model_of
 
 
 def labels_problem(frames: FramesData, name: str) -> str | None:
@@ -48,6 +50,18 @@ def sets_problem(sets: Mapping[str, Any], names: Iterable[str]) -> str | None:
                 problem = compatibility_problem(sets["training"], sets[name], name)
             if problem:
                 return problem
+    return None
+
+
+def predictions_problem(sets: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """Return why one of these sets, where given, holds predictions in place of labels, or None."""
+    for name in names:
+        level = level_of(sets[name]) if name in sets else ""
+        if is_prediction(level):
+            return (
+                f"`{name}` holds predictions of {model_of(level)}, no labels: label its frames "
+                "(`nanoclusters.label`), or ask for a training on predictions: `predictions`"
+            )
     return None
 
 

@@ -46,6 +46,7 @@ from aiida_nanoclusters.science.ligands.training_files import (
     PRETRAINED_FILE,
 )
 from aiida_nanoclusters.science.ligands.unimol import unimol_problem
+from aiida_nanoclusters.science.network_state import ARCHITECTURES
 
 #: Libraries of the Python of the job, in words.
 NEEDS = "numpy, scipy, torch and torch_geometric"
@@ -96,6 +97,7 @@ class PretrainCoreCalculation(NetworkTrainingJob):
 
     _module, _carried, _needs = f"{PACKAGE}.pretraining", CARRIED, NEEDS
     _results = (ENCODER_FILE, ENCODER_ARRAYS_FILE, PREDICTIONS_FILE)
+    CACHE_VERSION = ARCHITECTURES["core encoder"]
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
@@ -218,6 +220,7 @@ class TrainMatchingCalculation(NetworkTrainingJob):
 
     _module, _carried, _needs = f"{PACKAGE}.matching", CARRIED, NEEDS
     _results = (MODEL_FILE, MODEL_ARRAYS_FILE, PREDICTIONS_FILE)
+    CACHE_VERSION = ARCHITECTURES["matching model"]
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]

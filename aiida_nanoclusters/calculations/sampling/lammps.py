@@ -13,6 +13,7 @@ from aiida.orm import ArrayData, Dict, List, RemoteData
 
 from aiida_nanoclusters.calculations.job_options import set_job_options, set_report
 from aiida_nanoclusters.calculations.lammps_job import (
+    NamesModel,
     cmdline_problem,
     elements_problem,
     new_lammps_job,
@@ -133,7 +134,7 @@ def timeout_of(settings: Any, walltime: int | None) -> int | None:
     return max(1, int(walltime - min(max(0.05 * walltime, 30.0), 600.0)))
 
 
-class LammpsCalculation(CalcJob):
+class LammpsCalculation(NamesModel, CalcJob):  # type: ignore[misc]
     """Run stages (heat, hold, anneal, quench, relax) on many structures with one potential."""
 
     @classmethod

@@ -17,13 +17,11 @@ from aiida_nanoclusters.science.sampling.ranking import describe
 
 #: Settings that concern the work chain only.
 _NOT_OF_SEARCH = ("keep", "relax_stages")
-#: Source of structures that are given to a search.
-ANNEALING = "annealing"
 
 
 @calcfunction
 def start_lowest_search(
-    element: Str, sizes: List, settings: Dict, seed: Int, annealed: FramesData | None = None
+    element: Str, sizes: List, settings: Dict, seed: Int, **known: FramesData
 ) -> Dict:
     """Begin a search; returns its state.
 
@@ -31,12 +29,12 @@ def start_lowest_search(
     ----------
     element, sizes, settings, seed
         As of the work chain.
-    annealed
-        Relaxed structures of annealing runs, which are among those that the search knows.
+    known
+        Relaxed structures by what found them, such as annealing, from which the search begins too.
     """
     search = make_search(element, sizes, settings, seed)
-    if annealed is not None:
-        search.add(annealed.frames, ANNEALING)
+    for source, structures in sorted(known.items()):
+        search.add(structures.frames, source)
     return Dict(_with_progress(search))
 
 

@@ -14,6 +14,7 @@ from aiida.orm import ArrayData, Dict, FolderData, Int
 from aiida_nanoclusters.calculations.faults import new_job
 from aiida_nanoclusters.calculations.job_options import set_job_options, validate_seed
 from aiida_nanoclusters.calculations.lammps_job import (
+    NamesModel,
     cmdline_problem,
     elements_problem,
     potential_copy,
@@ -127,7 +128,7 @@ def make_job(inputs: Mapping[str, Any], walltime: int | None = None) -> Temperin
     )
 
 
-class TemperingCalculation(CalcJob):
+class TemperingCalculation(NamesModel, CalcJob):  # type: ignore[misc]
     """Run replicas of a cluster on a ladder of temperatures, which they swap."""
 
     @classmethod

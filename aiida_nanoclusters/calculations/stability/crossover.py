@@ -15,6 +15,10 @@ from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.recognition.neighbours import coordination_numbers
 from aiida_nanoclusters.science.stability import magic
 from aiida_nanoclusters.science.stability.crossing import difference_curve
+from aiida_nanoclusters.science.stability.elasticity import (
+    crystal_from_energies,
+    strained_cells,
+)
 from aiida_nanoclusters.science.stability.search import CrossoverSearch
 from aiida_nanoclusters.science.stability.settings import CrossoverSettings
 from aiida_nanoclusters.science.structures import crystals as builders
@@ -71,8 +75,47 @@ def bulk_properties(element: Str, relaxed: FramesData, slabs: FramesData) -> Dic
 
 
 @calcfunction
-def start_search(settings: Dict, bulk: Dict, systematic_mev: Float) -> Dict:
-    """Set up the search over all closed shells of the families; returns its state."""
+def build_strained_cells(element: Str, relaxed: FramesData) -> FramesData:
+    """Strain the relaxed crystal, for the elastic constants of every member."""
+    lattice = float(relaxed.frames[0].cell.lengths()[0])
+    cells = strained_cells(element.value, lattice)
+    for number, atoms in enumerate(cells):
+        atoms.info.update(config_type="strained bulk", parent=f"strained bulk {number}")
+    return FramesData(cells)
+
+
+@calcfunction
+def crystal_properties(relaxed: FramesData, committee: List, **members: FramesData) -> Dict:
+    """Energy, atomic volume and moduli of each member's crystal, or why they are not known.
+
+    Parameters
+    ----------
+    relaxed
+        The crystal that was strained.
+    committee
+        Names of all members.
+    members
+        Strained cells with energies, by name.
+    """
+    lattice = float(relaxed.frames[0].cell.lengths()[0])
+    names = committee.get_list()
+    if missing := [name for name in names if name not in members]:
+        return Dict({"unknown": f"no energies of strained cells by {', '.join(missing)}"})
+    energies = [members[name].frames.energies / members[name].frames.sizes for name in names]
+    try:
+        return Dict(crystal_from_energies(energies, lattice).as_dict())
+    except ValueError as error:
+        return Dict({"unknown": str(error)})
+
+
+@calcfunction
+def start_search(
+    settings: Dict, bulk: Dict, systematic_mev: Float, crystal: Dict | None = None
+) -> Dict:
+    """Set up the search over all closed shells of the families; returns its state.
+
+    Without `crystal`, or where it is not known, every volume term is fitted freely.
+    """
     options = CrossoverSettings.model_validate(settings.get_dict())
     families = {
         motif: [
@@ -87,8 +130,11 @@ def start_search(settings: Dict, bulk: Dict, systematic_mev: Float) -> Dict:
         ]
         for motif in options.families
     }
+    known = None if crystal is None or "unknown" in crystal else crystal.get_dict()
     physics = options.search(
-        systematic_mev=systematic_mev.value, atomic_volume=bulk["atomic_volume"]
+        systematic_mev=systematic_mev.value,
+        atomic_volume=bulk["atomic_volume"],
+        crystal_properties=known,
     )
     search = CrossoverSearch(families, **dict(physics))
     return Dict(search.state | _progress(search))
@@ -165,6 +211,8 @@ def answer_crossover(state: Dict, structures: FramesData) -> dict:
         }
         for motif, fit in fits.fits.items()
     }
+    if strains := search.strain_energies():
+        answer["strain_energies"] = strains
     low, high = crossing.n_min, crossing.n_max
     curve = difference_curve(
         fits,

@@ -11,6 +11,7 @@ from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.elements import element as element_data
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.sampling.searches import chances_of_change, read_searches
 from aiida_nanoclusters.science.stability import magic
 
 
@@ -31,7 +32,9 @@ def join_scans(**parts) -> dict:
 
 
 @calcfunction
-def compare_sizes(element: Str, structures: FramesData, **members: FramesData) -> dict:
+def compare_sizes(
+    element: Str, structures: FramesData, table: Dict | None = None, **members: FramesData
+) -> dict:
     """Compare the lowest structure of each size by equations 1 and 2.
 
     Parameters
@@ -40,6 +43,8 @@ def compare_sizes(element: Str, structures: FramesData, **members: FramesData) -
         Chemical symbol; its valence gives the electronic magic numbers.
     structures
         Lowest structures, the lowest of each size first.
+    table
+        That of a search for them, which says how sure they are.
     members
         The same structures with the energies of each member of a committee, if there is one.
 
@@ -47,7 +52,8 @@ def compare_sizes(element: Str, structures: FramesData, **members: FramesData) -
     -------
     dict
         ``energies``: arrays named in :mod:`~aiida_nanoclusters.science.keys`. ``magic``: the
-        magic sizes, and which of them are electronic or geometric closings.
+        magic sizes, which of them are electronic or geometric closings, and by size which
+        neighbours those lack that cannot be judged.
     """
     frames = structures.frames
     first = [i for i in range(len(frames)) if i == 0 or frames.sizes[i] != frames.sizes[i - 1]]
@@ -73,7 +79,14 @@ def compare_sizes(element: Str, structures: FramesData, **members: FramesData) -
         else:
             found = magic.magic_sizes(at, differences)
     arrays[keys.SECOND_DIFFERENCE_SPREADS] = spreads
-    return {"energies": arrays_node(arrays), "magic": Dict(_summary(symbol, sizes, at, found))}
+    searched = [] if table is None else read_searches(table["rows"])
+    chances = chances_of_change(at, searched)
+    if searched:
+        arrays[keys.SECOND_DIFFERENCE_CHANCES] = chances
+    summary = _summary(symbol, sizes, at, found)
+    for entry in summary["magic"] if searched else ():
+        entry["chance_of_change"] = _number(chances[list(at).index(entry["size"])])
+    return {"energies": arrays_node(arrays), "magic": Dict(summary)}
 
 
 def _summary(symbol: str, sizes, at, found) -> dict:
@@ -91,6 +104,7 @@ def _summary(symbol: str, sizes, at, found) -> dict:
             for m in found
         ],
         "compared": [int(n) for n in at],
+        "not_judged": {str(n): list(absent) for n, absent in magic.unjudged_sizes(sizes).items()},
         "electronic": [int(n) for n in electronic],
         "geometric": [int(n) for n in magic.geometric_magic_numbers(largest)],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -13,7 +13,7 @@ import click
 from rich.text import Text
 
 from aiida_nanoclusters.cli.find.find import database
-from aiida_nanoclusters.cli.find.listing import narrow_console, to_json
+from aiida_nanoclusters.cli.find.listing import narrow_console, to_json, wrapped
 from aiida_nanoclusters.cli.terminal import Fixable, echo, profile_option
 from aiida_nanoclusters.formats.output_files import write_text
 from aiida_nanoclusters.formats.plain_text import excerpt, printable, said_by
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Largest number of lines of a section of the text; --json has all.
 MOST_LINES = 12
+#: Columns by which what a line goes on with is indented.
+_INDENT = 6
 #: Largest number of nodes of a complete graph.
 MOST_NODES = 2000
 _SUFFIXES = (".svg", ".html")
@@ -78,7 +80,9 @@ def explain(
         return
     console = narrow_console()
     for line in explanation_lines(found):
-        console.print(line, soft_wrap=True)
+        for own in line.plain.split("\n"):
+            for part in wrapped(own, console.width, _INDENT):
+                console.print(Text(part, line.style), soft_wrap=True)
     if graph is not None:
         console.print(f"\n{graph.resolve()}", soft_wrap=True, markup=False)
 
@@ -108,7 +112,7 @@ def explanation_lines(found: Explanation) -> Iterator[Text]:
     yield from _part(
         "Versions", sorted({f"{v.package} {v.version}, {v.source}" for v in found.versions})
     )
-    yield from _part("Settings and seeds", (_number(n) for n in found.numbers))
+    yield from _part("Settings and seeds", _settings(found.numbers))
     yield from _part("Computing time", _costs(found))
     yield from _part("Failed processes", _faults(found))
     yield from _part("Computed from it", _dependents(found), none="nothing yet")
@@ -135,20 +139,42 @@ def _makers(found: Explanation) -> Iterator[str]:
         yield f"called by {caller.what}\n    {caller.uuid}"
 
 
-def _number(number: Numbers) -> str:
-    value = number.value
+def _settings(numbers: Sequence[Numbers]) -> Iterator[str]:
+    """Yield for each process its plain inputs as `name value`; each process once."""
+    own: dict[str, list[Numbers]] = {}
+    for number in numbers:
+        own.setdefault(number.process, []).append(number)
+    for process, given in own.items():
+        plain = [n for n in given if not isinstance(n.value, dict)]
+        said = "; ".join(f"{n.name} {_said(n.value)}" for n in plain)
+        lines = [f"{process}: {said}" if said else f"{process}:"]
+        for number in given:
+            if isinstance(number.value, dict):
+                protocol = f" as in the protocol {number.protocol}" if number.protocol else ""
+                flat = "; ".join(f"{k} {_said(v)}" for k, v in _flat(number.value))
+                lines.append(f"    {number.name}{protocol}: {flat}")
+        yield "\n".join(lines)
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield settings by dotted name."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _said(value: Any) -> str:
+    """Return a setting in words: of a list its items."""
+    if isinstance(value, list):
+        items = (", ".join(_said(item) for item in value)) if value else "none"
+        return _short(items, 120)
     if isinstance(value, dict):
-        keys = ", ".join(f"{k} {_short(v)}" for k, v in value.items() if not isinstance(v, dict))
-        said = "; ".join(
-            part
-            for part in (
-                f"as in the protocol {number.protocol}" if number.protocol else "",
-                _short(keys, 200),
-            )
-            if part
-        )
-        return f"{number.name} ({number.process}): {said}\n    {number.uuid}"
-    return f"{number.name} ({number.process}): {_short(value)}"
+        return "(" + ", ".join(f"{k} {_said(v)}" for k, v in value.items()) + ")"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return _short(value)
 
 
 def _short(value: Any, most: int = 60) -> str:

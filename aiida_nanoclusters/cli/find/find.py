@@ -117,6 +117,13 @@ def find() -> None:
         default=None,
         help="With energies and forces of some frames, or of none. Default: either.",
     ),
+    click.option(
+        "--all",
+        "everything",
+        is_flag=True,
+        help="Also sets that are only steps of a process: without label and group, and no result "
+        "of what a person launched.",
+    ),
     _limit,
 )
 def datasets(
@@ -125,11 +132,15 @@ def datasets(
     level: str | None,
     frames: tuple[int, int] | None,
     labelled: bool | None,
+    everything: bool,
     limit: int,
     as_json: bool,
     profile_name: str | None,
 ) -> None:
-    """Find sets of frames, the latest first."""
+    """Find sets of frames, the latest first.
+
+    Energies that a model predicts are at a level of their own, which names the model.
+    """
     with database(profile_name):
         from aiida_nanoclusters.queries import find_datasets
 
@@ -141,6 +152,7 @@ def datasets(
             min_frames=low,
             max_frames=None if high == _ENDLESS else high,
             labelled=labelled,
+            intermediate=everything,
             limit=limit + 1,
         )
     listing.show(listing.DATASETS, rows, as_json, limit)

@@ -18,7 +18,14 @@ from aiida_nanoclusters.cli.launch.options import parse_atom_energy
 from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile
 from aiida_nanoclusters.formats.extxyz import write_extxyz
 from aiida_nanoclusters.formats.label_files import Source, find_files, read_source
+from aiida_nanoclusters.formats.label_keys import LabelKeys
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.merging import (
+    UNKNOWN,
+    compare_levels,
+    find_other_zeros,
+    unnamed,
+)
 from aiida_nanoclusters.science.labels.outliers import (
     Finding,
     find_duplicates,
@@ -26,11 +33,12 @@ from aiida_nanoclusters.science.labels.outliers import (
     find_outliers,
 )
 from aiida_nanoclusters.science.labels.sanity import frame_problems
+from aiida_nanoclusters.science.labels.work import find_wrong_work
 
-#: Level of theory of a file that does not name it.
-UNKNOWN = "unknown"
 #: Number of lines of each list that are shown without --all.
 _SHOWN = 20
+#: Characters of the longest note in the table of files.
+_LONGEST_NOTE = 70
 
 
 def gather(
@@ -38,6 +46,7 @@ def gather(
     level: str | None,
     atom_energy: tuple[str, ...],
     gap: float,
+    keys: LabelKeys,
     out: Path | None,
     store: bool,
     show_all: bool,
@@ -48,26 +57,32 @@ def gather(
     Raises
     ------
     Fixable
-        If there is no file with labels.
+        If there is no file with labels, or the labels cannot be held together.
     SystemExit
         With code 1, if there is no label.
     """
     console = make_console()
     energies = dict(parse_atom_energy(text) for text in atom_energy)
-    sources = _read_all(console, paths, gap)
+    sources = _read_all(console, paths, gap, keys)
     console.print(_table(sources))
     shown = None if show_all else _SHOWN
+    _print_problems(console, sources)
     _print_left_out(console, sources, shown)
+    _print_unused(console, sources, shown)
     images = [atoms for source in sources for atoms in source.frames]
     if not images:
         console.print("[red]no labels[/red]")
         raise SystemExit(1)
-    levels = sorted({source.level or UNKNOWN for source in sources if source.frames})
-    frames = Frames.from_atoms(
-        images,
-        level_of_theory=level or (levels[0] if len(levels) == 1 and levels[0] != UNKNOWN else ""),
-        atom_energies=energies or None,
-    )
+    levels = sorted({level or UNKNOWN for source in sources for level in source.levels})
+    try:
+        frames = Frames.from_atoms(
+            images,
+            level_of_theory=level
+            or (levels[0] if len(levels) == 1 and levels[0] != UNKNOWN else ""),
+            atom_energies=energies or None,
+        )
+    except ValueError as error:
+        raise Fixable(str(error)) from error
     _print_findings(console, check_labels(sources, frames, levels), frames, shown)
     console.print(_summary(frames))
     _keep(console, frames, levels, out, store, profile_name)
@@ -110,26 +125,29 @@ def take_over(
         console.print(said, markup=False)
 
 
-def _read_all(console: Console, paths: Sequence[Path], gap: float) -> list[Source]:
+def _read_all(console: Console, paths: Sequence[Path], gap: float, keys: LabelKeys) -> list[Source]:
     files = list(find_files(paths))
     if not files:
         raise Fixable(
-            "no vasprun.xml, OUTCAR, CP2K output or extended XYZ found: name the files themselves"
+            "no vasprun.xml, OUTCAR, CP2K output, extended XYZ or trajectory of ASE found: name "
+            "the files themselves"
         )
     quiet = not console.is_terminal
     return [
-        read_source(path, kind, gap)
+        read_source(path, kind, gap, keys)
         for path, kind in track(files, "reading", console=console, transient=True, disable=quiet)
     ]
 
 
 def check_labels(sources: Sequence[Source], frames: Frames, levels: list[str]) -> list[Finding]:
-    """Return all conspicuous labels; none is removed."""
+    """Return all conspicuous labels; none is removed.
+
+    The levels of theory are compared where the `levels` of the files are given.
+    """
     findings = []
-    if len(levels) > 1:
-        findings.append(
-            Finding("level", (), f"{len(levels)} levels of theory: {', '.join(levels)}")
-        )
+    if levels:
+        names = [one or unnamed(s.path.name) for s in sources for one in s.levels]
+        findings += compare_levels(frames, names)
     potcars = defaultdict(set)
     for source in sources:
         for title in source.potcars:
@@ -145,8 +163,10 @@ def check_labels(sources: Sequence[Source], frames: Frames, levels: list[str]) -
     return [
         *findings,
         *find_mixed_references(frames),
+        *find_other_zeros(frames),
         *find_duplicates(frames),
         *find_outliers(frames),
+        *find_wrong_work(frames),
     ]
 
 
@@ -163,7 +183,10 @@ def _table(sources: Sequence[Source]) -> Table:
         sizes = sorted({len(atoms) for atoms in source.frames})
         span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]}-{sizes[-1]}" if sizes else ""
         problem = (source.problem or "").removeprefix(f"{source.path.name} ")
-        note = f"[yellow]{escape(problem)}[/yellow]"
+        if len(problem) > _LONGEST_NOTE:  # it has a line of its own below
+            problem = "see below"
+        notes = [f"[yellow]{escape(problem)}[/yellow]"] if problem else []
+        note = "; ".join([*notes, *map(escape, source.notes)])
         name = str(source.path.absolute().relative_to(common))
         counts = (str(len(source.frames)), str(len(source.left_out)), span)
         table.add_row(escape(name), source.program, escape(source.level), *counts, note)
@@ -171,13 +194,24 @@ def _table(sources: Sequence[Source]) -> Table:
 
 
 def _print_left_out(console: Console, sources: Sequence[Source], shown: int | None) -> None:
-    lines = [
-        f"  {source.path}, step {step}: {reason}"
-        for source in sources
-        for step, reason in source.left_out
-    ]
+    lines = [f"  {source.path}, {left_out}" for source in sources for left_out in source.left_out]
     if lines:
         console.print(f"[yellow]{len(lines)} steps are not labels and are left out[/yellow]")
+        _print_lines(console, lines, shown)
+
+
+def _print_problems(console: Console, sources: Sequence[Source]) -> None:
+    for source in sources:
+        if len(source.problem or "") > _LONGEST_NOTE:
+            console.print(f"{source.path}: {source.problem}", markup=False, soft_wrap=True)
+
+
+def _print_unused(console: Console, sources: Sequence[Source], shown: int | None) -> None:
+    lines = [
+        f"  {source.path}, {name}: {reason}" for source in sources for name, reason in source.unused
+    ]
+    if lines:
+        console.print("not used")
         _print_lines(console, lines, shown)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from aiida_nanoclusters.cli.launch.label_keys import label_key_options
 from aiida_nanoclusters.cli.launch.options import atom_energy_option
 from aiida_nanoclusters.cli.terminal import profile_option
 
@@ -20,6 +21,7 @@ from aiida_nanoclusters.cli.terminal import profile_option
 )
 @click.option("--level", help="Level of theory of all labels. Default: as in the files.")
 @atom_energy_option
+@label_key_options
 @click.option(
     "--gap",
     default=8.0,  # that of formats.label_files, which would import numpy for a page of help
@@ -45,10 +47,11 @@ from aiida_nanoclusters.cli.terminal import profile_option
 def import_labels(paths: tuple[Path, ...], calculations: tuple[str, ...], **options: Any) -> None:
     """Read labels of finished calculations, check them, and store them.
 
-    PATH is a file, or a folder with all its subfolders: vasprun.xml and OUTCAR of VASP or extended
-    XYZ, which may be compressed (.xz, .gz, .bz2); outputs of CP2K, not compressed. Steps that did
-    not converge are not labels: they are left out and listed. Conspicuous labels are listed and
-    kept. The exit code is 1 if there is no label.
+    PATH is a file, or a folder with all its subfolders: vasprun.xml and OUTCAR of VASP, extended
+    XYZ or trajectories of ASE, which may be compressed (.xz, .gz, .bz2); outputs of CP2K, not
+    compressed. A file may also be an output of FHI-aims, Quantum ESPRESSO, Gaussian or ORCA. Steps
+    that did not converge are not labels: they are left out and listed. Conspicuous labels are
+    listed and kept. The exit code is 1 if there is no label.
 
     Published folders, AiiDA archives and potentials are imported by `aiida-nanoclusters import`.
     """

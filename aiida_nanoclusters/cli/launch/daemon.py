@@ -1,4 +1,4 @@
-"""The daemon's workers run the packages that were installed when they started."""
+"""The daemon's workers have the packages and the database that were there when they started."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
+
+from aiida_nanoclusters.cli.progress.database import database_started
 
 
 def newest_installation(folders: Iterable[Path] | None = None) -> float:
@@ -28,10 +30,11 @@ def newest_installation(folders: Iterable[Path] | None = None) -> float:
 
 
 def refresh_daemon(console: Console) -> bool:
-    """Restart the daemon's workers where they are older than what is installed.
+    """Restart the daemon's workers where they are older than what is installed, or PostgreSQL.
 
-    A worker that was started before, say, aiida-cp2k was installed does not know it, and the
-    process fails after submission. Processes that are running are continued by the new workers.
+    A worker that was started before, say, aiida-cp2k was installed does not know it, and one from
+    before a restart of PostgreSQL has no connection: the process fails after submission, or is
+    never begun. Processes that are running are continued by the new workers.
 
     Returns
     -------
@@ -45,12 +48,22 @@ def refresh_daemon(console: Console) -> bool:
         return False
     workers = client.get_worker_info().get("info", {})
     started = [row["create_time"] for row in workers.values() if isinstance(row, dict)]
-    if not started or min(started) >= (installed := newest_installation()):
+    newer = {
+        "the packages installed": newest_installation(),
+        "PostgreSQL, started": database_started(),
+    }
+    found = [
+        f"{name} at {_minute(at)}" for name, at in newer.items() if min(started, default=at) < at
+    ]
+    if not found:
         return False
     console.print(
-        "[yellow]The daemon's workers are older than the packages installed at "
-        f"{datetime.fromtimestamp(installed):%Y-%m-%d %H:%M}: they are restarted[/yellow] "
-        "(verdi daemon restart)"
+        f"[yellow]The daemon's workers are older than {' and '.join(found)}: they are "
+        "restarted[/yellow] (verdi daemon restart)"
     )
     client.restart_daemon()
     return True
+
+
+def _minute(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"

@@ -258,7 +258,7 @@ def engine_inputs(
 
     label = code or CODES[engine]
     try:
-        program = shared.get_code(label)
+        program = shared.get_code(label, engine)
     except shared.NoCode as error:
         raise Fixable(
             f"no code `{label}` for the engine {engine}: {_HOW[engine]}, or give one of "

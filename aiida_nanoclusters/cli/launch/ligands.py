@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aiida_nanoclusters.cli.launch.codes import get_code
 from aiida_nanoclusters.cli.launch.converted import convert, converted_frames
-from aiida_nanoclusters.cli.launch.nodes import find_potential, get_code, get_node
+from aiida_nanoclusters.cli.launch.nodes import find_potential, get_node
 from aiida_nanoclusters.cli.launch.options import lammps_option
 from aiida_nanoclusters.cli.launch.resources import options_of
 from aiida_nanoclusters.cli.terminal import Fixable, echo
@@ -76,9 +77,7 @@ def relaxation_options(command: Callable[..., Any]) -> Callable[..., Any]:
         lammps_option,
         click.option(
             "--potential-kind",
-            default="eam/alloy",
-            show_default=True,
-            help="Kind of the file of --potential.",
+            help="Kind of the file of --potential. Default: told by the file.",
         ),
         click.option(
             "--potential",
@@ -107,7 +106,7 @@ def relaxation_of(given: Mapping[str, Any], cores: FramesData) -> dict[str, Any]
     potential = find_potential(given["potential"], given["potential_kind"], elements)
     if problem := unknown_elements_problem(potential, cores.elements):
         raise Fixable(problem)
-    code = get_code(given["lammps"])
+    code = get_code(given["lammps"], "lammps")
     return {
         "code": code,
         "potential": potential,

@@ -3,68 +3,24 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from aiida_nanoclusters.cli.launch.messages import told_of_file, why_unreadable
 from aiida_nanoclusters.cli.terminal import Fixable, echo
 from aiida_nanoclusters.formats.limits import load_json, load_yaml, read_text
 
 if TYPE_CHECKING:
-    from aiida.orm import AbstractCode
-
     from aiida_nanoclusters.data.frames import FramesData
     from aiida_nanoclusters.data.potential import PotentialData
 
 #: Sets of frames that a training needs.
 SETS = ("training", "validation", "test")
-
-
-class NoCode(Fixable):
-    """There is no code of a name."""
-
-
-def get_code(label: str) -> AbstractCode:
-    """Load a code; an imported one only if it was granted trust.
-
-    Where several codes have the label, it is that of the only one that was not imported or may run.
-
-    Raises
-    ------
-    Fixable
-        If there is none of that name, or it was imported and may not run.
-    """
-    from aiida.common.exceptions import MultipleObjectsError, NotExistent
-    from aiida.orm import load_code
-
-    from aiida_nanoclusters.workflows.parts.codes import code_problem
-
-    missing = f"no code `{label}`: run `aiida-nanoclusters setup`, or name one of `verdi code list`"
-    try:
-        code: AbstractCode = load_code(label)
-    except MultipleObjectsError as error:
-        own = [one for one in _codes_named(label) if code_problem(one) is None]
-        if len(own) != 1:
-            raise NoCode(f"several codes are called `{label}`: give the UUID of one") from error
-        return own[0]
-    except (NotExistent, ValueError) as error:
-        raise NoCode(missing) from error
-    problem = code_problem(code)
-    if problem:
-        raise Fixable(problem)
-    return code
-
-
-def _codes_named(label: str) -> list[AbstractCode]:
-    """Return the codes of a label, ``label@computer`` or without the computer."""
-    from aiida.orm import AbstractCode, Data, QueryBuilder
-
-    filters = {"node_type": {"like": "data.core.code.%"}, "label": label.partition("@")[0]}
-    query = QueryBuilder().append(Data, filters=filters)
-    found = [one for one in query.all(flat=True) if isinstance(one, AbstractCode)]
-    return [one for one in found if label in (one.label, one.full_label)]
 
 
 def get_node(identifier: str, *kinds: type, what: str = "") -> Any:
@@ -77,14 +33,23 @@ def get_node(identifier: str, *kinds: type, what: str = "") -> Any:
     """
     from aiida_nanoclusters.queries import find_node
 
+    if not _could_be_node(identifier):
+        if Path(identifier).is_dir():
+            raise Fixable(f"{identifier} is a folder: give a file in it, or a UUID")
+        raise Fixable(f"no file and no node `{identifier}`: give a path from here, or a UUID")
     try:
         return find_node(identifier, kinds, what or kinds[0].__name__)
     except ValueError as error:
         raise Fixable(str(error)) from error
 
 
+def _could_be_node(identifier: str) -> bool:
+    """Whether a text is no path: it names a folder, or has a separator or an ending."""
+    return not (Path(identifier).is_dir() or "/" in identifier or Path(identifier).suffix)
+
+
 def get_potential(
-    path: str, kind: str, level: str | None, types: Sequence[str] = ()
+    path: str, kind: str | None, level: str | None, types: Sequence[str] = ()
 ) -> PotentialData:
     """Make a PotentialData of a file, or find the stored one that equals it.
 
@@ -110,13 +75,29 @@ def get_potential(
     with TemporaryDirectory() as folder:
         try:
             found = Path(path)
-            if not found.is_file():
+            if not found.exists():
                 found = write_named(path, Path(folder)) or shipped_potentials() / path
+            if not found.exists():
+                raise Fixable(f"no potential file at {path}{_nearest_potential(path)}")
             level = level or Path(path).name
-            node = PotentialData.from_file(found, kind, level_of_theory=level, **named)
-        except ValueError as error:
-            raise Fixable(str(error)) from error
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always", UserWarning)
+                node = PotentialData.from_file(found, kind, level_of_theory=level, **named)
+        except (OSError, ValueError) as error:
+            raise Fixable(told_of_file(found.name, error)) from error
+        for warning in told:
+            if issubclass(warning.category, UserWarning):
+                echo(f"Warning: {warning.message}", err=True)
         return stored(node)
+
+
+def _nearest_potential(path: str) -> str:
+    """Return which of the potentials that LAMMPS ships or are made has nearly that name."""
+    from aiida_nanoclusters.formats.lammps.rgl import NAMES as RGL_NAMES
+
+    known = [*RGL_NAMES, *(p.name for p in shipped_potentials().glob("*.eam*"))]
+    near = get_close_matches(Path(path).name, known, n=1, cutoff=0.7)
+    return f": did you mean {near[0]}?" if near else ": give the path of a file"
 
 
 @dataclass(frozen=True)
@@ -256,7 +237,7 @@ def get_potentials(uuids: Sequence[str]) -> dict[str, PotentialData]:
     return {f"member_{i}": converted_potential(uuid) for i, uuid in enumerate(uuids)}
 
 
-def find_potential(source: str, kind: str, element: str) -> PotentialData:
+def find_potential(source: str, kind: str | None, element: str) -> PotentialData:
     """Return a potential from a UUID or PK, a file of that kind, or the name of a calculator.
 
     Raises
@@ -276,7 +257,12 @@ def find_potential(source: str, kind: str, element: str) -> PotentialData:
     return converted_potential(source)
 
 
-def get_frames(source: str, level: str, atom_energy: tuple[str, ...] = ()) -> FramesData:
+def get_frames(
+    source: str,
+    level: str,
+    atom_energy: tuple[str, ...] = (),
+    reading: dict[str, Any] | None = None,
+) -> FramesData:
     """Return frames from a UUID, or from a file any program wrote that ASE reads.
 
     Parameters
@@ -288,6 +274,8 @@ def get_frames(source: str, level: str, atom_energy: tuple[str, ...] = ()) -> Fr
         Level of theory of the labels of a file or a calculation.
     atom_energy
         Isolated-atom energies as ``Cu=-0.2``, eV.
+    reading
+        How the labels of a file are read, as of :func:`.calculations.frames.import_frames`.
 
     Raises
     ------
@@ -305,11 +293,13 @@ def get_frames(source: str, level: str, atom_energy: tuple[str, ...] = ()) -> Fr
         inputs["atom_energies"] = Dict(dict(parse_atom_energy(text) for text in atom_energy))
     if not path.is_file():
         return converted_frames(source, level, inputs)
-    inputs |= {"file": SinglefileData(path.resolve()), "level_of_theory": Str(level)}
     try:
+        inputs |= {"file": SinglefileData(path.resolve()), "level_of_theory": Str(level)}
+        if reading is not None:
+            inputs["reading"] = Dict(reading)
         imported: FramesData = import_frames(**inputs)
-    except ValueError as error:
-        raise Fixable(f"{path.name}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise Fixable(told_of_file(path.name, error)) from error
     return imported
 
 
@@ -342,7 +332,7 @@ def read_yaml(path: str, what: str) -> Any:
     try:
         return load_yaml(read_text(Path(path)))
     except (OSError, ValueError) as error:
-        raise Fixable(f"cannot read {what} from {path}: {error}") from error
+        raise Fixable(f"cannot read {what} from {path}: {why_unreadable(error)}") from error
 
 
 def read_list(path: str, what: str, example: str) -> list[dict[str, Any]]:

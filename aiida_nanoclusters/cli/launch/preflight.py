@@ -81,12 +81,20 @@ def _values(inputs: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _reach(computer: Computer, console: Console) -> bool:
-    """Whether a connection opens; one that nobody has configured never will."""
+    """Whether a connection opens; one that nobody has configured or enabled never will."""
+    from aiida.orm import User
+
     if not computer.is_configured:
         raise Fixable(
             f"computer {computer.label} is not configured: run `aiida-nanoclusters setup` with its "
             f"profile folder, or `verdi computer configure {computer.transport_type} "
             f"{computer.label}`"
+        )
+    user = User.collection.get_default()
+    if user is not None and not computer.is_user_enabled(user):
+        raise Fixable(
+            f"computer {computer.label} is disabled: `verdi computer enable {computer.label}`, or "
+            "name a code of another computer"
         )
     try:
         with computer.get_transport():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from aiida_nanoclusters.cli.launch.messages import why_unreadable
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.formats.limits import load_yaml
 
@@ -53,12 +54,12 @@ def changes(
     from aiida_nanoclusters.workflows.parts.protocol import load_protocol, merge
 
     found = Changes()
-    if not assignments:
-        return found
     try:
         known = load_protocol(stem, protocol, element=element)
     except ValueError as error:
         raise Fixable(str(error)) from error
+    if not assignments:
+        return found
     parts = named_parts(known)
     of_parts: dict[str, list[str]] = {}
     typed: dict[str, str] = {}
@@ -173,7 +174,7 @@ def parse_assignment(text: str) -> tuple[list[str], Any]:
     try:
         return path.strip().split("."), load_yaml(value)
     except ValueError as error:
-        raise Fixable(f"--set {text}: the value is no YAML: {error}") from error
+        raise Fixable(f"--set {text}: the value is no YAML: {why_unreadable(error)}") from error
 
 
 def settings_models(stem: str) -> Mapping[str, Any]:

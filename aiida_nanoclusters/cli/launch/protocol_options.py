@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from aiida_nanoclusters.cli.launch.messages import of_option, refused_by_port
 from aiida_nanoclusters.cli.launch.protocol_changes import changes as changes
 from aiida_nanoclusters.cli.launch.protocol_changes import level_changes as level_changes
 from aiida_nanoclusters.cli.launch.protocol_changes import parse_assignment as parse_assignment
@@ -162,9 +163,20 @@ class LaunchCommand(click.Command):
         )
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Load the AiiDA profile, then launch."""
+        """Load the AiiDA profile, then launch.
+
+        Raises
+        ------
+        Fixable
+            If a port refuses an input; the message names the option.
+        """
         open_profile(ctx.meta.get(_PROFILE))
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            if refused_by_port(error):  # by an input that was set outside of `fixable`
+                raise Fixable(of_option(str(error))) from error
+            raise
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Exchange former names; print the protocol instead where that is asked for."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiida_nanoclusters.cli.launch.nodes import get_code
+from aiida_nanoclusters.cli.launch.codes import get_code
 from aiida_nanoclusters.cli.machine.profile_keys import (
     ONE_PROCESS,
     OPTION_KEYS,
@@ -80,7 +80,7 @@ def job_codes(lammps: str, nequip: str, given: Iterable[str], jobs: int) -> JobC
     """
     from aiida_nanoclusters.workflows.parts.codes import JobCodes
 
-    given, ours, other = tuple(given), get_code(lammps), get_code(nequip)
+    given, ours, other = tuple(given), get_code(lammps, "lammps"), get_code(nequip, "nequip")
     return JobCodes(ours, other, options_of(ours, given), options_of(other, given), jobs)
 
 

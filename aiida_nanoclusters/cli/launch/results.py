@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiida_nanoclusters.cli.terminal import make_console
@@ -38,14 +39,30 @@ def print_study(node: ProcessNode) -> None:
     outputs = node.outputs
     if "size_scan" in outputs and "magic" in outputs.size_scan:
         magic = outputs.size_scan.magic
-        found = ", ".join(str(m["size"]) for m in magic["magic"]) or "none"
-        console.print(f"magic sizes: {found}", markup=False)
+        console.print(magic_sizes(magic.get_dict()), markup=False)
         console.print(f"  {magic.uuid}")
     for name, title in (("crossover", "learnt"), ("reference_crossover", "reference")):
         if name in outputs and "answer" in outputs[name]:
             answer = outputs[name].answer
             console.print(f"{title}: {answer['sentence']}", markup=False)
             console.print(f"  {answer.uuid}")
+
+
+def magic_sizes(found: Mapping[str, Any]) -> str:
+    """Return the magic sizes, which sizes were not judged, and which only from one side."""
+    from aiida_nanoclusters.science.stability.magic import one_sided, unjudged_sentence
+
+    sizes = [int(m["size"]) for m in found["magic"]]
+    text = f"magic sizes: {', '.join(map(str, sizes)) or 'none'}"
+    lacking = [int(n) for n in found.get("not_judged", {})]
+    if lacking:
+        text += f"\n  {unjudged_sentence([*found['compared'], *lacking])}"
+    for size in one_sided(sizes, found["compared"]):
+        text += (
+            f"\n  {size} is held against one neighbour only, at the edge of the scan: scan "
+            f"{size - 2}-{size + 2} to be sure."
+        )
+    return text
 
 
 def print_rounds(outputs: Any) -> None:

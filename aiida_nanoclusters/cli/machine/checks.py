@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from aiida_nanoclusters.cli.machine.code_checks import SETUP, Check, check_code
 from aiida_nanoclusters.cli.machine.installation import CACHED
 from aiida_nanoclusters.cli.machine.profile import Machine
+from aiida_nanoclusters.science.texts import counted
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
@@ -74,7 +75,6 @@ def check_compiler() -> Iterator[Check]:
 
 def check_profile(profile: Profile) -> Iterator[Check]:
     """Storage, options, broker and daemon of the AiiDA profile."""
-    from aiida.engine.daemon.client import DaemonException, get_daemon_client
     from aiida.manage.configuration import get_config
     from aiida.manage.manager import get_manager
 
@@ -95,18 +95,38 @@ def check_profile(profile: Profile) -> Iterator[Check]:
         yield Check("broker", "error", "none, so nothing can be submitted", fix)
         return
     yield Check("broker", "ok", profile.process_control_backend)
+    yield from check_daemon(profile)
+
+
+def check_daemon(profile: Profile) -> Iterator[Check]:
+    """The daemon's workers, and what `verdi daemon status` warns of."""
+    from aiida.brokers.zeromq.broker import ZeromqBroker
+    from aiida.cmdline.utils.daemon import validate_daemon_env
+    from aiida.engine.daemon.client import DaemonException, get_daemon_client
+    from aiida.plugins import BrokerFactory
+
     client = get_daemon_client(profile.name)
     try:
         workers = client.get_number_of_workers() if client.is_daemon_running else 0
     except DaemonException as error:
         yield Check("daemon", "error", str(error), "verdi daemon restart")
         return
-    if workers:
-        yield Check("daemon", "ok", f"running, {workers} worker{'s' * (workers > 1)}")
-    else:
+    if not client.is_daemon_running:
         yield Check(
             "daemon", "warning", "not running: submitted studies wait", "verdi daemon start"
         )
+        return
+    if not workers:
+        yield Check("daemon", "warning", "no workers: submitted studies wait", "verdi daemon incr")
+        return
+    yield Check("daemon", "ok", f"running, {counted(workers, 'worker')}")
+    broker = BrokerFactory(str(profile.process_control_backend))(profile)
+    if isinstance(broker, ZeromqBroker):
+        if not broker.probe_service_status().get("connected", False):
+            yield Check("broker service", "error", "it does not answer", "verdi daemon restart")
+    if differs := validate_daemon_env(client):
+        text = " ".join(part.strip() for part in differs.splitlines())
+        yield Check("daemon's packages", "warning", text, "verdi daemon restart")
 
 
 def check_disk(folder: Path) -> Iterator[Check]:

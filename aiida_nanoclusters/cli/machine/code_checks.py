@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from aiida.orm import Code, Computer
+    from aiida.orm import AbstractCode, Code, Computer
 
     from aiida_nanoclusters.data.potential import PotentialData
 
@@ -119,7 +119,7 @@ def check_model(model: PotentialData, computer: Computer) -> Iterator[Check]:
     yield Check(item, "error" if direct else "warning", text, fix)
 
 
-def program_of(code: Code) -> str:
+def program_of(code: AbstractCode) -> str:
     """Return the key of :data:`PROBES` for a code, from its plugin or else its label."""
     name = PROGRAMS.get(str(code.default_calc_job_plugin), code.label)
     return next((program for program in PROBES if name.startswith(program)), "")

@@ -261,6 +261,9 @@ def _checked(
                 " (quote a {placeholder})" if isinstance(value, dict) and wanted is not dict else ""
             )
             raise ValueError(f"{where}.{key} must be {_NAMES[wanted]}, not {value!r}{hint}")
+        least = {int: 1, float: 0}.get(wanted)
+        if least is not None and not least <= value < float("inf"):
+            raise ValueError(f"{where}.{key} must be {_NAMES[wanted]} from {least}, not {value!r}")
     return _require(dict(entry), required, where)
 
 

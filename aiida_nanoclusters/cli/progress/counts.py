@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aiida.orm import ProcessNode
-
     from aiida_nanoclusters.queries.nodes import Direction
 
 Path = tuple[str, ...]  # labels of the processes from the study down to a row
@@ -18,7 +16,11 @@ TERMINATED = ("finished", "excepted", "killed")
 
 @dataclass(frozen=True)
 class Process:
-    """What is shown of one process."""
+    """What is shown of one process; ``changed`` is, once it has ended, when its last result came.
+
+    AiiDA notes no end: the time of the last change of a node is also that of an import, or of a
+    label that a person gives.
+    """
 
     pk: int
     uuid: str
@@ -92,6 +94,11 @@ class ProgressRow:
         end = now if self.active else max(p.changed for p in self.processes)
         return max(end - start, timedelta(0))
 
+    @property
+    def finished_cached(self) -> bool:
+        """Whether all of them were taken from cache."""
+        return bool(self.done) and self.cached == len(self.processes)
+
     def left(self, now: datetime) -> timedelta | None:
         """Wall time left for those submitted, at the rate so far; None where that is unknown."""
         fresh = self.done - self.cached
@@ -154,41 +161,88 @@ def read_progress(pk: int) -> Progress:
         raise ValueError(f"no process with pk {pk}")
     root = _process(found[0], ())
     rows: dict[Path, ProgressRow] = {}
+    found_below: list[Process] = []
     level = {root.pk: root}
-    seen = {root.pk}
+    seen, callers = {root.pk}, {}
     while level:
         calls = {"type": {"in": ["call_calc", "call_work"]}}
-        called = linked(
-            ProcessNode, level, ProcessNode, "with_incoming", calls, project=_PROJECTION
+        called = list(
+            linked(ProcessNode, level, ProcessNode, "with_incoming", calls, project=_PROJECTION)
+        )
+        roles = _roles(
+            fields["id"] for _, _, fields in called if fields[_LABEL] == "CrossoverWorkChain"
         )
         below = {}
         for parent_pk, _, fields in called:
             parent = level[parent_pk]
             values = [fields[name] for name in _PROJECTION]
             process = _process(values, parent.path, parent_ok=parent.ok)
+            if process.pk in roles:
+                name = f"{process.path[-1]} ({roles[process.pk]})"
+                process = replace(process, path=(*parent.path, name))
             if process.pk not in seen:
                 seen.add(process.pk)
+                callers[process.pk] = parent_pk
                 below[process.pk] = process
-                rows.setdefault(process.path, ProgressRow(process.path)).processes.append(process)
         level = below
-    everything = [root, *(p for row in rows.values() for p in row.processes)]
+        found_below.extend(below.values())
+    root, *found_below = _with_ends([root, *found_below], callers)
+    for process in found_below:
+        rows.setdefault(process.path, ProgressRow(process.path)).processes.append(process)
+    everything = [root, *found_below]
     return Progress(
         root, _in_call_order(rows), _count_frames(everything), _sum_job_times(everything)
     )
 
 
-def latest_study() -> ProcessNode | None:
-    """Find the work chain of ours that was launched last and by no other process."""
-    from aiida.orm import QueryBuilder, WorkChainNode
+def _roles(pks: Iterable[int]) -> dict[int, str]:
+    """Return by pk whose crossover a work chain searches: of a committee, or of the reference."""
+    from aiida.orm import WorkChainNode
 
-    query = QueryBuilder().append(
+    from aiida_nanoclusters.data.potential import PotentialData
+    from aiida_nanoclusters.queries.nodes import linked
+
+    given = linked(
         WorkChainNode,
-        filters={"process_type": {"like": "aiida.workflows:nanoclusters.%"}},
-        tag="node",
+        list(pks),
+        PotentialData,
+        "with_outgoing",
+        {"label": {"like": "potentials\\_\\_%"}},
+        project=("id",),
     )
-    query.order_by({"node": {"ctime": "desc"}})
-    nodes: Iterator[ProcessNode] = (node for (node,) in query.iterall())
-    return next((node for node in nodes if node.caller is None), None)
+    roles: dict[int, str] = {}
+    for pk, label, _ in given:
+        roles[pk] = "reference" if label == "potentials__reference" else "committee"
+    return roles
+
+
+def _with_ends(processes: Sequence[Process], callers: Mapping[int, int]) -> list[Process]:
+    """Return the processes with the time of the last result that they or those below them made."""
+    from aiida.orm import Data
+    from aiida.orm import ProcessNode as AnyProcess
+
+    from aiida_nanoclusters.queries.nodes import linked
+
+    ends: dict[int, datetime] = {}
+    made = linked(
+        AnyProcess,
+        [p.pk for p in processes],
+        Data,
+        "with_incoming",
+        {"type": "create"},
+        project=("ctime",),
+    )
+    for pk, _, values in made:
+        ends[pk] = max(values["ctime"], ends.get(pk, values["ctime"]))
+    for process in reversed(processes):  # those called before their callers
+        caller = callers.get(process.pk)
+        own = ends.get(process.pk)
+        if caller is not None and own is not None:
+            ends[caller] = max(own, ends.get(caller, own))
+    return [
+        replace(p, changed=ends[p.pk]) if p.terminated and p.ok and p.pk in ends else p
+        for p in processes
+    ]
 
 
 def _count_frames(processes: Iterable[Process]) -> dict[Path, tuple[int, int]]:
@@ -247,12 +301,13 @@ def _sum_frames(pks: list[int], direction: Direction, count: str) -> int:
 
 
 _LABELLING_JOBS = ("Cp2kCalculation", "EvaluateCalculation")
+_LABEL = "attributes.process_label"
 _PROJECTION = [
     "id",
     "uuid",
     "ctime",
     "mtime",
-    "attributes.process_label",
+    _LABEL,
     "attributes.process_state",
     "attributes.exit_status",
     "attributes.exit_message",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from aiida_nanoclusters.cli.progress.counts import (
     ProgressRow,
     read_progress,
 )
+from aiida_nanoclusters.cli.progress.database import ask_patiently
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
@@ -37,7 +39,8 @@ def watch(
 
     Ctrl-C, or a daemon that remains stopped, ends the display and does not affect the study; the
     last line then names the command that resumes the display. Where the console is no terminal, a
-    line is printed for each change instead.
+    line is printed for each change instead. A database that does not answer is told and waited for;
+    nodes in memory, `node` as well, are then lost to it and must be loaded again.
 
     Parameters
     ----------
@@ -55,11 +58,16 @@ def watch(
     bool
         Whether the study has come to an end.
     """
-    assert node.pk is not None
+    pk, uuid = node.pk, node.uuid
+    assert pk is not None
+
+    def read() -> Progress:
+        return ask_patiently(lambda: read_progress(pk), console, interval)
+
     shown: dict[tuple[str, ...], str] = {}
     last_alive = time.monotonic()
     try:
-        progress = read_progress(node.pk)
+        progress = read()
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not progress.root.terminated:
                 alive = daemon_runs()
@@ -72,15 +80,15 @@ def watch(
                 if time.monotonic() - last_alive >= patience:
                     break
                 time.sleep(interval)
-                progress = read_progress(node.pk)
+                progress = read()
     except KeyboardInterrupt:
-        console.print(f"The study continues in the background. {_come_back(node.uuid)}")
+        console.print(f"The study continues in the background. {_come_back(uuid)}")
         return False
     console.print(render(progress))
     if not progress.root.terminated:
         console.print(
             "The daemon is not running, so the study does not proceed. Start it: "
-            "verdi daemon start\n" + _come_back(node.uuid)
+            "verdi daemon start\n" + _come_back(uuid)
         )
     return progress.root.terminated
 
@@ -91,29 +99,14 @@ def render(progress: Progress, *, daemon: bool = True) -> Group:
     elapsed = ProgressRow(root.path, [root]).elapsed(now)
     head = Text.assemble(
         (root.path[0], "bold"),
-        f"  {root.uuid}  ",
+        f"  {root.uuid}\n",
         _state(root),
-        f"  after {duration(elapsed)}",
+        f"{chr(10) if root.failed else ', '}elapsed {duration(elapsed)}",
+        f", computing {job_time(total)}" if (total := progress.job_times.get(root.path)) else "",
         _frames(progress, root.path),
     )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("process")
-    for name in ("done", "running", "queued", "failed", "job time", "left"):
-        table.add_column(name, justify="right")
-    for row in progress.rows:
-        left = row.left(now)
-        cached = f" ({row.cached} from cache)" if row.cached else ""
-        table.add_row(
-            Text("  " * (len(row.path) - 2) + row.label + _frames(progress, row.path)),
-            Text(f"{row.done}{cached}", "green" if row.done else "dim"),
-            Text(str(row.active - row.queued), "cyan" if row.active else "dim"),
-            Text(str(row.queued), "yellow" if row.queued else "dim"),
-            Text(str(row.failed), "red" if row.failed else "dim"),
-            job_time(progress.job_times.get(row.path)),
-            f"~{duration(left)}" if left else "",
-        )
-    parts: list[Text | Table] = [head, table] if progress.rows else [head]
-    if progress.rows and progress.job_times:
+    parts: list[Text | Table] = [head, _table(progress, now)] if progress.rows else [head]
+    if progress.rows:
         parts.append(Text(legend(progress), "dim"))
     if error := progress.last_error:
         parts.append(_describe_error(error))
@@ -122,6 +115,55 @@ def render(progress: Progress, *, daemon: bool = True) -> Group:
     if not daemon:
         parts.append(Text("The daemon is not running: verdi daemon start", "yellow"))
     return Group(*parts)
+
+
+def _table(progress: Progress, now: datetime) -> Table:
+    """Return the rows in at most 80 columns; counts that are zero in all rows are left out."""
+    under_way = not progress.root.terminated
+    columns: list[tuple[str, Callable[[ProgressRow], tuple[int, str]]]] = [
+        ("run", lambda row: (row.active - row.queued, "cyan")),
+        ("queue", lambda row: (row.queued, "yellow")),
+        ("fail", lambda row: (row.failed, "red")),
+    ]
+    shown = [c for c in columns if under_way or any(c[1](row)[0] for row in progress.rows)]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("process", overflow="fold")
+    for name in ("done", *(name for name, _ in shown), "elapsed", "computing"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if under_way:
+        table.add_column("left", justify="right", no_wrap=True)
+    for row in progress.rows:
+        left, total = row.left(now), progress.job_times.get(row.path)
+        indent = " " * (len(row.path) - 2)
+        frames = _frames(progress, row.path).strip()
+        cells = [
+            Text(f"{indent}{row.label}" + (f"\n{indent} {frames}" if frames else "")),
+            Text(
+                f"{row.done}" + (f" ({row.cached})" if row.cached else ""),
+                "green" if row.done else "dim",
+            ),
+        ]
+        for _, count in shown:
+            number, colour = count(row)
+            cells.append(Text(str(number), colour if number else "dim"))
+        cells += [Text(short_duration(row.elapsed(now))), Text(_computing(total))]
+        if under_way:
+            cells.append(Text(f"~{short_duration(left)}" if left else ""))
+        table.add_row(*cells)
+    return table
+
+
+def _computing(total: JobTotal | None) -> str:
+    return "" if total is None else f"{'~' * total.estimated}{short_duration(total.span)}"
+
+
+def short_duration(span: timedelta) -> str:
+    """Time in one unit, e.g. ``3.3 min``: at most eight characters."""
+    seconds = span.total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.{1 if seconds < 100 * length else 0}f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def duration(span: timedelta) -> str:
@@ -142,10 +184,14 @@ def job_time(total: JobTotal | None) -> str:
 
 
 def legend(progress: Progress) -> str:
-    """What the column of job times holds."""
-    text = "job time: wall time of all jobs of a row together, without those taken from cache"
+    """What the columns of times hold."""
+    text = "elapsed: from the first process of a row to the end of its last"
+    if progress.job_times:
+        text += "; computing: wall time of all its jobs together, without those taken from cache"
     if any(total.estimated for total in progress.job_times.values()):
-        text += "; ~ estimated from submission to end where the scheduler reports no time"
+        text += ", ~ estimated from submission to end where the scheduler reports no time"
+    if any(row.cached for row in progress.rows):
+        text += "; in brackets: done, but taken from cache"
     return text
 
 

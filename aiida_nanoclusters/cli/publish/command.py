@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiida_nanoclusters.cli.terminal import Fixable, make_console, open_profile, profile_option
+from aiida_nanoclusters.cli.terminal import (
+    Fixable,
+    echo,
+    make_console,
+    open_profile,
+    profile_option,
+)
 from aiida_nanoclusters.formats.publication.checksums import write_checksums
 from aiida_nanoclusters.formats.publication.readme import (
     ARCHIVE_FILE,
@@ -46,7 +53,8 @@ _SHOWN = 10
     "--author",
     "authors",
     multiple=True,
-    help="Name of an author; repeatable, in order. Default: the user of the AiiDA profile.",
+    help="Name of an author; repeatable, in order. Default: the user of the AiiDA profile; where "
+    "it has no name, a terminal is asked.",
 )
 @click.option(
     "--license",
@@ -99,7 +107,7 @@ def publish(
         [get_node(uuid, Node) for uuid in dict.fromkeys(uuids)],
         out,
         title=title,
-        authors=authors or (("anonymous",) if anonymous else _own_name()),
+        authors=authors or (("anonymous",) if anonymous else _own_name() or _asked_name()),
         license_name=license_name,
         citation=citation,
         small=small,
@@ -243,6 +251,15 @@ def _own_name() -> tuple[str, ...]:
     user = User.collection.get_default()
     name = "" if user is None else f"{user.first_name} {user.last_name}".strip()
     return (name,) if name else ()
+
+
+def _asked_name() -> tuple[str, ...]:
+    """Ask for the authors on a terminal; none elsewhere, which is refused with the fix."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return ()
+    echo("The AiiDA profile has no name of its user, and --author was not given.")
+    given = str(click.prompt("Authors, with semicolons between (Given Family; ...)"))
+    return tuple(name.strip() for name in given.split(";") if name.strip())
 
 
 def _umask() -> int:

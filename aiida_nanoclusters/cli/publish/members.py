@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,6 @@ from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.formats.plain_text import file_name
 from aiida_nanoclusters.queries.nodes import chunks, class_name
 from aiida_nanoclusters.queries.programs import versions_of
-from aiida_nanoclusters.science.keys import with_present_keys
 
 #: What a training takes its frames by.
 _TRAINING_SETS = ("training", "validation", "test")
@@ -144,17 +143,3 @@ def _of_type(kind: type, pks: set[int]) -> Iterator[Any]:
     for chunk in chunks(pks):
         query = QueryBuilder().append(kind, filters={"id": {"in": chunk}})
         yield from query.order_by({kind: ["ctime", "uuid"]}).all(flat=True)
-
-
-def dict_tables(
-    name: str, content: Mapping[str, Any]
-) -> dict[str, tuple[list[Any], dict[str, str]]]:
-    """Return the lists of rows that a result holds, by table, with the units of their columns."""
-    tables: dict[str, tuple[list[Any], dict[str, str]]] = {}
-    if isinstance(content.get("rows"), list):
-        units = {"size": "atoms", "energy": "eV", "n_12_coordinated": "atoms"}
-        tables[name] = (with_present_keys(content["rows"]), units)
-    if isinstance(content.get("magic"), list):
-        units = {"size": "atoms", "second_difference": "eV", "uncertainty": "eV"}
-        tables[name] = (content["magic"], units)
-    return tables

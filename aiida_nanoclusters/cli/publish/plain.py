@@ -12,23 +12,21 @@ from typing import Any
 
 from aiida.orm import ArrayData, Data, Dict
 
+from aiida_nanoclusters.calculations.labels.predictions import level_of
 from aiida_nanoclusters.cli.publish.archive import flat_files
-from aiida_nanoclusters.cli.publish.members import Gathered, dict_tables
-from aiida_nanoclusters.cli.report.training import collect_training
+from aiida_nanoclusters.cli.publish.members import Gathered
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.data.tables import named_tables, tables_of, tables_of_mapping
 from aiida_nanoclusters.formats.extxyz import write_extxyz
 from aiida_nanoclusters.formats.nequip.lmdb import write_lmdb
 from aiida_nanoclusters.formats.output_files import inside, open_new
 from aiida_nanoclusters.formats.plain_text import file_name, printable
-from aiida_nanoclusters.formats.publication.csv_tables import (
-    table_of_rows,
-    tables_of_arrays,
-    write_csv,
-)
+from aiida_nanoclusters.formats.publication.csv_tables import write_csv
 from aiida_nanoclusters.formats.publication.pseudonyms import Pseudonyms
 from aiida_nanoclusters.formats.publication.readme import File
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.levels import is_prediction
 
 #: Ending of the file of each kind of potential.
 _ENDINGS = {
@@ -38,13 +36,6 @@ _ENDINGS = {
     "eam/fs": "eam.fs",
     "eam": "eam",
     "lj/cut": "lj.json",
-}
-_ERROR_UNITS = {
-    "energy_rmse": "meV/atom",
-    "energy_mae": "meV/atom",
-    "energy_mean": "meV/atom",
-    "forces_rmse": "meV/Å",
-    "forces_mae": "meV/Å",
 }
 
 
@@ -101,7 +92,8 @@ def _write_frames(
     what = f"{len(node)} frames of {', '.join(node.elements)}, {_sizes(node.sizes)} atoms"
     n_labelled = node.base.attributes.get("n_labelled")
     if n_labelled:
-        what += f", {n_labelled} labelled by {node.level_of_theory}"
+        level = level_of(node)
+        what += f", {n_labelled} {'predicted' if is_prediction(level) else 'labelled'} by {level}"
     path = f"{part}/{name}.extxyz"
     write_extxyz(frames, inside(folder, path))
     yield File(path, what, node.uuid)
@@ -175,34 +167,14 @@ def _write_result(name: str, node: Data, folder: Path, copy: Copy) -> Iterator[F
         path = f"tables/{name}.json"
         _write_json(content, folder, path)
         yield File(path, f"{name}, as it is", node.uuid)
-        tables = {
-            label: table_of_rows(rows, units)
-            for label, (rows, units) in dict_tables(name, content).items()
-            if rows
-        }
-        errors = collect_training({"errors": node}) if "sets" in content else None
-        if errors is not None:
-            rows = [{**vars(row)} for row in errors.errors]
-            tables[name] = table_of_rows(rows, _ERROR_UNITS)
+        tables = tables_of_mapping(content)
     else:
         assert isinstance(node, ArrayData)
-        tables = _array_tables(name, node)
-    for label, table in tables.items():
+        tables = tables_of(node)
+    for label, table in named_tables(name, tables).items():
         path = f"tables/{file_name(label)}.csv"
-        write_csv(table, inside(folder, path))
-        yield File(path, f"columns: {'; '.join(table)}", node.uuid)
-
-
-def _array_tables(name: str, node: ArrayData) -> dict[str, Any]:
-    arrays = {key: node.get_array(key) for key in node.get_arraynames()}
-    units = node.base.attributes.get("units", None)
-    if units is not None and len({values.shape for values in arrays.values()}) > 1:
-        return {}  # as parity has them: the archive holds them
-    motifs = node.base.attributes.get("motifs", [])
-    tables = tables_of_arrays(arrays, motifs, units)
-    if len(tables) == 1:
-        return {name: next(iter(tables.values()))}
-    return {f"{name}.{label}": table for label, table in tables.items()}
+        write_csv(table.headed, inside(folder, path))
+        yield File(path, f"columns: {'; '.join(table.headed)}", node.uuid)
 
 
 def _write_json(content: Any, folder: Path, path: str) -> None:

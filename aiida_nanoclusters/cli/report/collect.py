@@ -26,6 +26,7 @@ from aiida_nanoclusters.queries.steps import step_graph
 from aiida_nanoclusters.science import keys
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.recognition.neighbours import coordination_numbers, motif
+from aiida_nanoclusters.science.sampling.searches import read_searches
 from aiida_nanoclusters.science.stability import magic
 from aiida_nanoclusters.science.stability.crossing import Crossing
 
@@ -75,17 +76,17 @@ def collect(study: ProcessNode) -> content.StudyReport:
     kind = str(study.process_label)
     if kind not in PARTS:
         raise ValueError(
-            f"`{study.uuid}` is a {kind}: a report is made of {', '.join(sorted(PARTS))}"
+            f"no report is made of `{study.uuid}`, {kind}: give one of {', '.join(sorted(PARTS))}"
         )
     assert study.pk is not None
     progress = read_progress(study.pk)
     parts: dict[str, dict[str, Node]] = {}
     chains: dict[str, WorkChainNode] = {}
     for name, chain in _chains(study):
-        parts[name] = {**_of_trainings(chain), **_outputs(chain)}
+        parts[name] = {**_of_trainings(chain), **outputs_so_far(chain)}
         chains[name] = chain
     for name in (*PARTS.values(), "reference_crossover") if kind == "StudyWorkChain" else ():
-        returned = _outputs(study, f"{name}.") if name else {}
+        returned = outputs_so_far(study, f"{name}.") if name else {}
         if returned:
             parts[name] = {**parts.get(name, {}), **returned}
     element = "" if kind in LIGANDS else _input(study, "element")
@@ -113,7 +114,7 @@ def collect(study: ProcessNode) -> content.StudyReport:
         metadynamics=collect_metadynamics(
             parts.get("metadynamics", {}), _settings(chains.get("metadynamics"))
         ),
-        solutions=collect_solutions(_outputs(study)),
+        solutions=collect_solutions(outputs_so_far(study)),
         assembly=collect_assembly(study),
         chart=collect_chart(chains.get("chart")) or collect_placements(chains.get("placements")),
         compatibility=collect_compatibility(study),
@@ -149,7 +150,7 @@ def _is_reference(node: WorkChainNode, study: ProcessNode) -> bool:
     return node.uuid != study.uuid and names == [f"potentials__{REFERENCE}"]
 
 
-def _outputs(process: ProcessNode, prefix: str = "") -> dict[str, Node]:
+def outputs_so_far(process: ProcessNode, prefix: str = "") -> dict[str, Node]:
     """Outputs by dotted name; of those under `prefix` the rest of the name."""
     from aiida.common.links import LinkType
 
@@ -169,7 +170,7 @@ def _of_trainings(chain: WorkChainNode) -> dict[str, Node]:
                 ("potential", "potentials"),
                 ("report", "reports"),
             ):
-                if theirs in (outputs := _outputs(child)):
+                if theirs in (outputs := outputs_so_far(child)):
                     found[f"{ours}.{name}"] = outputs[theirs]
     return found
 
@@ -233,7 +234,7 @@ def _dataset(nodes: Mapping[str, Any]) -> content.DatasetPart | None:
 def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> content.ScanPart | None:
     sources = [nodes] if {"structures", "table"} <= set(nodes) else []
     if not sources and chain is not None:  # still running: outputs of single annealings
-        anneals = [_outputs(c) for c in chain.called if c.process_label == "AnnealWorkChain"]
+        anneals = [outputs_so_far(c) for c in chain.called if c.process_label == "AnnealWorkChain"]
         sources = [found for found in anneals if {"structures", "table"} <= set(found)]
     if not sources:
         return None
@@ -270,7 +271,11 @@ def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> content.Scan
         spreads=arrays.get(keys.SECOND_DIFFERENCE_SPREADS, np.full(len(at), np.nan)),
         magic=tuple(
             content.Magic(
-                m["size"], m["second_difference"], m.get("uncertainty"), m.get("probability")
+                m["size"],
+                m["second_difference"],
+                m.get("uncertainty"),
+                m.get("probability"),
+                m.get("chance_of_change"),
             )
             for m in named.get("magic", [])
         ),
@@ -282,6 +287,7 @@ def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> content.Scan
         if len(sources) == 1
         else {f"structures {k}": found["structures"].uuid for k, found in enumerate(sources, 1)},
         asked=None if asked is None else len(asked),
+        searches=tuple(read_searches(rows)),
     )
 
 

@@ -127,11 +127,8 @@ def render(report: StudyReport) -> str:
 
     from aiida_nanoclusters import __version__
     from aiida_nanoclusters.cli.progress.live_table import duration
-    from aiida_nanoclusters.cli.report.assembly_pictures import assembly_context
-    from aiida_nanoclusters.cli.report.chart import chart_context
     from aiida_nanoclusters.cli.report.coverage import coverage_rows
     from aiida_nanoclusters.cli.report.figures import show
-    from aiida_nanoclusters.cli.report.ligands import ligand_context
     from aiida_nanoclusters.cli.report.melting import sign_rows
     from aiida_nanoclusters.cli.report.rounds import COLUMNS, round_rows
     from aiida_nanoclusters.cli.report.sentences import bulk_rows, search_sentence
@@ -156,14 +153,9 @@ def render(report: StudyReport) -> str:
     )
     environment.tests["uuid"] = lambda cell: isinstance(cell, str) and bool(_UUID.fullmatch(cell))
     context = {
-        **_pictures(report),
+        **sections(report),
         **_texts(report),
         **_structures(report),
-        **chart_context(report.chart, report.temperings),
-        **_metadynamics(report),
-        **_solutions(report),
-        **assembly_context(report.assembly),
-        **ligand_context(report.compatibility, report.ranking),
         **tables(report),
         "round_columns": COLUMNS,
         "css": _source(environment, "report.css"),
@@ -176,6 +168,22 @@ def render(report: StudyReport) -> str:
     }
     context["contents"] = _contents(context)
     return printable(environment.get_template("report.html.j2").render(context))
+
+
+def sections(report: StudyReport) -> dict[str, Any]:
+    """Return what the sections of a report say and draw; its pictures are somewhere in it."""
+    from aiida_nanoclusters.cli.report.assembly_pictures import assembly_context
+    from aiida_nanoclusters.cli.report.chart import chart_context
+    from aiida_nanoclusters.cli.report.ligands import ligand_context
+
+    return {
+        **_pictures(report),
+        **chart_context(report.chart, report.temperings),
+        **_metadynamics(report),
+        **_solutions(report),
+        **assembly_context(report.assembly),
+        **ligand_context(report.compatibility, report.ranking),
+    }
 
 
 def _source(environment: Any, name: str) -> str:
@@ -206,7 +214,9 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
         if part.modes is not None:
             modes = crossing.modes(part.modes, who=whose, name=f"modes-{who}")
         label = {"trained": "trained potentials", "reference": "reference"}[who]
-        crossovers.append((label if both else "", part, {"binding": binding, "modes": modes}))
+        words = crossing.shells_words(part)
+        pictures = {"binding": binding, "modes": modes, "shells": words}
+        crossovers.append((label if both else "", part, pictures))
     return {
         "difference": crossing.difference(report.crossover, report.reference),
         "crossovers": crossovers,
@@ -259,7 +269,7 @@ def _solutions(report: StudyReport) -> dict[str, Any]:
 
 
 def _texts(report: StudyReport) -> dict[str, Any]:
-    from aiida_nanoclusters.cli.report import sentences
+    from aiida_nanoclusters.cli.report import searches, sentences
 
     topic = {
         "StudyWorkChain": "from cluster to crystal",
@@ -288,6 +298,7 @@ def _texts(report: StudyReport) -> dict[str, Any]:
         "gap": sentences.gap(report),
         "accuracy": sentences.accuracy(report.training) if report.training else "",
         "scan_words": sentences.scan_sentence(report.scan) if report.scan else "",
+        "found_words": searches.found_sentence(report.scan) if report.scan else "",
         "magic_words": sentences.magic_probability(report.scan) if report.scan else "",
     }
 

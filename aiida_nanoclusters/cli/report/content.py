@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.science.sampling.searches import Found
 from aiida_nanoclusters.science.stability.crossing import Crossing
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Parity:
     force: tuple[Floats, Floats]
     config_types: tuple[str, ...]
     uuid: str
+    #: Configuration type of the frame of each force component; empty where it is not known.
+    force_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,12 +184,17 @@ class Structure:
 
 @dataclass(frozen=True)
 class Magic:
-    """A magic size; `uncertainty` in eV and `probability` only with a committee."""
+    """A magic size; `uncertainty` in eV and `probability` only with a committee.
+
+    `chance_of_change` is the probability that it or a neighbour has a lower structure; only of
+    sizes that were searched beyond annealing.
+    """
 
     size: int
     second_difference: float
     uncertainty: float | None
     probability: float | None
+    chance_of_change: float | None = None
 
 
 @dataclass(frozen=True)
@@ -206,6 +214,7 @@ class ScanPart:
     uuids: Mapping[str, str]
     too_large: tuple[int, ...] = ()
     asked: int | None = None
+    searches: tuple[Found, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -26,6 +26,8 @@ from aiida_nanoclusters.cli.report.figures import (
 )
 from aiida_nanoclusters.science.units import MEV_PER_EV
 
+#: How many times the height of the curves their band may be in view.
+_REACH = 4.0
 _TICKS = (13, 20, 30, 55, 100, 150, 300, 600, 1000, 2000, 5000, 20_000, 100_000)
 
 
@@ -246,7 +248,7 @@ def _crossing(
             mode="markers+text",
             showlegend=False,
             legendgroup=who,
-            text=[f"<b>{found.size:.0f}</b>"],
+            text=[f"<b>{found.shown(found.size)}</b>"],
             textposition="top left" if k == 0 else "bottom right",
             textfont={"color": colour},
             marker={"size": 11, "color": colour, "symbol": SYMBOLS[k]},
@@ -259,8 +261,8 @@ def _crossing(
                 "width": 8,
                 "color": colour,
             },
-            hovertemplate=f"{who}: N = {found.size:.0f}, {100 * found.confidence:.0f} % interval "
-            f"{low:.0f} to {high:.0f}<extra></extra>",
+            hovertemplate=f"{who}: N = {found.shown(found.size)}, {100 * found.confidence:.0f} % "
+            f"interval {found.shown(low)} to {found.shown(high)}<extra></extra>",
         )
     )
 
@@ -271,7 +273,8 @@ def _window(sides: list[tuple[CrossoverPart, Curve]]) -> tuple[float, float]:
     for part, curve in sides:
         size = part.crossing.size if part.crossing is not None else None
         near = curve.n >= (size / 6 if size else curve.n.max() / 40)
-        top.append(float(curve.high[near].max()))
+        reach = float(np.abs(curve.median[near]).max())  # a wide band must not flatten the curves
+        top.append(min(float(curve.high[near].max()), _REACH * reach))
         bottom.append(float(curve.median[near].min()))
     room = 0.12 * (max(top) - min(bottom) or 0.001)
     return (min(bottom) - room) * MEV_PER_EV, (max(top) + room) * MEV_PER_EV
@@ -301,6 +304,38 @@ def _faint(colour: str, opacity: float) -> str:
 
 
 # -- modes at equal size -------------------------------------------------------------------
+
+
+def shells_words(part: CrossoverPart) -> str:
+    """Explain where the comparison of the modes and that of closed shells name another winner."""
+    curve, found = part.curve, part.modes
+    if curve is None or found is None or not len(found.sizes):
+        return ""
+    sizes = np.asarray(found.sizes, float)
+    inside = (sizes >= curve.n.min()) & (sizes <= curve.n.max())
+    closed = np.interp(np.log(sizes), np.log(curve.n), curve.median)
+    unlike = inside & (closed < 0) & (found.delta_e > 0)
+    if not unlike.any():
+        return ""
+    own = sizes[unlike]
+    ends = f"N = {own.min():.0f}" + (f" to {own.max():.0f}" if len(own) > 1 else "")
+    crossing = part.crossing
+    until = (
+        ""
+        if crossing is None or crossing.size is None
+        else f" up to N = {crossing.shown(crossing.size)}"
+    )
+    cost = float(np.median(found.delta_e[unlike] - closed[unlike])) * MEV_PER_EV
+    return (
+        f"At {ends} Wulff polyhedra are lower here, while the crossover above has icosahedra "
+        f"lower{until}. The two comparisons are of different clusters. The crossover compares "
+        "closed shells with closed shells, each motif at its own sizes, by fits of E(N). Here the "
+        "sizes are those of Wulff polyhedra, whose facets are complete, and the icosahedron of the "
+        "same size has an outer shell that is only partly filled: its open shell, with its atoms "
+        f"of few neighbours, costs {cost:.2g} meV/atom in the median. A cluster that may choose "
+        "its size, or is near a closed icosahedral shell (147, 309, 561, ... atoms), follows the "
+        "crossover; one held at a size of an open shell follows this picture."
+    )
 
 
 def modes(part: Modes, *, who: str, name: str) -> Picture | None:

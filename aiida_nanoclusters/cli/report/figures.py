@@ -12,15 +12,19 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from aiida_nanoclusters.cli.report.content import Floats, LearningCurve, Parity, TrainingPart
+from aiida_nanoclusters.science.texts import counted
 from aiida_nanoclusters.science.units import MEV_PER_EV
 
-#: Distinguishable also with colour blindness, legible on white and on black.
-COLOURS = ("#3a86c8", "#d9622b", "#1a9a76", "#b066b3", "#c9940f", "#8a8f98", "#cf4d6f", "#5b6ee1")
+#: Those of M. Okabe and K. Ito, distinguishable also with colour blindness; without black, which
+#: dark pages do not show. Lines and points differ by dashes or markers as well.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98", "#c9b800")
 LEARNT, REFERENCE = COLOURS[0], COLOURS[1]
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "x")
 #: Most points of one cloud in a parity plot, and most rows of a table.
 MOST_POINTS, MOST_ROWS = 2500, 400
 MUTED = "#8a8f98"
+#: Labelled ticks that an axis has at least.
+_FEWEST_TICKS = 3
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,31 @@ def style(figure: go.Figure, height: int = 400) -> go.Figure:
 
 
 def logarithmic(low: float, high: float) -> dict[str, Any]:
-    """Logarithmic axis with its ticks at 1, 2 and 5 of every decade, numbers written in full."""
+    """Logarithmic axis with at least three labelled ticks, numbers written in full.
+
+    They stand at 1, 2 and 5 of every decade; of more than four decades at the powers of ten, of a
+    short range closer together.
+    """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [d * 10.0**k for k in decades for d in (1, 2, 5)]
-    # more than four decades: the powers of ten are enough
-    ticks = ticks[::3] if high / low > 1e4 else ticks
-    words = [f"{t:,.0f}".replace(",", "\u2009") if t >= 1 else f"{t:g}" for t in ticks]
+    ticks: list[float] = []
+    for parts in ((1,),) if high / low > 1e4 else ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+        ticks = [d * 10.0**k for k in decades for d in parts]
+        if sum(low <= t <= high for t in ticks) >= _FEWEST_TICKS:
+            break
+    else:
+        if high > low and high / low <= 1e4:
+            ticks = _even(low, high)
+    words = [f"{t:,.6g}".replace(",", "\u2009") if t >= 1 else f"{t:g}" for t in ticks]
     return {"type": "log", "tickvals": ticks, "ticktext": words}
+
+
+def _even(low: float, high: float) -> list[float]:
+    """Return round numbers at equal distances, at least three of them from `low` to `high`."""
+    rough = (high - low) / (_FEWEST_TICKS + 1)
+    decade = 10.0 ** math.floor(math.log10(rough))
+    step = max(d * decade for d in (1, 2, 5) if d * decade <= rough * (1 + 1e-9))
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(k * step, 12) for k in range(first, last + 1) if k > 0]
 
 
 # -- learning curves -----------------------------------------------------------------------
@@ -126,11 +148,12 @@ def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
                     go.Scatter(
                         x=epochs,
                         y=values,
-                        mode="lines" if len(values) > 1 else "markers",
+                        mode="lines+markers" if dash == "solid" else "lines",
                         name=curve.member,
                         legendgroup=f"{curve.member} {dash}",
                         showlegend=column == 1 and dash == "solid",
                         line={"color": COLOURS[k % len(COLOURS)], "dash": dash, "width": 2},
+                        marker={"symbol": SYMBOLS[k % len(SYMBOLS)], "size": 7, "maxdisplayed": 10},
                         opacity=1 if dash == "solid" else 0.6,
                         hovertemplate=f"{curve.member}, {part}<br>epoch %{{x}}: %{{y:.4g}}"
                         "<extra></extra>",
@@ -149,7 +172,19 @@ def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
                         values[-1],
                     )
                 )
+    switches = _switches(curves)
+    if switches:  # a line of the layout has no entry in the legend
+        style_of = {"color": MUTED, "width": 1.5, "dash": "dash"}
+        name = "energies weighed more"
+        figure.add_trace(go.Scatter(x=[None], y=[None], mode="lines", line=style_of, name=name))
     for column, (title, metrics) in enumerate(panels, start=1):
+        for epoch in switches:
+            figure.add_vline(
+                x=epoch,
+                line={"color": MUTED, "width": 1.5, "dash": "dash"},
+                row=1,
+                col=column,
+            )
         seen = [v for c in curves for m in metrics if m in c.metrics for v in c.metrics[m][1]]
         axis = logarithmic(min(seen), max(seen)) if min(seen) > 0 else {}
         figure.update_xaxes(title_text="Epoch", row=1, col=column)
@@ -158,12 +193,23 @@ def learning_curves(curves: Sequence[LearningCurve]) -> Picture | None:
         "learning-curves",
         "Learning curves",
         "Root mean square errors of energies and forces, on validation and training frames, "
-        f"against the epoch, for {len(curves)} potentials; both axes of errors are logarithmic.",
+        f"against the epoch, for {counted(len(curves), 'potential')}; both axes of errors are "
+        "logarithmic.",
         style(figure),
         ("potential", "metric (meV/atom, meV/Å)", "best epoch", "best", "last epoch", "last"),
         rows,
         {f"learning curve of {c.member}": c.uuid for c in curves},
     )
+
+
+def _switches(curves: Sequence[LearningCurve]) -> list[int]:
+    """Return the first epochs of the stages in which the loss weighs energies and forces anew."""
+    found: set[int] = set()
+    for curve in curves:
+        if "stage" in curve.metrics:
+            epochs, stages = curve.metrics["stage"]
+            found |= {int(epoch) for epoch in epochs[1:][np.diff(stages) != 0]}
+    return sorted(found)
 
 
 # -- parity --------------------------------------------------------------------------------
@@ -236,7 +282,7 @@ def _of_set(p: Parity) -> str:
 def _parity(p: Parity) -> Picture:
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.14)
     _cloud(figure, 1, *p.energy, p.config_types, "eV/atom")
-    _cloud(figure, 2, *p.force, (), "eV/Å")
+    _cloud(figure, 2, *p.force, p.force_types, "eV/Å")
     for column, quantity, unit in ((1, "energy", "eV/atom"), (2, "force", "eV/Å")):
         figure.update_xaxes(title_text=f"Reference {quantity} ({unit})", row=1, col=column)
         figure.update_yaxes(title_text=f"Predicted {quantity} ({unit})", row=1, col=column)
@@ -267,8 +313,9 @@ def _parity(p: Parity) -> Picture:
     return picture(
         f"parity-{p.part}".replace(" ", "-"),
         f"Parity, {p.part}",
-        f"Predicted against reference energies of {len(p.energy[0])} {p.part} frames and "
-        f"{len(p.force[0])} force components ({p.member}); the dashed line is perfect agreement.",
+        f"Predicted against reference energies of {len(p.energy[0])} {p.part} "
+        f"frame{'s' if len(p.energy[0]) != 1 else ''} and of {len(p.force[0])} force components "
+        f"({p.member}); the dashed line is perfect agreement.",
         style(figure, 440),
         ("configuration type", "reference (eV/atom)", "predicted (eV/atom)", "error (meV/atom)"),
         rows,
@@ -304,18 +351,20 @@ def _cloud(
     for k, kind in enumerate(groups):
         own = np.flatnonzero(named == kind)
         own = own[:: max(1, -(-len(own) // max(1, MOST_POINTS // len(groups))))]
+        energies = column == 1
         figure.add_trace(
             go.Scatter(
                 x=x[own],
                 y=y[own],
                 mode="markers",
                 name=kind or "components",
-                showlegend=bool(kind),
+                legendgroup=kind,
+                showlegend=bool(kind) and energies,
                 marker={
-                    "size": 6 if kinds else 4,
-                    "opacity": 0.65 if kinds else 0.35,
+                    "size": 7 if energies else 5,
+                    "opacity": 0.7 if energies else 0.45,
                     "color": COLOURS[k % len(COLOURS)],
-                    "symbol": SYMBOLS[(k // len(COLOURS)) % len(SYMBOLS)],
+                    "symbol": SYMBOLS[(k + k // len(COLOURS)) % len(SYMBOLS)],
                 },
                 hovertemplate=f"{kind}<br>reference %{{x:.4f}}<br>predicted %{{y:.4f}} {unit}"
                 "<extra></extra>",

@@ -20,11 +20,13 @@ from aiida_nanoclusters.cli.report.content import (
 from aiida_nanoclusters.cli.report.figures import show
 from aiida_nanoclusters.cli.report.ligand_content import RankingPart
 from aiida_nanoclusters.cli.report.melting import melting_answer
-from aiida_nanoclusters.cli.report.training import OVERALL
+from aiida_nanoclusters.science.learning.error_rows import OVERALL
 from aiida_nanoclusters.science.ligands.edit_table import edit_words
 from aiida_nanoclusters.science.ligands.ligand_ranking import ligand_words, ranking_words
 from aiida_nanoclusters.science.stability.crossing import Crossing
-from aiida_nanoclusters.science.units import MEV_PER_EV
+from aiida_nanoclusters.science.stability.magic import one_sided, unjudged_sentence
+from aiida_nanoclusters.science.texts import counted
+from aiida_nanoclusters.science.units import J_PER_M2, MEV_PER_EV
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def headlines(report: StudyReport) -> list[Headline]:
             Headline(
                 "Which sizes are magic?",
                 ", ".join(sizes) if sizes else "none found" if scan.complete else "not known yet",
-                f"{asked} sizes annealed, {count} of them with both neighbouring sizes",
+                f"{counted(asked, 'size')} annealed, {count} of them with both "
+                "neighbouring sizes",
                 scan.uuids.get("magic", scan.uuids.get("table", "")),
             )
         )
@@ -109,10 +112,10 @@ def answer_of(crossing: Crossing) -> str:
     """N with its interval and diameter, or the verdict."""
     if crossing.size is None:
         return crossing.verdict
-    low = f"< {crossing.n_min}" if crossing.low is None else f"{crossing.low:.0f}"
-    high = f"> {crossing.n_max}" if crossing.high is None else f"{crossing.high:.0f}"
+    low = f"< {crossing.n_min}" if crossing.low is None else crossing.shown(crossing.low)
+    high = f"> {crossing.n_max}" if crossing.high is None else crossing.shown(crossing.high)
     diameter = "" if crossing.diameter_nm is None else f", {crossing.diameter_nm:.2g} nm"
-    return f"N = {crossing.size:.0f} ({low} to {high}){diameter}"
+    return f"N = {crossing.shown(crossing.size)} ({low} to {high}){diameter}"
 
 
 # -- trained potentials compared with the reference -----------------------------------------
@@ -151,8 +154,9 @@ def _apart(learnt: Crossing, reference: Crossing) -> str:
     more = learnt.size - reference.size
     percent = 100 * abs(more) / reference.size
     text = (
-        f"The trained potentials cross at N = {learnt.size:.0f}, the reference itself at "
-        f"N = {reference.size:.0f}: the trained crossing is {abs(more):.0f} atoms "
+        f"The trained potentials cross at N = {learnt.shown(learnt.size)}, the reference itself at "
+        f"N = {reference.shown(reference.size)}: the trained crossing is "
+        f"{learnt.shown(abs(more))} atoms "
         f"({percent:.0f} %) {'higher' if more > 0 else 'lower'}."
     )
     low = -np.inf if learnt.low is None else learnt.low
@@ -178,16 +182,17 @@ def _why(
         at, curve, whose, other, sign = reference.size, learnt_curve, "trained", "reference", 1
     else:
         return []
+    whose_size = reference if learnt.size is None else learnt
     value = _at(curve, at)
     slope = _at(curve, 2 * at) - value
     if not np.isfinite(value):
         return []
     size = f"{abs(value):.{1 if abs(value) >= 0.1 else 2}f}"
     text = (
-        f"The reason is the motif-difference error. At N = {at:.0f}, where the {other} curve is "
-        f"zero, the {whose} curve is at {_signed(value)} meV/atom: there the trained potentials "
-        f"place icosahedra {size} meV/atom too {'low' if sign * value < 0 else 'high'} relative "
-        "to crystals."
+        f"The reason is the motif-difference error. At N = {whose_size.shown(at)}, where the "
+        f"{other} curve is zero, the {whose} curve is at {_signed(value)} meV/atom: there the "
+        f"trained potentials place icosahedra {size} meV/atom too "
+        f"{'low' if sign * value < 0 else 'high'} relative to crystals."
     )
     if np.isfinite(slope):
         text += (
@@ -246,9 +251,9 @@ def accuracy(training: TrainingPart) -> str:
     row = [r for r in rows if r.part == part][-1]
     whose = "the mean of the committee" if row.member == "committee" else "the potential"
     return (
-        f"On {row.frames} {part} frames {whose} has an RMSE of {show(row.energy_rmse, 3)} meV/atom "
-        f"in the energy (MAE {show(row.energy_mae, 3)}) and of {show(row.forces_rmse, 3)} meV/Å in "
-        f"the force components (MAE {show(row.forces_mae, 3)})."
+        f"On {counted(row.frames or 0, f'{part} frame')} {whose} has an RMSE of "
+        f"{show(row.energy_rmse, 3)} meV/atom in the energy (MAE {show(row.energy_mae, 3)}) and of "
+        f"{show(row.forces_rmse, 3)} meV/Å in the force components (MAE {show(row.forces_mae, 3)})."
     )
 
 
@@ -263,30 +268,37 @@ def scan_sentence(scan: ScanPart) -> str:
         "electronic and geometric": "at both kinds of closing",
         "neither": "at no shell closing",
     }
-    parts = [f"{_list(by_kind[k])} {text}" for k, text in words.items() if k in by_kind]
+    parts = [f"{list_sizes(by_kind[k])} {text}" for k, text in words.items() if k in by_kind]
     text = f"Magic sizes lie {'; '.join(parts)}." if parts else "No size is magic."
     if not scan.complete:
         text = "Magic sizes are determined when all sizes are done."
+    elif unjudged := unjudged_sentence(scan.sizes):
+        text += f" {unjudged}"
+        if edge := one_sided([m.size for m in scan.magic], scan.difference_sizes):
+            text += (
+                f" {list_sizes(list(edge))} {'is' if len(edge) == 1 else 'are'} held against one "
+                "neighbour only: a scan over two sizes more at each end would settle it."
+            )
     if scan.asked is not None and scan.asked > len(scan.sizes):
         text += f" Preliminary: {len(scan.sizes)} of {scan.asked} sizes are done."
     missed = [s.size for s in scan.structures if s.hits == 0 and s.runs]
     if missed:
         text += (
-            f" At {_list(missed)} atoms no annealing run found the lowest structure, which is a "
-            "constructed one that was only relaxed: anneal with slower cooling to check the other "
+            f" At {list_sizes(missed)} atoms no annealing run found the lowest structure, which is "
+            "a constructed one that was only relaxed: anneal with slower cooling to check the other "
             "sizes."
         )
     once = [s.size for s in scan.structures if s.hits == 1 and (s.runs or 0) > 1]
     if once:
         text += (
-            f" At {_list(once)} atoms the lowest structure was found in one run only: lower ones "
-            "may exist; anneal with more starts to check."
+            f" At {list_sizes(once)} atoms the lowest structure was found in one run only: lower "
+            "ones may exist; anneal with more starts to check."
         )
     one_way = [s.size for s in scan.structures if s.hits == 1 and s.runs is None]
     if one_way:
         text += (
-            f" At {_list(one_way)} atoms the lowest structure was found in one way only: lower "
-            "ones may exist; search with more rounds to check."
+            f" At {list_sizes(one_way)} atoms the lowest structure was found in one way only: "
+            "lower ones may exist; search with more rounds to check."
         )
     return text
 
@@ -308,14 +320,15 @@ def search_sentence(part: CrossoverPart) -> str:
         return "The search has no result yet."
     failed = part.answer.get("failed") or []
     text = (
-        f"{part.answer.get('clusters_relaxed')} closed shells with "
-        f"{part.answer.get('atoms_relaxed')} atoms in total were relaxed; the search "
+        f"Closed shells relaxed: {part.answer.get('clusters_relaxed')}, of "
+        f"{part.answer.get('atoms_relaxed')} atoms in total; the search "
         f"ended because: {part.answer.get('reason')}."
     )
     return text + (f" Not relaxed: {', '.join(failed)}." if failed else "")
 
 
-def _list(sizes: Sequence[int]) -> str:
+def list_sizes(sizes: Sequence[int]) -> str:
+    """Return the first twelve sizes, and how many more there are."""
     shown = ", ".join(str(n) for n in sizes[:12])
     return shown + (f" and {len(sizes) - 12} more" if len(sizes) > 12 else "")
 
@@ -332,4 +345,10 @@ def bulk_rows(part: CrossoverPart) -> list[tuple[str, Any]]:
     """Crystal and surfaces as quantity and value."""
     rows = [(_BULK[name], part.bulk[name]) for name in _BULK if name in part.bulk]
     surfaces = part.bulk.get("surface_energies", {})
-    return rows + [(f"surface energy ({facet}) (eV/Å²)", e) for facet, e in surfaces.items()]
+    return rows + [
+        (
+            f"surface energy ({facet})",
+            f"{show(energy, 3)} eV/Å² = {show(energy * J_PER_M2, 3)} J/m²",
+        )
+        for facet, energy in surfaces.items()
+    ]

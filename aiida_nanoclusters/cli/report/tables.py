@@ -24,6 +24,7 @@ def tables(report: StudyReport) -> dict[str, Any]:
     """Rows of every table of a report, by the name under which its template reads them."""
     return {
         "magic_rows": _magic_rows(report.scan) if report.scan else [],
+        "search_rows": _search_rows(report.scan) if report.scan else [],
         **_training_tables(report.training or TrainingPart()),
         **_dataset_tables(report.dataset),
         **_provenance_tables(report),
@@ -37,10 +38,27 @@ def _magic_rows(scan: ScanPart) -> list[tuple[Any, ...]]:
             m.second_difference,
             m.uncertainty,
             None if m.probability is None else f"{100 * m.probability:.0f} %",
+            None if m.chance_of_change is None else f"{100 * m.chance_of_change:.0f} %",
             scan.kind(m.size),
             scan.uuids.get("magic", ""),
         )
         for m in scan.magic
+    ]
+
+
+def _search_rows(scan: ScanPart) -> list[tuple[Any, ...]]:
+    """Who found the lowest structure of each size, and where single sources would have ended."""
+    return [
+        (
+            own.size,
+            own.energy,
+            own.source,
+            own.hits,
+            f"{100 * own.chance_of_lower:.0f} %",
+            own.above("motif"),
+            own.above("annealing"),
+        )
+        for own in scan.searches
     ]
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from aiida_nanoclusters.cli.report import content
 from aiida_nanoclusters.science.keys import FORMER_KEYS, with_present_keys
+from aiida_nanoclusters.science.learning.error_rows import error_rows, in_order
 from aiida_nanoclusters.science.learning.metrics import COMMITTEE, parity_name
-
-#: Order of the sets on which a committee is compared with its labels.
-ORDER = ("test", "extrapolation", "motifs")
-#: Group of all frames of a set.
-OVERALL = "all frames"
 
 
 def collect_training(nodes: Mapping[str, Any]) -> content.TrainingPart | None:
@@ -36,9 +32,9 @@ def collect_training(nodes: Mapping[str, Any]) -> content.TrainingPart | None:
             for name, node, compiled in _members(nodes)
         ),
         curves=tuple(
-            _curve(name, node) for name, node in _namespace(nodes, "learning_curves").items()
+            read_curve(name, node) for name, node in _namespace(nodes, "learning_curves").items()
         ),
-        errors=tuple(_error_rows(errors)),
+        errors=tuple(content.ErrorRow(**row) for row in error_rows(errors)),
         errors_uuid=uuid,
         deviations=tuple(_deviations(errors)),
         parities=tuple(_parities(nodes["parity"])) if "parity" in nodes else (),
@@ -58,7 +54,8 @@ def _members(nodes: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
         yield name, packaged.get(name, compiled.get(name)), compiled.get(name)
 
 
-def _curve(member: str, node: Any) -> content.LearningCurve:
+def read_curve(member: str, node: Any) -> content.LearningCurve:
+    """Return the learning curve of a member; epochs without a number are left out."""
     arrays = {name: np.asarray(node.get_array(name), float) for name in node.get_arraynames()}
     epochs = arrays.pop("epoch")
     metrics = {}
@@ -69,41 +66,9 @@ def _curve(member: str, node: Any) -> content.LearningCurve:
     return content.LearningCurve(member, metrics, node.uuid)
 
 
-def _in_order(parts: Iterable[str]) -> list[str]:
-    return sorted(parts, key=lambda part: (part not in ORDER, (*ORDER, part).index(part), part))
-
-
-def _error_rows(errors: Mapping[str, Any]) -> Iterator[content.ErrorRow]:
-    """Yield the errors of every member and of their mean; of the mean also by group."""
-    sets = errors.get("sets", {})
-    for part in _in_order(sets):
-        found = sets[part]
-        members = found["members"]
-        if len(members) > 1:
-            for member, table in sorted(members.items()):
-                yield _error_row(member, part, OVERALL, table["overall"])
-        best = _whose(members)
-        table = found[COMMITTEE] if best == COMMITTEE else members[best]
-        yield _error_row(best, part, OVERALL, table["overall"])
-        for group, row in table["by_config_type"].items():
-            yield _error_row(best, part, group, row)
-        if len(table["by_size"]) > 1:
-            for size, row in sorted(table["by_size"].items(), key=lambda item: int(item[0])):
-                yield _error_row(best, part, f"N = {size}", row)
-
-
-def _whose(members: Mapping[str, Any]) -> str:
-    return COMMITTEE if len(members) > 1 else next(iter(members))
-
-
-def _error_row(member: str, part: str, group: str, row: Mapping[str, Any]) -> content.ErrorRow:
-    names = ("energy_rmse", "energy_mae", "energy_mean", "forces_rmse", "forces_mae")
-    return content.ErrorRow(member, part, group, row["n_frames"], *(row[name] for name in names))
-
-
 def _deviations(errors: Mapping[str, Any]) -> Iterator[content.Deviation]:
     sets = errors.get("sets", {})
-    for part in _in_order(sets):
+    for part in in_order(sets):
         found = sets[part]
         values = found[COMMITTEE].get("max_force_deviation")
         if values is not None:
@@ -115,7 +80,7 @@ def _parities(node: Any) -> Iterator[content.Parity]:
     members = node.base.attributes.get("members")
     config_types = node.base.attributes.get("config_types")
     names = set(node.get_arraynames())
-    for part in _in_order(node.base.attributes.get("sets")):
+    for part in in_order(node.base.attributes.get("sets")):
         pairs = {}
         for quantity in ("energies", "forces"):
             own = [parity_name(part, quantity, m) for m in members]
@@ -124,12 +89,17 @@ def _parities(node: Any) -> Iterator[content.Parity]:
             known = np.isfinite(predicted) & np.isfinite(reference)
             pairs[quantity] = (reference[known], predicted[known], known)
         kinds = np.array(config_types[part])[pairs["energies"][2]]
+        sizes, of_forces = parity_name(part, "sizes"), np.array([], dtype=str)
+        if sizes in names:
+            repeats = 3 * np.asarray(node.get_array(sizes), dtype=int)
+            of_forces = np.repeat(config_types[part], repeats)[pairs["forces"][2]]
         yield content.Parity(
             part=FORMER_KEYS.get(part, part),
             member="mean of the committee" if len(members) > 1 else members[0],
             energy=pairs["energies"][:2],
             force=pairs["forces"][:2],
             config_types=tuple(str(kind) or "other" for kind in kinds),
+            force_types=tuple(str(kind) or "other" for kind in of_forces),
             uuid=node.uuid,
         )
 

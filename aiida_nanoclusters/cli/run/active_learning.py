@@ -163,7 +163,9 @@ def _overrides(element, given):
     }
     settings: dict = {"loop": {k: v for k, v in loop.items() if v is not None}}
     if given["calibrate"] is not None:
-        settings["calibration"] = CalibrationSettings(max_error=given["calibrate"]).model_dump()
+        with cli.fixable():
+            calibration = CalibrationSettings.from_values(max_error=given["calibrate"])
+        settings["calibration"] = calibration.model_dump()
     if given["choose_by"]:
         settings["choice"] = {"by": given["choose_by"]}
     if given["choose_by"] in ("chance", RANDOM):

@@ -28,7 +28,7 @@ def main(element, sizes, potential, protocol, assignments, lammps, seed, options
 
     changed = cli.changes("anneal", protocol, assignments, element).own
     one = potential.one()
-    code = cli.get_code(lammps)
+    code = cli.get_code(lammps, "lammps")
     with cli.fixable():
         builder = AnnealWorkChain.get_builder_from_protocol(
             code,

@@ -72,7 +72,7 @@ def main(element, sizes, protocol, assignments, engine, potential, lammps, optio
     changed = cli.changes("basin_hopping", protocol, assignments, element).own
     overrides = cli.merge(overrides, changed)
     if engine.by_potential:
-        one, code = potential.one(), cli.get_code(lammps)
+        one, code = potential.one(), cli.get_code(lammps, "lammps")
         with cli.fixable():
             builder = BasinHoppingWorkChain.get_builder_from_protocol(
                 code,

@@ -51,7 +51,7 @@ def main(frames, tempering, seeds, bond_lengths, protocol, assignments, nequip, 
 
     changed = cli.changes("chart", protocol, assignments).own
     inputs = _frames_of(frames, tempering)
-    code = cli.get_code(nequip)
+    code = cli.get_code(nequip, "nequip")
     with cli.fixable():
         builder = ChartWorkChain.get_builder_from_protocol(
             code,
@@ -60,7 +60,7 @@ def main(frames, tempering, seeds, bond_lengths, protocol, assignments, nequip, 
             changed,
             cli.options_of(code, options),
             bond_lengths=parse_bond_lengths(bond_lengths),
-            seeds=None if seeds is None else cli.parse_sizes(seeds),
+            seeds=None if seeds is None else cli.parse_sizes(seeds, "--seeds"),
             **inputs,
         )
     builder.max_concurrent = Int(given["jobs"])

@@ -53,7 +53,7 @@ _SHOWN = 20
     metavar="UUID|FILE",
     help="Potential of --relax: UUID, a file of LAMMPS or the name of a known one.",
 )
-@click.option("--potential-kind", default="eam/alloy", show_default=True, help="Kind of that file.")
+@click.option("--potential-kind", help="Kind of that file. Default: told by the file.")
 @click.option(
     "--bond-length",
     "bond_lengths",
@@ -107,7 +107,7 @@ def main(chart, sources, force_tolerance, bond_lengths, lammps, options, here, *
         potential = cli.find_potential(
             given["potential"], given["potential_kind"], ",".join(frames.elements)
         )
-        code = cli.get_code(lammps)
+        code = cli.get_code(lammps, "lammps")
         stages = [{"kind": "relax", "force_tolerance": force_tolerance}]
         with cli.fixable():
             builder = ClassifyWorkChain.get_builder_for_potential(

@@ -6,6 +6,8 @@ from importlib import import_module
 
 import click
 
+from aiida_nanoclusters.cli.terminal import Fixable
+
 #: Name of a command: its sentence. The module has the same name with underscores.
 COMMANDS = {
     "dataset": "Make the frames a potential learns from, or bring your own.",
@@ -53,6 +55,23 @@ class Launches(click.Group):
         stem = name.replace("-", "_")
         found: click.Command = import_module(f"aiida_nanoclusters.cli.run.{stem}").main
         return found
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a wrong option ends in one line, without the usage before it.
+
+        Raises
+        ------
+        Fixable
+            Naming the option and the page that explains it.
+        """
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            name = "" if error.ctx is None or error.ctx is ctx else f" {error.ctx.info_name}"
+            told = error.format_message().rstrip(".")
+            raise Fixable(f"{told}: see `aiida-nanoclusters run{name} --help`") from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""

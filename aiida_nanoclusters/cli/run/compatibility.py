@@ -75,7 +75,7 @@ def compatibility_builder(sources, protocol, changed, nequip, options, rest):
     from aiida_nanoclusters.workflows.ligands.compatibility import CompatibilityWorkChain
     from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
-    code = cli.get_code(nequip)
+    code = cli.get_code(nequip, "nequip")
     with cli.fixable():
         settings = load_protocol("compatibility", protocol, changed)["pairs"]
     labelled, encoder = rest.get("labelled"), rest.get("encoder")
@@ -83,7 +83,7 @@ def compatibility_builder(sources, protocol, changed, nequip, options, rest):
         **given.get_clusters(sources, settings),
         "labelled": None if labelled is None else cli.get_frames(labelled, ""),
         "encoder": None if encoder is None else cli.get_node(encoder, CoreEncoderData),
-        "seeds": None if rest.get("seeds") is None else cli.parse_sizes(rest["seeds"]),
+        "seeds": None if rest.get("seeds") is None else cli.parse_sizes(rest["seeds"], "--seeds"),
         "splits": parse_splits(rest.get("splits")),
     }
     with cli.fixable():

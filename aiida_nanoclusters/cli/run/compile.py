@@ -47,7 +47,7 @@ def main(package, type_names, level, nequip, device, options, here):
             f"{package} passes messages between atoms, or is no model of nequip: it runs in LAMMPS "
             f"as it is: give --potential {potential.uuid}"
         )
-    code = cli.get_code(nequip)
+    code = cli.get_code(nequip, "nequip")
     builder = CompileBaseWorkChain.get_builder()
     inputs = {**job(code, cli.options_of(code, options)), "potential": potential}
     builder.compile = {**inputs, "device": Str(device)}

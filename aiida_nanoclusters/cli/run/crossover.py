@@ -55,12 +55,12 @@ def main(element, potential, protocol, assignments, lammps, options, here, **giv
     if given["families"]:
         settings["families"] = list(given["families"])
     for name in ("width", "n_max"):
-        if given[name]:
+        if given[name] is not None:
             settings[name] = given[name]
     if given["no_modes"]:
         settings["mode_sizes"] = []
     changed = cli.changes("crossover", protocol, assignments, element).own
-    code = cli.get_code(lammps)
+    code = cli.get_code(lammps, "lammps")
     with cli.fixable():
         builder = CrossoverWorkChain.get_builder_from_protocol(
             code,

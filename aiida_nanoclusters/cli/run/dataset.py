@@ -4,6 +4,7 @@ import click
 
 from aiida_nanoclusters.cli.launch import engine_options as engines
 from aiida_nanoclusters.cli.launch import options as cli
+from aiida_nanoclusters.cli.launch.label_keys import label_key_options, reading
 from aiida_nanoclusters.cli.terminal import echo
 
 #: Names of options in earlier versions.
@@ -28,6 +29,7 @@ FORMER_OPTIONS = {"--label-protocol": "--engine-protocol", "--label-code": "--en
 )
 @cli.structures_option
 @cli.atom_energy_option
+@label_key_options
 @cli.protocol_options("dataset", "tutorial")
 @cli.lammps_option
 @cli.options_option
@@ -42,13 +44,16 @@ def main(element, potential, engine, protocol, assignments, lammps, options, her
     aiida-nanoclusters run dataset --elements Cu,Ni --potential-file CuNi.eam.alloy
     aiida-nanoclusters run dataset --dataset frames.extxyz --level PBE --atom-energy Cu=0.0
     """
+    from aiida_nanoclusters.science.learning.splitting import small_set_warning
     from aiida_nanoclusters.workflows.learning.dataset import DatasetWorkChain
 
     reference = labelled = label = None
     if given["dataset"] and (given["recipe"] or given["basin_hopping"]):
         raise cli.Fixable("give either --dataset, labelled frames, or a --recipe to sample them by")
     if given["dataset"]:
-        labelled = cli.get_frames(given["dataset"], potential.level or "", given["atom_energy"])
+        labelled = cli.get_frames(
+            given["dataset"], potential.level or "", given["atom_energy"], reading(given["keys"])
+        )
     elif not engine.by_potential:
         label = engine.inputs(options)
     stages = engines.sampler(given["sample_by"], label)
@@ -58,8 +63,10 @@ def main(element, potential, engine, protocol, assignments, lammps, options, her
     if given["recipe"]:
         overrides["recipe"] = cli.read_list(given["recipe"], "entries", "{kind: cluster, ...}")
     symbols = potential.symbols(element)
+    if labelled is not None:
+        symbols = potential.symbols_of(labelled, element)
     changed = cli.changes("dataset", protocol, assignments, symbols).own
-    code = cli.get_code(lammps)
+    code = cli.get_code(lammps, "lammps")
     with cli.fixable():
         builder = DatasetWorkChain.get_builder_from_protocol(
             code,
@@ -79,4 +86,6 @@ def main(element, potential, engine, protocol, assignments, lammps, options, her
         if name in node.outputs:
             part = node.outputs[name]
             echo(f"  {name:10} {len(part):6} frames  {part.uuid}")
+            if name != "training" and (text := small_set_warning(name, len(part))):
+                echo(f"  warning: {text}")
     cli.finish(node, [f"aiida-nanoclusters run train --dataset {node.uuid}"])

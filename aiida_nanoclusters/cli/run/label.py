@@ -37,7 +37,7 @@ def main(frames, engine, potential, lammps, jobs, options, here, **given):
 
     asked = cli.get_frames(frames, "")
     if engine.by_potential:
-        one, program = potential.one(), cli.get_code(lammps)
+        one, program = potential.one(), cli.get_code(lammps, "lammps")
         with cli.fixable():
             builder = LabelWorkChain.get_builder_for_potential(
                 program, asked, one, options=cli.options_of(program, options)

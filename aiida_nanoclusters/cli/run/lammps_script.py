@@ -61,7 +61,7 @@ def main(script, beside, retrieve, types, potential, lammps, options, here):
     _check(script, beside, potential.is_given)
     if find_spec("aiida_lammps") is None:
         raise cli.Fixable('aiida-lammps is not installed: pip install "aiida-nanoclusters[lammps]"')
-    code = cli.get_code(lammps)
+    code = cli.get_code(lammps, "lammps")
     builder = CalculationFactory("lammps.raw").get_builder()
     builder.code = code
     builder.script = _file(script)

@@ -16,9 +16,11 @@ from aiida_nanoclusters.cli.terminal import echo
 @cli.potential_options
 @cli.lammps_option
 @click.option(
-    "--annealed",
-    metavar="UUID",
-    help="Structures of an annealing or a size scan with the same potential, to begin from too.",
+    "--known",
+    multiple=True,
+    metavar="SOURCE=UUID",
+    help="Relaxed structures of the same potential to begin from too, and what found them, such as "
+    "annealing=UUID or tempering=UUID; repeatable.",
 )
 @cli.seed_option("fillings and changes of structures")
 @cli.jobs_option
@@ -39,7 +41,7 @@ def main(element, sizes, protocol, assignments, engine, potential, lammps, optio
     changed = cli.changes("lowest_structures", protocol, assignments, element).own
     numbers = cli.parse_sizes(sizes)
     if engine.by_potential:
-        one, code = potential.one(), cli.get_code(lammps)
+        one, code = potential.one(), cli.get_code(lammps, "lammps")
         with cli.fixable():
             builder = LowestStructuresWorkChain.get_builder_from_protocol(
                 *(code, one, element, numbers, protocol, changed),
@@ -51,8 +53,14 @@ def main(element, sizes, protocol, assignments, engine, potential, lammps, optio
             builder = LowestStructuresWorkChain.get_builder_for_engine(
                 inputs, element, numbers, protocol, changed
             )
-    if given["annealed"]:
-        builder.annealed = cli.get_node(given["annealed"], FramesData)
+    known = {}
+    for text in given["known"]:
+        source, is_named, uuid = text.partition("=")
+        if not is_named or not source.isidentifier():
+            raise click.UsageError(f"--known {text}: write SOURCE=UUID, such as annealing=UUID")
+        known[source] = cli.get_node(uuid, FramesData)
+    if known:
+        builder.known = known
     builder.seed = Int(given["seed"])
     limit_jobs(builder, given["jobs"])
     node = cli.launch(builder, here=here)

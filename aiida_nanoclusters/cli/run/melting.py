@@ -39,7 +39,7 @@ def main(element, potential, protocol, assignments, lammps, options, here, **giv
     cluster = {"element": element, "motif": given["motif"], "size": size}
     if frames is not None:
         cluster = pick_frame(cli.get_frames(frames, ""), given["index"])
-    code = cli.get_code(lammps)
+    code = cli.get_code(lammps, "lammps")
     with cli.fixable():
         builder = MeltingWorkChain.get_builder_from_protocol(
             code, one, cluster, protocol, changed, options=cli.options_of(code, options)

@@ -65,7 +65,7 @@ def main(element, potential, protocol, assignments, lammps, options, here, **giv
             raise cli.Fixable("give either --variables or --collective-variables")
         own = {"settings": {**read_variables(given["collective_variables"]), "variables": []}}
         changed = cli.merge(own, changed)
-    code = cli.get_code(lammps)
+    code = cli.get_code(lammps, "lammps")
     with cli.fixable():
         builder = MetadynamicsWorkChain.get_builder_from_protocol(
             code,
@@ -132,11 +132,6 @@ def get_chart(uuid):
     """Return the chart node of --chart, or None."""
     if uuid is None:
         return None
-    from aiida.orm import load_node
-
     from aiida_nanoclusters.data.chart import ChartData
 
-    node = load_node(uuid)
-    if not isinstance(node, ChartData):
-        raise cli.Fixable(f"--chart {uuid} is no chart: make one with `run chart`")
-    return node
+    return cli.get_node(uuid, ChartData, what="chart, which `run chart` makes")

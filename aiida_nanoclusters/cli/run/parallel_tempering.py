@@ -64,10 +64,10 @@ def main(element, potential, protocol, assignments, lammps, options, here, **giv
         {"settings": _own_settings(given)},
         cli.changes("parallel_tempering", protocol, assignments, element).own,
     )
-    one, lmp = potential.one(), cli.get_code(lammps)
+    one, lmp = potential.one(), cli.get_code(lammps, "lammps")
     with cli.fixable():
         values = load_protocol("parallel_tempering", protocol, overrides)["settings"]
-    code = lmp if values["driver"] == "partition" else cli.get_code(given["python"])
+    code = lmp if values["driver"] == "partition" else cli.get_code(given["python"], "nequip")
     frames = None if given["frames"] is None else cli.get_frames(given["frames"], "")
     sizes = [] if given["sizes"] is None else cli.parse_sizes(given["sizes"])
     with cli.fixable():

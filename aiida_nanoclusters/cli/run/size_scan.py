@@ -3,6 +3,7 @@
 import click
 
 from aiida_nanoclusters.cli.launch import options as cli
+from aiida_nanoclusters.cli.launch.results import magic_sizes
 from aiida_nanoclusters.cli.terminal import echo
 
 
@@ -27,7 +28,7 @@ def main(element, sizes, potential, protocol, assignments, lammps, jobs, options
 
     changed = cli.changes("size_scan", protocol, assignments, element)
     own = {"ranges": [[n, n] for n in cli.parse_sizes(sizes)]} if sizes else {}
-    code = cli.get_code(lammps)
+    code = cli.get_code(lammps, "lammps")
     with cli.fixable():
         builder = SizeScanWorkChain.get_builder_from_protocol(
             code,
@@ -42,7 +43,6 @@ def main(element, sizes, potential, protocol, assignments, lammps, jobs, options
     node = cli.launch(builder, here=here)
     if "magic" in node.outputs:
         magic = node.outputs.magic
-        found = ", ".join(str(m["size"]) for m in magic["magic"]) or "none"
-        echo(f"magic sizes: {found}\n  magic {magic.uuid}")
+        echo(f"{magic_sizes(magic.get_dict())}\n  magic {magic.uuid}")
         echo(f"  structures {node.outputs.structures.uuid}")
     cli.finish(node, [f"aiida-nanoclusters report {node.uuid}"])

@@ -34,7 +34,7 @@ def main(frames, engine, stages, potential, lammps, seed, jobs, options, here):
 
     given = cli.get_frames(frames, "")
     if engine.by_potential:
-        one, program = potential.one(), cli.get_code(lammps)
+        one, program = potential.one(), cli.get_code(lammps, "lammps")
         with cli.fixable():
             builder = StagesWorkChain.get_builder_for_potential(
                 program, given, stages, one, options=cli.options_of(program, options)

@@ -7,6 +7,7 @@ import click
 from aiida_nanoclusters.cli.launch import engine_options as engines
 from aiida_nanoclusters.cli.launch import options as cli
 from aiida_nanoclusters.cli.launch import results
+from aiida_nanoclusters.cli.launch.label_keys import label_key_options, reading
 
 #: Names of options in earlier versions.
 FORMER_OPTIONS = {"--label-protocol": "--engine-protocol", "--label-code": "--engine-code"}
@@ -21,13 +22,14 @@ FORMER_OPTIONS = {"--label-protocol": "--engine-protocol", "--label-code": "--en
     "file of --kind, or the name of a calculator, e.g. sevennet. Default: --calculator, else "
     "Mishin's copper, unless --dataset is given. With another --engine it only samples.",
 )
-@click.option("--kind", default="eam/alloy", show_default=True, help="Kind of a --reference file.")
+@click.option("--kind", help="Kind of a --reference file. Default: told by the file.")
 @cli.calculator_options
 @engines.engine_options
 @engines.sample_option
 @click.option("--dataset", help="Labelled frames that exist already: a file or a UUID.")
 @click.option("--level", help="Level of theory of --dataset, e.g. PBE.")
 @cli.atom_energy_option
+@label_key_options
 @cli.protocol_options("study", "tutorial")
 @cli.lammps_option
 @cli.nequip_option
@@ -60,14 +62,20 @@ def main(element, engine, protocol, assignments, lammps, nequip, options, here, 
     from aiida_nanoclusters.cli.report.command import write_report
     from aiida_nanoclusters.workflows.study import StudyWorkChain
 
-    changed = cli.changes("study", protocol, assignments, element)
     labelled = label = None
     if given["dataset"]:
-        labelled = cli.get_frames(given["dataset"], given["level"] or "", given["atom_energy"])
+        labelled = cli.get_frames(
+            given["dataset"], given["level"] or "", given["atom_energy"], reading(given["keys"])
+        )
     elif not engine.by_potential:
         label = engine.inputs(options)
     stages = engines.sampler(given["sample_by"], label)
     reference = _reference(given, element, needed=labelled is None and stages is None)
+    if labelled is not None:
+        element = cli.element_among(labelled.elements, element, "the frames hold")
+    elif reference is not None and reference.kind != "calculator":
+        element = cli.element_among(reference.elements, element, "the reference knows")
+    changed = cli.changes("study", protocol, assignments, element)
     codes = cli.job_codes(lammps, nequip, options, given["jobs"])
     trained = cli.training_overrides(given["seeds"], given["epochs"])
     with cli.fixable():

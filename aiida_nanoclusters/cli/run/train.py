@@ -12,6 +12,13 @@ from aiida_nanoclusters.cli.terminal import Fixable, echo
 FORMER_OPTIONS = {"--unseen": "--extrapolation"}
 
 
+#: Options that belong to a new training.
+_OF_A_NEW_ONE = (
+    *(*cli.SETS, "extrapolation", "motifs", "seeds", "start_from", "type_names", "predictions"),
+    *("epochs", "learning_rate"),
+)
+
+
 def _set_option(name: str):
     return cli.uuid_option(f"--{name}", f"FramesData. Default: the {name} set of --dataset.")
 
@@ -26,7 +33,9 @@ def _set_option(name: str):
     "--motifs",
     "FramesData: relaxed icosahedra and truncated octahedra, labelled by the reference engine.",
 )
-@click.option("--seeds", default="1-4", show_default=True, help="Random seeds of the members.")
+@click.option(
+    "--seeds", help="Random seeds of the members. Default: those of the protocol, or 1-4."
+)
 @click.option(
     "--start-from",
     metavar="UUID|FILE",
@@ -36,6 +45,19 @@ def _set_option(name: str):
     "whose elements are those of the training set. Default: random weights.",
 )
 @cli.type_option
+@click.option(
+    "--predictions",
+    is_flag=True,
+    help="Train on what another model predicts, too. Default: on labels only.",
+)
+@click.option(
+    "--continue",
+    "continued",
+    metavar="UUID",
+    shell_complete=cli.complete_nodes("WorkChainNode"),
+    help="Training that was killed or failed, or the study or active learning that called it: its "
+    "members go on from their checkpoints, with its inputs. Default: a new training.",
+)
 @click.option("--epochs", type=int, help="Training epochs. Default: those of the protocol.")
 @click.option(
     "--learning-rate",
@@ -57,13 +79,18 @@ def main(dataset, protocol, assignments, nequip, lammps, options, here, **given)
     aiida-nanoclusters run train --training UUID --validation UUID --test UUID --seeds 1-4
     aiida-nanoclusters run train --dataset UUID --start-from UUID --protocol tutorial_warm
     aiida-nanoclusters run train --dataset UUID --start-from model.nequip.zip --type Cu=Cu_a
+    aiida-nanoclusters run train --continue UUID
     """
-    from aiida.orm import Int, Str
+    if given["continued"]:
+        _show(cli.launch(_continued(dataset, given), here=here))
+        return
+    from aiida.orm import Bool, Int, Str
 
-    from aiida_nanoclusters.workflows.learning.train import TrainWorkChain, member_keys
+    from aiida_nanoclusters.workflows.learning.train import TrainWorkChain
+    from aiida_nanoclusters.workflows.learning.train_inputs import member_keys
 
     changed = cli.changes("train", protocol, assignments).own
-    nequip_code, lammps_code = cli.get_code(nequip), cli.get_code(lammps)
+    nequip_code, lammps_code = cli.get_code(nequip, "nequip"), cli.get_code(lammps, "lammps")
     own = {name: given[name] for name in ("epochs", "learning_rate") if given[name] is not None}
     package = _package(given["start_from"], given["type_names"])
     overrides = {"training": own, **_model_of(package)}
@@ -74,7 +101,7 @@ def main(dataset, protocol, assignments, nequip, lammps, options, here, **given)
             protocol=protocol,
             overrides=cli.merge(overrides, changed),
             options=cli.options_of(nequip_code, options),
-            seeds=cli.parse_sizes(given["seeds"]),
+            seeds=cli.parse_sizes(given["seeds"], "--seeds") if given["seeds"] else None,
         )
     if package is not None:
         builder.start_from = dict.fromkeys(member_keys(builder.seeds), package)
@@ -87,9 +114,41 @@ def main(dataset, protocol, assignments, nequip, lammps, options, here, **given)
     missing = [name for name in cli.SETS if name not in builder._inputs(prune=True)]
     if missing:
         raise Fixable(f"no {' or '.join(missing)} set: give --dataset UUID, or name each set")
-    node = cli.launch(builder, here=here)
+    if given["predictions"]:
+        builder.predictions = Bool(True)
+    warn_of_small_sets(builder._inputs(prune=True))
+    _show(cli.launch(builder, here=here))
+
+
+def _show(node):
     _print_results(node)
-    cli.finish(node, [f"aiida-nanoclusters report {node.uuid}", f"verdi node show {node.uuid}"])
+    steps = [f"aiida-nanoclusters report {node.uuid}", f"verdi node show {node.uuid}"]
+    again = [] if node.is_finished_ok else [f"aiida-nanoclusters run train --continue {node.uuid}"]
+    cli.finish(node, [*again, *steps])
+
+
+def _continued(dataset, given):
+    """Return the builder that continues a training; its inputs are the only ones."""
+    from aiida.orm import WorkChainNode
+
+    from aiida_nanoclusters.cli.launch.continued import continue_training
+
+    others = {"--dataset": dataset, **{f"--{name}": given[name] for name in _OF_A_NEW_ONE}}
+    if named := [f"{name.replace('_', '-')}" for name, value in others.items() if value]:
+        raise Fixable(
+            f"{', '.join(named)}: --continue takes all inputs of the training that it continues; "
+            "leave them out, or begin a new training with --start-from"
+        )
+    return continue_training(cli.get_node(given["continued"], WorkChainNode))
+
+
+def warn_of_small_sets(sets):
+    """Say where a validation or test set, by its name, is too small to mean anything."""
+    from aiida_nanoclusters.science.learning.splitting import small_set_warning
+
+    for name in ("validation", "test"):
+        if name in sets and (text := small_set_warning(name, len(sets[name]))):
+            echo(f"warning: {text}, or name another set by --{name}", err=True)
 
 
 def _frames(dataset, given):
@@ -135,7 +194,7 @@ def _starts(uuid, seeds):
     """Return the packages of initial weights by member; print the members that have none."""
     from aiida.orm import WorkChainNode
 
-    from aiida_nanoclusters.workflows.learning.train import member_keys
+    from aiida_nanoclusters.workflows.learning.train_inputs import member_keys
 
     outputs = cli.get_node(uuid, WorkChainNode).outputs
     outputs = outputs.train if "train" in outputs else outputs  # of a study

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.cp2k.convergence import Convergence, energy_of
 from aiida_nanoclusters.formats.cp2k.partial_charges import ChargeTables
+from aiida_nanoclusters.formats.cp2k.trajectory import read_blocks
 from aiida_nanoclusters.formats.faults import LONGEST_LINE, find_cause
 from aiida_nanoclusters.science.units import BOHR, HARTREE
 
 Floats = NDArray[np.float64]
 
-_ENERGY = "ENERGY| Total FORCE_EVAL"
-_CONVERGED = ("SCF run converged in", "outer SCF loop converged in")
-_NOT_CONVERGED = ("SCF run NOT converged", "outer SCF loop FAILED to converge")
 _CLOCK = "exceeded requested execution time"
 _END = "PROGRAM ENDED AT"
 #: Lines of the box in which CP2K prints why it stops, and the drawing in them.
 _BOX = re.compile(r"^ \*(.*)\*\s*$")
 _DRAWING = re.compile(r"^[\s_/\\|O*-]*(?:\[ABORT\])?[\s_/\\|O-]*")
-#: In units of CP2K; larger numbers are none.
-_LARGEST = 1e100
-_COUNT = re.compile(r"[0-9]{1,15}")
-_COMMENT = re.compile(r"\s*i =\s*(\d{1,15}),.*E =\s*([^\s,]+)")
 #: Number of last lines that are searched for messages of the operating system.
 _LAST_LINES = 200
 _SOURCE = re.compile(r"\s*\S+\.F:\d+\s*$")
@@ -90,7 +86,7 @@ def read_output(lines: Iterable[str]) -> Cp2kRun:
     steps: list[Step] = []
     ended = out_of_time = False
     version, box = "", list[str]()
-    converged: bool | None = None
+    scf = Convergence()
     aborting = False
     tables = ChargeTables()
     last = deque[str](maxlen=_LAST_LINES)
@@ -98,15 +94,11 @@ def read_output(lines: Iterable[str]) -> Cp2kRun:
         line = whole if len(whole) <= LONGEST_LINE else whole[:LONGEST_LINE] + "\n"
         last.append(line)
         tables.read(line)
-        if _ENERGY in line:
-            energy = _number(line.split()[-1]) * HARTREE
-            steps.append(Step(energy, converged, tables.charges))
-            converged = None
+        scf.read(line)
+        if (found := energy_of(line)) is not None:
+            steps.append(Step(found[1], scf.converged, tables.charges))
+            scf.clear()
             tables.clear()
-        elif any(text in line for text in _CONVERGED):
-            converged = True
-        elif any(text in line for text in _NOT_CONVERGED):
-            converged = False
         elif _CLOCK in line:
             out_of_time = True
         elif _END in line:
@@ -116,22 +108,14 @@ def read_output(lines: Iterable[str]) -> Cp2kRun:
         if "[ABORT]" in line:
             aborting = True
         if aborting:
-            aborting = _take(line, box)
+            aborting = take_abort(line, box)
     abort, fault = " ".join(box), ""
-    if not ended and (found := find_cause("".join(last)) or find_cause(abort)):
-        abort, fault = "", found[1]
+    if not ended and (cause := find_cause("".join(last)) or find_cause(abort)):
+        abort, fault = "", cause[1]
     return Cp2kRun(steps, ended, out_of_time, abort, version, fault)
 
 
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:  # stars, where the number needs more digits than the format has
-        return float("nan")
-    return value if abs(value) < _LARGEST else float("nan")
-
-
-def _take(line: str, box: list[str]) -> bool:
+def take_abort(line: str, box: list[str]) -> bool:
     """Add the text of a line of the box of an error; return whether the box continues."""
     found = _BOX.match(line)
     if found is None or set(found[1].strip()) == {"*"}:
@@ -150,30 +134,6 @@ def read_forces(lines: Iterable[str]) -> list[tuple[float, Floats]]:
     list of (float, array)
         Energy in eV and forces in eV/Å, shape (N, 3), of every complete block.
     """
-    blocks = read_blocks(lines)
+    # An incomplete block ends it: the place of a block among them is that of its frame.
+    blocks = takewhile(lambda block: block.complete, read_blocks(lines))
     return [(block.energy, block.values * HARTREE / BOHR) for block in blocks]
-
-
-@dataclass(frozen=True)
-class Block:
-    """One step of a trajectory file: its number, energy (eV), symbols, and three values an atom."""
-
-    step: int
-    energy: float
-    symbols: list[str]
-    values: Floats
-
-
-def read_blocks(lines: Iterable[str]) -> Iterator[Block]:
-    """Yield every complete block of a ``-pos-1.xyz`` or ``-frc-1.xyz`` file, in its own units."""
-    rows = iter(lines)
-    for head in rows:
-        if not _COUNT.fullmatch(head.strip()):
-            return
-        count, comment = int(head), _COMMENT.match(next(rows, ""))
-        block = [line.split() for _, line in zip(range(count), rows, strict=False)]
-        if len(block) < count or any(len(row) < 4 for row in block) or comment is None:
-            return
-        values = np.array([[_number(x) for x in row[1:4]] for row in block])
-        energy = _number(comment[2]) * HARTREE
-        yield Block(int(comment[1]), energy, [row[0] for row in block], values)

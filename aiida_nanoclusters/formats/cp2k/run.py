@@ -1,144 +1,266 @@
-"""Finished optimisations and dynamics by CP2K, read as labelled steps."""
+"""Finished calculations by CP2K, read as labelled steps.
+
+An output may hold several runs, appended: each has its own cell, charge and level of theory.
+Positions and forces are in the trajectories beside the output, or printed in it; each step of a
+trajectory belongs to the run that printed its energy.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from numpy.typing import NDArray
 
-from aiida_nanoclusters.formats.cp2k.output import Block, Step, read_blocks, read_output
-from aiida_nanoclusters.science.units import BOHR, HARTREE
+from aiida_nanoclusters.formats.cp2k.beside import Beside, match, read_beside
+from aiida_nanoclusters.formats.cp2k.restart import Restart, find_restart
+from aiida_nanoclusters.formats.cp2k.sections import Section, read_sections
+from aiida_nanoclusters.formats.cp2k.steps import ELECTRONIC, NO_FORCES, StepMaker
+from aiida_nanoclusters.formats.labelled_run import LabelledRun, LabelledStep
+from aiida_nanoclusters.formats.limits import unpacked
 
-#: eV; largest difference between the energies of one step in different files of CP2K.
-_SAME = 1e-5
-#: Bytes of an output that is read as a whole.
+#: Bytes of an output that is read.
 _LARGEST_OUTPUT = 1_000_000_000
-_PROJECT = re.compile(r"GLOBAL\| Project name\s+(\S+)")
-_VECTOR = re.compile(r"CELL\| Vector [abc] \[angstrom\]:\s+(\S+)\s+(\S+)\s+(\S+)")
-_PERIODIC = re.compile(r"CELL\| Periodicity\s+(\S+)")
-_FUNCTIONAL = re.compile(r"FUNCTIONAL\| ([\w-]+):")
-_BASIS = re.compile(r"Orbital Basis Set\s+(\S+)")
+#: Runs whose energies are no ground states of the positions beside them.
+_REFUSED = {
+    "BAND": "a band of replicas, whose energies are in files of their own",
+    "BSSE": "energies of fragments",
+    "DEBUG": "displaced atoms",
+    "EHRENFEST_DYN": "electrons that are not in their ground state",
+    "EHRENFEST": "electrons that are not in their ground state",
+    "MC": "Monte Carlo moves",
+    "MONTECARLO": "Monte Carlo moves",
+    "NEGF": "electrons of an open system",
+    "NORMAL_MODES": "displaced atoms",
+    "PINT": "beads of a path integral, whose energies are in files of their own",
+    "RT_PROPAGATION": "electrons that are not in their ground state",
+    "TAMC": "Monte Carlo moves",
+    "TMC": "Monte Carlo moves",
+    "VIBRATIONAL_ANALYSIS": "displaced atoms",
+}
+_MOVING = ("GEO_OPT", "CELL_OPT", "MD", "GEOMETRY_OPTIMIZATION", "MOLECULAR_DYNAMICS")
 
 
-@dataclass(frozen=True)
-class RunStep:
-    """One step: `atoms` with energy (eV) and forces (eV/Å), or why it is not a label.
-
-    `index` is its place in the file, `number` the number of the step in CP2K.
-    """
-
-    index: int
-    atoms: Atoms
-    problem: str | None = None
-    number: int = 0
-
-
-@dataclass(frozen=True)
-class LabelledRun:
-    """All complete steps of a run; `problem` is an error of the run as a whole."""
-
-    path: Path
-    steps: tuple[RunStep, ...] = ()
-    problem: str | None = None
-    level_of_theory: str = "CP2K"
-
-
-def read_run(path: str | Path) -> LabelledRun:
-    """Read a CP2K output with the trajectories CP2K wrote beside it.
+def read_run(path: str | Path, boxed: Atoms | None = None) -> LabelledRun:
+    """Read a CP2K output with the files CP2K wrote beside it.
 
     Positions and forces are in ``PROJECT-pos-1.xyz`` and ``PROJECT-frc-1.xyz`` (input section
-    ``MOTION/PRINT``), the convergence of the self-consistent field in the output. The cell is the
-    first one in the output: runs that change it are refused.
+    ``MOTION/PRINT``), or printed (``FORCE_EVAL/PRINT/FORCES``); a cell that changes is printed, or
+    in ``PROJECT-1.cell``. What an output of ``PRINT_LEVEL LOW`` does not say, such as the cell, is
+    taken from a restart file that was written during the run.
+
+    Parameters
+    ----------
+    path
+        The output, or the same compressed (.gz, .xz, .bz2).
+    boxed
+        Cell and periodicity of a run that was made here, whose output does not say them; its charge
+        need not be told then.
+
+    Returns
+    -------
+    LabelledRun
+        Without steps, and with the reason in ``problem``, where nothing can be read.
     """
     path = Path(path)
-    if path.stat().st_size > _LARGEST_OUTPUT:
-        problem = f"it has more than {_LARGEST_OUTPUT / 1e9:g} GB: give the frames as extended XYZ"
-        return LabelledRun(path, problem=problem)
-    text = path.read_text(encoding="utf-8", errors="replace")
-    run, level = read_output(text.splitlines(keepends=True)), _level(text)
-    project = _PROJECT.search(text)
-    if project is None:
-        return LabelledRun(path, problem="no project name in it: was the run interrupted?")
-    name = project[1]
-    if "/" in name or "\0" in name or len(name) > 200:  # it is the beginning of names of files
-        return LabelledRun(path, problem="its project name is no name of a file")
-    files = [path.with_name(f"{name}-{kind}-1.xyz") for kind in ("pos", "frc")]
-    missing = [file.name for file in files if not file.is_file()]
-    if missing:
-        problem = (
-            f"no {' and no '.join(missing)} beside it: CP2K writes positions and forces with "
-            "MOTION/PRINT/TRAJECTORY and /FORCES"
-        )
-        return LabelledRun(path, problem=problem, level_of_theory=level)
-    if path.with_name(f"{name}-1.cell").is_file():
-        problem = "its cell changes, which cannot be read: give the frames as extended XYZ"
-        return LabelledRun(path, problem=problem, level_of_theory=level)
     try:
-        cell, pbc = _cell(text)
-        with files[0].open(encoding="utf-8") as handle:
-            positions = list(read_blocks(handle))
-        with files[1].open(encoding="utf-8") as handle:
-            forces = {block.step: block for block in read_blocks(handle)}
-        steps = tuple(_steps(positions, forces, run.steps, cell, pbc))
-    except (ValueError, KeyError, OSError) as error:  # of numbers and symbols that are none
-        problem = f"it cannot be read with its trajectories: {error}"
-        return LabelledRun(path, problem=problem, level_of_theory=level)
-    return LabelledRun(path, steps, None if steps else "it has no complete step", level)
+        with unpacked(path) as plain:
+            if plain.stat().st_size > _LARGEST_OUTPUT:
+                problem = f"it has more than {_LARGEST_OUTPUT / 1e9:g} GB"
+                return _failed(path, f"{problem}: give the frames as extended XYZ")
+            with plain.open(encoding="utf-8", errors="replace") as handle:
+                sections = read_sections(handle)
+        return _read(path, sections, boxed)
+    except (OSError, ValueError, EOFError) as error:
+        return _failed(path, f"it cannot be read: {error}")
 
 
-def _steps(
-    positions: Iterable[Block],
-    forces: dict[int, Block],
-    printed: list[Step],
-    cell: NDArray[np.float64],
-    pbc: list[bool],
-) -> Iterator[RunStep]:
-    """Match the files by the number of the step, and the output, which has none, by the energy."""
-    energies = np.array([step.energy for step in printed])
-    order = np.argsort(energies)
-    energies = energies[order]
-    # How many of the lowest did, and did not, converge: any range of energies follows.
-    states = [[printed[k].converged is state for k in order] for state in (True, False)]
-    counts = np.cumsum(np.array([[0, *row] for row in states], dtype=int), axis=1)
-    for index, block in enumerate(positions):
-        atoms = Atoms(block.symbols, positions=block.values, cell=cell, pbc=pbc)
-        own = forces.get(block.step)
-        if own is None or own.symbols != block.symbols or abs(own.energy - block.energy) > _SAME:
-            yield RunStep(index, atoms, "it has no forces", block.step)
+def _failed(path: Path, problem: str) -> LabelledRun:
+    return LabelledRun(path, "CP2K", problem=problem)
+
+
+def _read(path: Path, sections: list[Section], boxed: Atoms | None) -> LabelledRun:
+    if not sections:
+        return _failed(path, "nothing in it is of CP2K")
+    for section in sections:
+        name = _project(section)
+        if "/" in name or "\0" in name or len(name) > 200:  # it is the beginning of names of files
+            return _failed(path, "its project name is no name of a file")
+    problems = [text for text in (_run_problem(s, sections) for s in sections) if text]
+    steps: list[LabelledStep] = []
+    beside: list[Path] = []
+    unused: list[tuple[str, str]] = []
+    for name in dict.fromkeys(_project(section) for section in sections):
+        own = [
+            (k, section)
+            for k, section in enumerate(sections)
+            if _project(section) == name and not _refusal(section)
+        ]
+        if not any(section.evaluations for _, section in own):
             continue
-        values = own.values * HARTREE / BOHR
-        atoms.calc = SinglePointCalculator(atoms, energy=block.energy, forces=values)
-        first = np.searchsorted(energies, own.energy - _SAME, side="right")
-        last = np.searchsorted(energies, own.energy + _SAME, side="left")
-        converged, failed = counts[:, max(first, last)] - counts[:, first]
-        problem = None
-        if failed:
-            problem = "the self-consistent field did not converge"
-        elif not converged:
-            problem = "the output does not show whether the self-consistent field converged"
-        yield RunStep(index, atoms, problem, block.step)
+        made, found = _read_project(path, name, own, boxed, sections)
+        steps += made
+        beside += [file for file in found.paths.values() if file not in beside]
+        unused += found.unused
+    steps = [_numbered(step, k) for k, step in enumerate(sorted(steps, key=lambda s: s.section))]
+    if not any(step.problem is None for step in steps):
+        problems += _why_none(path, sections, steps)
+    return LabelledRun(
+        path,
+        "CP2K",
+        tuple(steps),
+        "; ".join(dict.fromkeys(problems)) or None,
+        tuple(beside),
+        tuple(dict.fromkeys(unused)),
+        _parameters(sections),
+    )
 
 
-def _cell(text: str) -> tuple[NDArray[np.float64], list[bool]]:
-    vectors = [[float(x) for x in match.groups()] for match in _VECTOR.finditer(text)][:3]
-    periodic = _PERIODIC.search(text)
-    axes = periodic[1] if periodic else "NONE"
-    pbc = [axis in axes and axes != "NONE" for axis in "XYZ"]
-    return np.array(vectors) if len(vectors) == 3 else np.zeros((3, 3)), pbc
+def _read_project(
+    path: Path,
+    name: str,
+    own: Sequence[tuple[int, Section]],
+    boxed: Atoms | None,
+    sections: Sequence[Section],
+) -> tuple[list[LabelledStep], Beside]:
+    """Return the steps of the runs of one project, and the files they were read from."""
+    evaluations = [evaluation for _, section in own for evaluation in section.evaluations]
+    energies = [evaluation.energy for evaluation in evaluations]
+    moves = any(_run_type(section) in ("", *_MOVING) for _, section in own)
+    beside = read_beside(path, name, energies, moves=moves) if name else Beside()
+    matched = match(beside.positions, energies)
+    makers: dict[int, StepMaker] = {}
+    owner = [k for k, section in own for _ in section.evaluations]
+    for k, section in own:
+        restart = _restart(path, name, section)
+        if restart is not None:
+            beside.paths[restart.path.name] = restart.path
+        makers[k] = StepMaker(k, section, beside, restart, boxed, _differing(sections))
+    for place, at in enumerate(matched):
+        if at is not None:
+            makers[owner[at]].hold(beside.positions[place], evaluations[at])
+    first = {k: owner.index(k) for k in makers if k in owner}
+    steps: list[LabelledStep] = []
+    done = 0
+    last = owner[0]
+    for place, at in enumerate(matched):
+        for k in range(done, at if at is not None else done):
+            steps += makers[owner[k]].from_output(k - first[owner[k]])
+        if at is not None:
+            done, last = at + 1, owner[at]
+        in_section = at - first[last] if at is not None else None
+        steps.append(makers[last].from_trajectory(place, in_section, matched))
+    for k in range(done, len(evaluations)):
+        steps += makers[owner[k]].from_output(k - first[owner[k]])
+    for k, maker in makers.items():
+        which = f"run {k + 1} (line {maker.section.line}): " if len(sections) > 1 else ""
+        beside.unused += maker.unused(which)
+    return steps, beside
 
 
-def _level(text: str) -> str:
-    """Return program, functional and basis set, as far as the output names them."""
-    if "xTB" in text or "GFN1" in text:
-        return "CP2K/GFN1-xTB"
-    functional = _FUNCTIONAL.search(text)
-    dispersion = "-D3" if "DFT-D3" in text else ""
-    basis = sorted(set(_BASIS.findall(text)))
-    parts = [functional[1] + dispersion] if functional else []
-    return "/".join(["CP2K", *parts, *basis[:1]])
+def _differing(sections: Sequence[Section]) -> list[str]:
+    """Return what the level of theory usually leaves out and differs between the runs of a file."""
+    theories = [section.theory for section in sections if section.evaluations]
+    cutoffs = {theory.cutoff for theory in theories}
+    pseudo = {tuple(sorted(theory.pseudopotentials.items())) for theory in theories}
+    found: dict[str, set[Any]] = {"cutoff": cutoffs, "pseudopotentials": pseudo}
+    return [key for key, values in found.items() if len(values) > 1]
+
+
+def _restart(path: Path, name: str, section: Section) -> Restart | None:
+    """Return a restart file of a run that agrees with what its output says."""
+    if not name:
+        return None
+    started = section.head.get("PROGRAM STARTED AT", "")
+    restart = find_restart(path.parent, name, started, section.ended)
+    if restart is None:
+        return None
+    for printed, of_file in (
+        (section.charge, restart.whole_number("CHARGE", 0)),
+        (_run_type(section), restart.keywords.get("GLOBAL/RUN_TYPE", "")),
+        (section.atoms, restart.atoms),
+    ):
+        if printed not in (None, "") and printed != of_file:
+            return None
+    return restart
+
+
+def _numbered(step: LabelledStep, index: int) -> LabelledStep:
+    return LabelledStep(**{**step.__dict__, "index": index})
+
+
+def _project(section: Section) -> str:
+    return section.head.get("GLOBAL| Project name", "")
+
+
+def _run_type(section: Section) -> str:
+    return section.head.get("GLOBAL| Run type", "")
+
+
+def _refusal(section: Section) -> str:
+    """Return why the energies of a run are none of a ground state, or nothing."""
+    kind = _run_type(section)
+    if kind in _REFUSED:
+        return f"its run type is {kind}: {_REFUSED[kind]}"
+    programs = {evaluation.program for evaluation in section.evaluations}
+    if programs and not programs & set(ELECTRONIC):
+        return (
+            f"its energies are of the part {', '.join(sorted(programs))} of CP2K, which computes "
+            "no electrons"
+        )
+    return ""
+
+
+def _run_problem(section: Section, sections: Sequence[Section]) -> str | None:
+    """Return how a run ended, unless as it should."""
+    number = sections.index(section) + 1
+    which = f"run {number} (line {section.line}): " if len(sections) > 1 else ""
+    kind = _run_type(section)
+    after = f" after {len(section.evaluations)} energies" if section.evaluations else ""
+    if section.abort:
+        return f"{which}CP2K stopped{after}: {section.abort}"
+    if refusal := _refusal(section):
+        return which + refusal
+    if section.out_of_time:
+        return f"{which}CP2K ran out of time{after}"
+    if not section.evaluations and section is not sections[-1]:
+        return None  # the head of a run that was begun again
+    if not section.ended:
+        return f"{which}it was interrupted{after}: CP2K does not say that it ended"
+    if not section.evaluations:
+        return f"{which}it has no energies{f', its run type is {kind}' if kind else ''}"
+    return None
+
+
+def _why_none(path: Path, sections: Sequence[Section], steps: Sequence[LabelledStep]) -> list[str]:
+    """Return why there is no label at all."""
+    useful = [s for s in sections if s.evaluations and not _refusal(s)]
+    if not useful:
+        told = any(s.abort or s.ended or s.evaluations for s in sections)
+        return [] if told else ["it has no complete step"]
+    if any(step.problem != NO_FORCES for step in steps):
+        return []  # each step says why
+    name = _project(useful[-1])
+    if not name:
+        return ["no project name in it, so that its trajectories cannot be found"]
+    if _run_type(useful[-1]) in ("ENERGY", "ENERGY_FORCE"):
+        if not steps:
+            return ["it has no positions: CP2K prints them with PRINT_LEVEL MEDIUM"]
+        return ["it has no forces: CP2K prints them with ENERGY_FORCE and FORCE_EVAL/PRINT/FORCES"]
+    files = [f"{name}-{kind}-1.xyz" for kind in ("pos", "frc")]
+    missing = [file for file in files if not path.with_name(file).is_file()]
+    if not missing:
+        return ["it has no complete step"]
+    return [
+        f"no {' and no '.join(missing)} beside it: CP2K writes positions and forces with "
+        "MOTION/PRINT/TRAJECTORY and /FORCES"
+    ]
+
+
+def _parameters(sections: Sequence[Section]) -> dict[str, Any]:
+    """Return what is not part of the level of theory: cutoff in Ry, pseudopotentials, version."""
+    cutoffs = sorted({s.theory.cutoff for s in sections if s.theory.cutoff is not None})
+    pseudo = sorted({name for s in sections for name in s.theory.pseudopotentials.values()})
+    versions = sorted({s.version for s in sections if s.version})
+    return {"CUTOFF": cutoffs, "PSEUDOPOTENTIALS": pseudo, "VERSION": versions}

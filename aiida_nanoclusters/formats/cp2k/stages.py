@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from aiida_nanoclusters.formats.cp2k.input import prepare, run_input
 from aiida_nanoclusters.formats.cp2k.output import Cp2kRun, read_output
-from aiida_nanoclusters.formats.cp2k.run import RunStep, read_run
+from aiida_nanoclusters.formats.cp2k.run import read_run
+from aiida_nanoclusters.formats.labelled_run import LabelledStep
 from aiida_nanoclusters.science.labels.settings import Cp2kSettings
 from aiida_nanoclusters.science.sampling.segments import Point, Segment, seed_of
 from aiida_nanoclusters.science.sampling.stages import Stage
@@ -175,18 +176,20 @@ class SegmentRun:
     """
 
     output: Cp2kRun
-    steps: dict[int, RunStep]
+    steps: dict[int, LabelledStep]
     temperatures: dict[int, float]
     restart: tuple[Path, int] | None
     complete: bool
 
     @property
-    def last(self) -> RunStep | None:
+    def last(self) -> LabelledStep | None:
         """The last complete step."""
         return self.steps[max(self.steps)] if self.steps else None
 
 
-def read_segment(folder: Path, name: str, segment: Segment, done: int) -> SegmentRun:
+def read_segment(
+    folder: Path, name: str, segment: Segment, done: int, boxed: Atoms | None = None
+) -> SegmentRun:
     """Read the results of a run of one run segment, complete or not.
 
     Parameters
@@ -195,13 +198,19 @@ def read_segment(folder: Path, name: str, segment: Segment, done: int) -> Segmen
         Folder with its files, and its project name.
     segment, done
         The run segment, and the number of its steps that were done before.
+    boxed
+        The frame in its box, which is that of all steps: the output does not print it.
     """
     path = folder / f"{name}.out"
     if not path.is_file():
         return SegmentRun(Cp2kRun(), {}, {}, None, complete=False)
     with path.open(encoding="utf-8", errors="replace") as handle:
         output = read_output(handle)
-    steps = {step.number: step for step in read_run(path).steps if step.atoms.calc is not None}
+    steps = {
+        step.number: step
+        for step in read_run(path, boxed).steps
+        if step.number is not None and step.atoms.calc is not None
+    }
     temperatures = _read_temperatures(folder / f"{name}-1.ener")
     restart = newest_restart(folder, name)
     complete = output.ended and not output.out_of_time

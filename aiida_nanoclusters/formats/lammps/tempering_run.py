@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.formats.lammps.potential_files import read_eam_metadata
+from aiida_nanoclusters.formats.lammps.potential_files import read_eam
 from aiida_nanoclusters.formats.lammps.potential_lines import FILENAMES, Interaction
 from aiida_nanoclusters.formats.lammps.tempering import JOB_FILE, run_folder
 from aiida_nanoclusters.formats.lammps.tempering_job import TemperingJob
@@ -121,8 +120,8 @@ def parallel_tempering(
     own = TemperingSettings.from_values(**settings)
     if own.temperatures is None:
         raise ValueError("give `temperatures`, the ladder in K")
-    symbols, cutoff = read_eam_metadata(Path(potential_file), kind)
-    interaction = Interaction(kind, tuple(symbols), cutoff)
+    eam = read_eam(potential_file, kind)
+    interaction = Interaction(kind, tuple(eam.symbols), eam.cutoff)
     starts = [clusters] if isinstance(clusters, Atoms) else list(clusters)
     job = job_of(Frames.from_atoms(starts), interaction, own, seed)
     place = Path(folder)
@@ -132,7 +131,7 @@ def parallel_tempering(
     if held.is_file() and held.read_text(encoding="utf-8") != text:
         raise ValueError(f"{place} holds a run of other clusters or settings: give another folder")
     held.write_text(text, encoding="utf-8")
-    shutil.copyfile(potential_file, place / FILENAMES[kind])
+    (place / FILENAMES[kind]).write_bytes(eam.content)
     with _working_in(place):
         run_folder(".")
     results = read_python_run(place, job)

@@ -13,9 +13,10 @@ import numpy as np
 from aiida_nanoclusters.formats.output_files import written_beside
 from aiida_nanoclusters.formats.plain_text import printable
 from aiida_nanoclusters.science import keys
+from aiida_nanoclusters.science.columns import COLUMN_OF, unit_of
 
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?!(?:[\d.]+(?:[eE][+-]?\d+)?|inf|nan)\Z)")
-#: Columns by their header, all of one length.
+#: Columns by their name or header, all of one length.
 Table = Mapping[str, Sequence[Any]]
 
 
@@ -42,10 +43,26 @@ def header(name: str, unit: str = "") -> str:
     return f"{name} ({unit})" if unit else name
 
 
+def with_units(table: Table, units: Mapping[str, str] | None = None) -> Table:
+    """Return a table with the unit of each column in its header.
+
+    Parameters
+    ----------
+    table
+        Columns by their name, as in :mod:`aiida_nanoclusters.science.columns`.
+    units
+        Of columns that tell their own.
+    """
+    own = units or {}
+    return {header(name, own.get(name, unit_of(name))): cells for name, cells in table.items()}
+
+
 def tables_of_arrays(
     arrays: Mapping[str, Any], motifs: Sequence[str] = (), units: Mapping[str, str] | None = None
 ) -> dict[str, Table]:
     """Return the tables of a result's arrays, by name; other arrays are left out.
+
+    Columns have the names of :mod:`aiida_nanoclusters.science.columns`, without units.
 
     Parameters
     ----------
@@ -58,8 +75,7 @@ def tables_of_arrays(
         named by an empty string.
     """
     if units is not None:
-        names = [name for name in units if name in arrays]
-        return {"": {header(name, units[name]): list(arrays[name]) for name in names}}
+        return {"": {name: list(arrays[name]) for name in units if name in arrays}}
     held = {name: {k for k in members if k in arrays} for name, members in keys.TABLES.items()}
     chosen: list[str] = []
     for name, own in held.items():
@@ -69,28 +85,37 @@ def tables_of_arrays(
     tables: dict[str, Table] = {}
     for name in chosen:
         columns: dict[str, Sequence[Any]] = {}
+        on_grid = keys.CELL_EDGES in arrays and name == "free_energy"
+        if on_grid:
+            columns.update(_cells(np.asarray(arrays[keys.CELL_EDGES])))
         for key in keys.TABLES[name]:
             if key in arrays:
-                columns.update(_columns(key, np.asarray(arrays[key])))
+                values = np.asarray(arrays[key])
+                columns.update(_columns(key, values.ravel() if on_grid else values))
         known = {"motif": list(motifs)} if name == "energies" and motifs else {}
         tables[name] = {**known, **columns}
     return tables
 
 
-def table_of_rows(rows: Sequence[Mapping[str, Any]], units: Mapping[str, str]) -> Table:
-    """Return the table of a list of mappings; a key that a row lacks is an empty cell."""
+def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the table of a list of mappings; what a row lacks is None."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return {header(name, units.get(name, "")): [row.get(name) for row in rows] for name in names}
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _columns(key: str, values: Any) -> dict[str, Sequence[Any]]:
+    name = COLUMN_OF[key]
     if values.ndim == 1:
-        return {header(key, keys.UNITS[key]): values.tolist()}
+        return {name: values.tolist()}
     columns = values.T if key in keys.ROWS_FIRST else values
-    return {
-        header(f"{key}_{number}", keys.UNITS[key]): column.tolist()
-        for number, column in enumerate(columns, start=1)
-    }
+    return {f"{name}_{k}": column.tolist() for k, column in enumerate(columns, start=1)}
+
+
+def _cells(edges: Any) -> dict[str, Sequence[Any]]:
+    """Return the variables at the middle of each cell of a grid, in the order of its arrays."""
+    middles = np.meshgrid(*(edges[:, :-1] + edges[:, 1:]) / 2, indexing="ij")
+    name = COLUMN_OF[keys.VARIABLES]
+    return {f"{name}_{k}": axis.ravel().tolist() for k, axis in enumerate(middles, start=1)}
 
 
 def _cell(value: Any) -> str:

@@ -10,11 +10,11 @@ from ase import Atoms
 from ase.data import ground_state_magnetic_moments
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.vasp.level import level_of_theory as level_of_tags
+from aiida_nanoclusters.formats.vasp.tags import read_value
 from aiida_nanoclusters.science.labels.settings import VaspSettings, capitals
 from aiida_nanoclusters.science.structures.boxes import in_box, kpoint_mesh
 
-#: Functionals by INCAR's tag GGA.
-FUNCTIONALS = {"PE": "PBE", "PS": "PBEsol", "RP": "RPBE", "RE": "revPBE", "91": "PW91"}
 #: Å added to the box of an isolated atom: unequal lengths, so that it can break its symmetry.
 _ATOM_BOX = (0.0, 1.0, 2.0)
 
@@ -107,10 +107,8 @@ def level_of_theory(settings: VaspSettings) -> str:
     """Return the level of theory of labels with these settings, such as ``VASP/PBE/450 eV``."""
     if settings.level_of_theory:
         return settings.level_of_theory
-    incar = settings.tags
-    gga = str(incar.get("GGA", "")).upper()
-    cutoff = f"{float(incar['ENCUT']):g} eV" if "ENCUT" in incar else ""
-    return "/".join(part for part in ("VASP", FUNCTIONALS.get(gga, gga), cutoff) if part)
+    values = {k: read_value(v) if isinstance(v, str) else v for k, v in settings.tags.items()}
+    return level_of_tags(values)
 
 
 def frame_problem(atoms: Atoms, settings: VaspSettings) -> str | None:

@@ -10,8 +10,10 @@ from ase import Atoms
 from ase.geometry import find_mic
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.labelled_run import LabelledRun
 from aiida_nanoclusters.formats.vasp.input import VaspInput, make_input
-from aiida_nanoclusters.formats.vasp.run import VaspRun, read_vasp
+from aiida_nanoclusters.formats.vasp.run import read_vasp
+from aiida_nanoclusters.formats.vasp.sections import ELECTRON_TOLERANCE
 from aiida_nanoclusters.science.labels.acceptance import label_problem
 from aiida_nanoclusters.science.labels.settings import VaspSettings
 
@@ -19,8 +21,6 @@ Floats = NDArray[np.float64]
 
 #: Å; rounding of positions by VASP.
 _POSITION_TOLERANCE = 1e-4
-#: Electrons; VASP writes four decimal places.
-_ELECTRON_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def read_label(folder: str | Path, atoms: Atoms, settings: VaspSettings, level: 
     return judge_run(run, atoms, make_input(atoms, settings, level), settings.max_net_force)
 
 
-def judge_run(run: VaspRun, atoms: Atoms, made: VaspInput, max_net_force: float) -> Label:
+def judge_run(run: LabelledRun, atoms: Atoms, made: VaspInput, max_net_force: float) -> Label:
     """Return the label of a frame from a complete run of one step with the input `made`."""
     step = run.steps[-1]
     reason = step.problem or _input_difference(run, made) or _charge_difference(run, atoms)
@@ -93,7 +93,7 @@ def judge_run(run: VaspRun, atoms: Atoms, made: VaspInput, max_net_force: float)
     return Label(reason, energy, forces, stress, True, step.electronic_steps, net)
 
 
-def _input_difference(run: VaspRun, made: VaspInput) -> str | None:
+def _input_difference(run: LabelledRun, made: VaspInput) -> str | None:
     """Return which atoms, positions or cell of the run differ from the input, or None."""
     found, wanted = run.steps[-1].atoms, made.atoms
     if list(found.numbers) != list(wanted.numbers):
@@ -106,14 +106,14 @@ def _input_difference(run: VaspRun, made: VaspInput) -> str | None:
     return None
 
 
-def _charge_difference(run: VaspRun, atoms: Atoms) -> str | None:
+def _charge_difference(run: LabelledRun, atoms: Atoms) -> str | None:
     """Return how the number of electrons differs from that of the frame's charge, or None."""
     valences, found = run.parameters.get("VALENCES"), run.parameters.get("NELECT")
     if not valences or found is None or set(atoms.symbols) - set(valences):
         return None
     charge = float(atoms.info.get("charge") or 0.0)
     wanted = sum(valences[symbol] for symbol in atoms.symbols) - charge
-    if abs(float(found) - wanted) > _ELECTRON_TOLERANCE:
+    if abs(float(found) - wanted) > ELECTRON_TOLERANCE:
         return (
             f"VASP computed with {float(found):g} electrons; a charge of {charge:+g} e is "
             f"{wanted:g} with these POTCARs: correct `valence_electrons`"

@@ -1,96 +1,38 @@
 """Finished VASP runs as labelled frames, one for every ionic step, or why it is none.
 
-ASE reads energies, forces and stresses (its reader knows that VASP 5 writes the entropy where the
-energy extrapolated to zero smearing should be), pymatgen the electronic steps and parameters.
+A vasprun.xml has numbers to full precision, the OUTCAR beside it what VASP said of each
+self-consistent field, the magnetisation and, of VASP 6, the whole INCAR: both are read, and
+compared.
 """
 
 from __future__ import annotations
 
-import lzma
-import re
-import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
 
-import ase.io
 import numpy as np
-from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import ParseError
-from pymatgen.core.structure import StructureError
-from pymatgen.io.vasp.outputs import Vasprun
+from ase.geometry import find_mic
 
+from aiida_nanoclusters.formats.labelled_run import LabelledRun
 from aiida_nanoclusters.formats.limits import check_xml, unpacked
-from aiida_nanoclusters.formats.vasp.input import FUNCTIONALS
-from aiida_nanoclusters.formats.vasp.outcar import LONGEST_LINE, read_steps
-from aiida_nanoclusters.science.labels.acceptance import forces_vanish
+from aiida_nanoclusters.formats.vasp.judgement import labelled_run
+from aiida_nanoclusters.formats.vasp.outcar_scan import scan_outcar
+from aiida_nanoclusters.formats.vasp.sections import IonicStep, Section
+from aiida_nanoclusters.formats.vasp.tags import merged, number
+from aiida_nanoclusters.formats.vasp.xml_scan import scan_xml
 
 #: eV; largest difference between vasprun.xml and OUTCAR of the same run.
 ENERGY_TOLERANCE = 1e-4
-#: Largest last change of the energy of a converged self-consistent field, in units of EDIFF.
-_SETTLED = 10.0
-_UNREADABLE = (
-    *(ElementTree.ParseError, ParseError, lzma.LZMAError, EOFError, OSError),
-    *(ValueError, KeyError, IndexError, AttributeError, TypeError, AssertionError, RuntimeError),
-    *(MemoryError, OverflowError, ArithmeticError, StructureError),
-)
-_POTCARS = {"PAW_PBE": "PBE", "PAW_GGA": "PW91", "PAW": "LDA", "US": "LDA"}
+#: Å and eV/Å; the OUTCAR has five decimals of positions and six of forces.
+_POSITION_TOLERANCE, _FORCE_TOLERANCE = 1e-4, 1e-4
+#: Tags that both files tell, with their rounding in the OUTCAR: of one run they are the same.
+_COMPARED = {"ENCUT": 0.06, "NELECT": 1e-3, "ISPIN": 0.0}
+_UNREADABLE = (OSError, ValueError, MemoryError, OverflowError)
 
 
-@dataclass(frozen=True)
-class VaspStep:
-    """One ionic step.
-
-    Attributes
-    ----------
-    index
-        Place in the run, from 0.
-    atoms
-        Periodic in all directions, in the order of the POSCAR. Its calculator holds the energy
-        extrapolated to zero smearing (eV), forces (eV/Å) and stress (eV/Å^3, sign of ASE).
-    electronic_steps
-        Iterations of the self-consistent field.
-    problem
-        Why this step is not a label, or None.
-    """
-
-    index: int
-    atoms: Atoms
-    electronic_steps: int
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class VaspRun:
-    """All complete ionic steps of a run.
-
-    Attributes
-    ----------
-    path
-        The file that was read.
-    steps
-        In order; the incomplete last step of a truncated file is not among them.
-    problem
-        Error of the run as a whole (no normal end, no complete step), or None.
-    level_of_theory
-        Such as ``VASP/PBE/450 eV``.
-    parameters
-        INCAR tags with the defaults of VASP, as far as they are in the file; ``POTCARS``, the
-        titles of the POTCARs; ``VALENCES``, the valence electrons of each element.
-    """
-
-    path: Path
-    steps: tuple[VaspStep, ...]
-    problem: str | None = None
-    level_of_theory: str = "VASP"
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-
-def read_vasp(path: str | Path, outcar: str | Path | None = None) -> VaspRun:
-    """Read ``vasprun.xml`` and, where given, compare it with the OUTCAR of the same run.
+def read_vasp(path: str | Path, outcar: str | Path | None = None) -> LabelledRun:
+    """Read ``vasprun.xml`` and, where given, the OUTCAR of the same run.
 
     Parameters
     ----------
@@ -101,234 +43,159 @@ def read_vasp(path: str | Path, outcar: str | Path | None = None) -> VaspRun:
 
     Returns
     -------
-    VaspRun
+    LabelledRun
         Without steps, and with the reason in ``problem``, where the file cannot be read.
     """
     path = Path(path)
-    try:
-        with unpacked(path) as plain:
-            check_xml(plain)
-            found = _read_xml(path, plain)
-    except _UNREADABLE as error:
-        return VaspRun(path, (), f"{path.name} cannot be read: {error}")
-    return found if outcar is None else _compared(found, read_outcar(outcar))
+    sections, problem = _scan(path, scan_xml)
+    if problem:
+        return LabelledRun(path, "VASP", (), problem)
+    if outcar is None:
+        _refuse_springs(sections)
+        return labelled_run(path, sections)
+    outcar = Path(outcar)
+    beside, problem = _scan(outcar, scan_outcar)
+    if problem or not any(section.steps for section in beside):
+        _refuse_springs(sections)
+        run = labelled_run(path, sections)
+        reason = problem or f"{outcar.name} has no ionic step"
+        return replace(run, problem=run.problem or reason, unused=((outcar.name, reason),))
+    if not any(section.steps for section in sections):
+        reason = f"{path.name} has no ionic step: give this one by itself"
+        return replace(labelled_run(path, sections), unused=((outcar.name, reason),))
+    used = [_join(section, beside, path.name, outcar.name) for section in sections]
+    _refuse_springs([s for s, other in zip(sections, used, strict=True) if other is None])
+    run = labelled_run(path, sections)
+    return replace(
+        run,
+        problem=run.problem or _difference_of_ends(sections, beside, path.name, outcar.name),
+        beside=(outcar,) if any(used) else (),
+        unused=tuple(
+            (outcar.name, f"its run at line {section.line} is none of {path.name}")
+            for section in beside
+            if section not in used and section.steps
+        ),
+    )
 
 
-def _read_xml(path: Path, plain: Path) -> VaspRun:
-    """Read a vasprun.xml that is not compressed; `path` is the file that was given."""
-    ended, valences = _scan_xml(plain)
-    try:
-        run, images = _parse_xml(plain)
-    except _UNREADABLE as error:
-        reason = f"cannot be read: {error}" if ended else "is truncated before its first step"
-        return VaspRun(path, (), f"{path.name} {reason}")
-    parameters = {**run.parameters, **run.incar, "VALENCES": valences}
-    parameters["POTCARS"] = sorted(set(run.potcar_symbols))
-    electronic = [step["electronic_steps"] for step in run.ionic_steps]
-    steps = [
-        VaspStep(i, _bare(atoms), len(scf), _scf_problem(scf, parameters))
-        for i, (atoms, scf) in enumerate(zip(images, electronic, strict=False))
-        if atoms.calc is not None
-    ]
-    problem = None
-    if not ended:
-        problem = f"{path.name} is truncated after {len(steps)} complete ionic steps"
-    elif not steps:
-        problem = f"{path.name} has no complete ionic step"
-    hybrid = run.run_type.partition("+")[0] if parameters.get("LHFCALC") is True else ""
-    level = _level(parameters, run.potcar_symbols, hybrid)
-    return VaspRun(path, tuple(map(_finite, steps)), problem, level, parameters)
-
-
-def _parse_xml(path: Path) -> tuple[Vasprun, list[Atoms]]:
-    """Return pymatgen's view of a file, and ASE's of its complete steps."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # everything pymatgen warns of is checked here
-        run = Vasprun(
-            path,
-            parse_dos=False,
-            parse_eigen=False,
-            parse_potcar_file=False,
-            exception_on_bad_xml=False,
-        )
-        # ASE fails at the incomplete step of a truncated file; pymatgen counts the complete ones.
-        complete = f":{len(run.ionic_steps)}"
-        with path.open("rb") as handle:  # of a name ASE might take a part for a choice of steps
-            return run, list(ase.io.iread(handle, index=complete, format="vasp-xml"))
-
-
-def read_outcar(path: str | Path) -> VaspRun:
+def read_outcar(path: str | Path) -> LabelledRun:
     """Read an OUTCAR alone; its positions have five decimal places."""
     path = Path(path)
+    sections, problem = _scan(path, scan_outcar)
+    if problem:
+        return LabelledRun(path, "VASP", (), problem)
+    return labelled_run(path, sections)
+
+
+def _scan(path: Path, scan: Callable[[Path], list[Section]]) -> tuple[list[Section], str | None]:
+    """Return the runs in a file, or why it cannot be read."""
     try:
         with unpacked(path) as plain:
-            return _read_outcar(path, plain)
+            if scan is scan_xml:
+                check_xml(plain)
+            return scan(plain), None
     except _UNREADABLE as error:
-        return VaspRun(path, (), f"{path.name} cannot be read: {error}")
+        return [], f"{path.name} cannot be read: {error}"
 
 
-def _read_outcar(path: Path, plain: Path) -> VaspRun:
-    """Read an OUTCAR that is not compressed; `path` is the file that was given."""
-    text, images = _scan_outcar(plain), read_steps(plain)
-    parameters = {**text.parameters, "POTCARS": sorted(text.potcars)}
-    nelm = parameters.get("NELM")
-    steps = []
-    for i, atoms in enumerate(images):
-        n = text.electronic_steps.get(i + 1, 0)
-        problem = None if nelm is None or n < nelm else _not_converged(n, nelm)
-        steps.append(_finite(VaspStep(i, _bare(atoms), n, problem)))
-    problem = None
-    if not text.ended:
-        problem = f"{path.name} is truncated after {len(steps)} complete ionic steps"
-    elif not steps:
-        problem = f"{path.name} has no complete ionic step"
-    level = _level(parameters, text.potcars)
-    return VaspRun(path, tuple(steps), problem, level, parameters)
+def _refuse_springs(sections: Sequence[Section]) -> None:
+    """Mark the steps of a nudged elastic band: its forces may be those with the springs."""
+    for section in sections:
+        if number(section.tags, "IMAGES"):
+            for step in section.steps:
+                step.faults.append(
+                    f"an image of a nudged elastic band (IMAGES = {section.tags['IMAGES']}), whose "
+                    "forces here may hold those of the springs: put its OUTCAR beside it"
+                )
 
 
-def _compared(run: VaspRun, other: VaspRun) -> VaspRun:
-    """Return `run` with the steps marked that differ in the OUTCAR."""
-    steps = []
-    for step in run.steps:
-        problem = step.problem
-        if problem is None and step.index < len(other.steps):
-            problem = _disagreement(step.atoms, other.steps[step.index].atoms)
-            problem = problem or other.steps[step.index].problem
-        elif problem is None:
-            problem = f"{other.path.name} does not have this step"
-        steps.append(replace(step, problem=problem))
-    extra = len(other.steps) - len(run.steps)
-    problem = run.problem or other.problem
-    if problem is None and extra > 0:
-        problem = f"{other.path.name} has {extra} ionic steps more than {run.path.name}"
-    return replace(run, steps=tuple(steps), problem=problem)
+def _join(section: Section, beside: Sequence[Section], xml: str, outcar: str) -> Section | None:
+    """Complete a run by what its OUTCAR says; return the run of the OUTCAR, None if none is it.
+
+    Of several runs in the OUTCAR it is the one with the most energies in common, the last of these.
+    """
+    agreeing = [_agreeing(section, other) for other in beside]
+    if len(beside) > 1 and not max(agreeing):
+        return None
+    other = beside[max(range(len(beside)), key=lambda k: (agreeing[k], k))]
+    for step, found in _pairs(section, other):
+        _join_step(step, found, (xml, outcar))
+    for name, rounding in _COMPARED.items():
+        ours, theirs = number(section.tags, name), number(other.tags, name)
+        if ours is not None and theirs is not None and abs(ours - theirs) > rounding:
+            for step in (step for step in section.steps if not step.faults):
+                step.faults.append(
+                    f"{name} is {ours:g} in {xml}, {theirs:g} in {outcar}: not of the same run"
+                )
+    section.tags, section.version = merged(section.tags, other.tags), other.version
+    return other
 
 
-def _disagreement(xml: Atoms, outcar: Atoms) -> str | None:
-    if len(xml) != len(outcar):
-        return f"vasprun.xml has {len(xml)} atoms, OUTCAR {len(outcar)}: not of the same run"
-    energies = [float(a.calc.results["energy"]) for a in (xml, outcar)]
-    if not abs(energies[0] - energies[1]) <= ENERGY_TOLERANCE:
-        return (
-            f"the energy is {energies[0]:.6f} eV in vasprun.xml, {energies[1]:.6f} eV in OUTCAR: "
-            "not of the same run"
-        )
+def _pairs(section: Section, other: Section) -> list[tuple[IonicStep, IonicStep]]:
+    """Return the steps of a vasprun.xml with those of the same numbers in the OUTCAR.
+
+    With a machine-learned force field the numbers count its predictions, too: there the order does.
+    """
+    if other.tags.get("ML_LMLFF") is True:
+        computed = ([s for s in one.steps if not s.predicted] for one in (section, other))
+        return list(zip(*computed, strict=False))
+    numbered = {step.number: step for step in other.steps if step.number is not None}
+    pairs = ((step, numbered.get(i)) for i, step in enumerate(section.steps, 1))
+    return [(step, found) for step, found in pairs if found is not None]
+
+
+def _agreeing(section: Section, other: Section) -> int:
+    """Return the number of steps whose energies agree."""
+    return sum(
+        step.energy is not None
+        and found.energy is not None
+        and abs(step.energy - found.energy) <= ENERGY_TOLERANCE
+        for step, found in _pairs(section, other)
+    )
+
+
+def _join_step(step: IonicStep, found: IonicStep, names: tuple[str, str]) -> None:
+    """Complete a step by that of the OUTCAR, and mark it where they differ."""
+    difference = _difference(step, found, names)
+    if difference:
+        step.faults.append(f"{difference}: not of the same run")
+    step.verdict, step.magnetisation, step.number = found.verdict, found.magnetisation, found.number
+
+
+def _difference(step: IonicStep, found: IonicStep, names: tuple[str, str]) -> str:
+    if step.positions is not None and found.positions is not None:
+        if len(step.positions) != len(found.positions):
+            return f"{names[0]} has {len(step.positions)} atoms, {names[1]} {len(found.positions)}"
+    if step.energy is not None and found.energy is not None:
+        if not abs(step.energy - found.energy) <= ENERGY_TOLERANCE:
+            return (
+                f"the energy is {step.energy:.6f} eV in {names[0]}, {found.energy:.6f} eV in "
+                f"{names[1]}"
+            )
+    if step.positions is None or found.positions is None or step.cell is None:
+        return ""
+    known = np.isfinite(step.positions).all() and np.isfinite(found.positions).all()
+    if not known or not np.isfinite(step.cell).all() or not abs(np.linalg.det(step.cell)) > 0:
+        return ""
+    moved = find_mic(step.positions - found.positions, step.cell, pbc=True)[1].max()
+    if not moved <= _POSITION_TOLERANCE:
+        return f"an atom of {names[1]} is {moved:.4f} Å from its place in {names[0]}"
+    if step.forces is None or found.forces is None or step.forces.shape != found.forces.shape:
+        return ""
+    changed = np.abs(step.forces - found.forces).max()
+    if changed > _FORCE_TOLERANCE:
+        return f"the forces of {names[0]} and {names[1]} differ by up to {changed:.4f} eV/Å"
+    return ""
+
+
+def _difference_of_ends(
+    sections: Sequence[Section], beside: Sequence[Section], xml: str, outcar: str
+) -> str | None:
+    """Return how the OUTCAR as a whole differs, or None."""
+    steps = sum(step.energy is not None for section in beside for step in section.steps)
+    if not beside[-1].ended:
+        return f"{outcar} is truncated after {steps} complete ionic steps"
+    extra = steps - sum(len(section.steps) for section in sections)
+    if extra > 0:
+        return f"{outcar} has {extra} ionic steps more than {xml}"
     return None
-
-
-def _scf_problem(electronic: list[dict[str, float]], parameters: dict[str, Any]) -> str | None:
-    nelm, ediff = int(parameters.get("NELM", 60)), float(parameters.get("EDIFF", 1e-4))
-    if len(electronic) >= nelm:
-        return _not_converged(len(electronic), nelm)
-    last = [float(step.get("e_fr_energy", np.nan)) for step in electronic[-2:]]
-    # A run that was stopped (STOPCAR) ends before NELM without being converged.
-    if len(last) == 2 and not abs(last[1] - last[0]) <= _SETTLED * ediff:
-        return (
-            f"not converged: the energy still changed by {abs(last[1] - last[0]):.1e} eV, "
-            f"EDIFF is {ediff:.0e} eV"
-        )
-    return None
-
-
-def _not_converged(steps: int, nelm: int) -> str:
-    return f"not converged: {steps} electronic steps, NELM is {nelm}"
-
-
-def _finite(step: VaspStep) -> VaspStep:
-    """Mark a step without forces, or with numbers that are not finite."""
-    results = step.atoms.calc.results
-    problem = step.problem
-    if "forces" not in results:
-        problem = problem or "no forces in the file"
-    elif not np.isfinite(results["energy"]) or not np.isfinite(results["forces"]).all():
-        problem = problem or "energy or forces are not finite"
-    elif len(step.atoms) > 1 and not np.any(results["forces"]) and not forces_vanish(step.atoms):
-        problem = problem or "all forces are zero: they were not computed"
-    return replace(step, problem=problem)
-
-
-def _bare(atoms: Atoms) -> Atoms:
-    """Return the frame with energy, forces and stress only."""
-    bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
-    if atoms.calc is not None:
-        results = {
-            name: atoms.calc.results[name]
-            for name in ("energy", "forces", "stress")
-            if atoms.calc.results.get(name) is not None
-        }
-        bare.calc = SinglePointCalculator(bare, **results)
-    return bare
-
-
-def _level(parameters: dict[str, Any], potcars: Iterable[str], hybrid: str = "hybrid") -> str:
-    """Return the level of theory; the functional is that of the POTCAR unless a tag sets it."""
-    gga = str(parameters.get("GGA") or "").strip("- ").upper()
-    kinds = {_POTCARS.get(str(potcar).split()[0], "") for potcar in potcars}
-    functional = FUNCTIONALS.get(gga, gga) or (kinds.pop() if len(kinds) == 1 else "")
-    meta = str(parameters.get("METAGGA") or "").strip("- ").upper()
-    if parameters.get("LHFCALC") is True:
-        functional = hybrid
-    elif meta and meta != "NONE":
-        functional = meta
-    functional += "+U" if parameters.get("LDAU") is True else ""
-    functional += f"+IVDW{parameters['IVDW']}" if parameters.get("IVDW") else ""
-    functional += "+vdW" if parameters.get("LUSE_VDW") is True else ""
-    encut = parameters.get("ENCUT") or parameters.get("ENMAX")
-    parts = ["VASP", functional, f"{float(encut):g} eV" if encut else ""]
-    return "/".join(part for part in parts if part)
-
-
-def _scan_xml(path: Path) -> tuple[bool, dict[str, float]]:
-    """Return whether the file is complete, and the valence electrons of each element."""
-    valences: dict[str, float] = {}
-    tail = ""
-    with path.open(encoding="utf-8", errors="replace") as handle:
-        while line := handle.readline(LONGEST_LINE):
-            tail = (tail + line)[-200:]
-            found = _VALENCE.search(line)
-            if found:
-                valences[found[1]] = float(found[2])
-    return "</modeling>" in tail, valences
-
-
-# A row of `atomtypes`: number, element, mass, valence, pseudopotential.
-_VALENCE = re.compile(r"<rc><c>\s*\d+\s*</c><c>\s*(\w+)\s*</c><c>[\s\d.]+</c><c>\s*([\d.]+)")
-_ITERATION = re.compile(r"Iteration *(\d{1,9})\( *(\d{1,9})\)")
-_TAG = re.compile(r"^ +(NELM|EDIFF|ENCUT|NELECT|ISPIN|GGA|METAGGA|LHFCALC|LDAU|IVDW) *= *([^ ;]+)")
-
-
-@dataclass
-class _Scan:
-    """Data of an OUTCAR that ASE does not read."""
-
-    ended: bool = False
-    electronic_steps: dict[int, int] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)
-    potcars: set[str] = field(default_factory=set)
-
-
-def _scan_outcar(path: Path) -> _Scan:
-    scan = _Scan()
-    with path.open(encoding="utf-8", errors="replace") as handle:
-        while line := handle.readline(LONGEST_LINE):
-            if found := _ITERATION.search(line):
-                scan.electronic_steps[int(found[1])] = int(found[2])
-            elif found := _TAG.search(line):
-                scan.parameters.setdefault(found[1], _value(found[2].strip()))
-            elif "TITEL" in line:
-                scan.potcars.add(line.partition("=")[2].strip())
-            elif "General timing and accounting informations for this job" in line:
-                scan.ended = True
-    return scan
-
-
-def _value(text: str) -> Any:
-    """Return a tag of the OUTCAR as a number, a truth value or text."""
-    if text in ("T", "F"):
-        return text == "T"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

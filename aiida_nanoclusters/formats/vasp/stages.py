@@ -11,8 +11,9 @@ from ase.geometry import find_mic
 from ase.md.velocitydistribution import Stationary, ZeroRotation
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.labelled_run import LabelledRun
 from aiida_nanoclusters.formats.vasp.input import VaspInput, make_input
-from aiida_nanoclusters.formats.vasp.run import VaspRun, read_vasp
+from aiida_nanoclusters.formats.vasp.run import read_vasp
 from aiida_nanoclusters.science.labels.acceptance import label_problem
 from aiida_nanoclusters.science.labels.settings import VaspSettings
 from aiida_nanoclusters.science.sampling.segments import Sample, Segment, is_sampled, seed_of
@@ -135,7 +136,8 @@ class StageRun:
         self.max_net_force, self.vacuum = settings.max_net_force, settings.vacuum
         missing = [n for n in ("vasprun.xml", "OUTCAR") if not (folder / n).is_file()]
         if missing:
-            self.run = VaspRun(folder, (), f"VASP wrote no {' and no '.join(missing)}")
+            problem = f"VASP wrote no {' and no '.join(missing)}"
+            self.run = LabelledRun(folder, "VASP", (), problem)
         else:
             self.run = read_vasp(folder / "vasprun.xml", folder / "OUTCAR")
         self.positions = self._unwrapped()
@@ -155,6 +157,9 @@ class StageRun:
         path: list[Floats] = []
         before = self.made.atoms.positions
         for step in self.run.steps:
+            if len(step.atoms) != len(before):  # its positions cannot be read
+                path.append(before)
+                continue
             moved = find_mic(step.atoms.positions - before, self.made.atoms.cell, pbc=True)[0]
             before = before + moved
             path.append(before)
@@ -170,13 +175,18 @@ class StageRun:
         problem = label_problem(self.atoms, results["energy"], forces, True, self.max_net_force)
         return problem or outgrown(self.positions[number], self.made.atoms, self.vacuum)
 
+    def _has_move(self, number: int) -> bool:
+        """Whether a step and the one before it can be read."""
+        steps = self.run.steps[max(number - 1, 0) : number + 1]
+        return len(steps) == 2 and all(step.atoms.calc is not None for step in steps)
+
     def velocities(self) -> Floats | None:
         """Return velocities at the last accepted step in Å/fs, (N, 3), in the order of the POSCAR.
 
         They follow from velocity Verlet: the last displacement, and half a step of the last forces.
-        None where there is one step only.
+        None where there is one step only, or one of the last two cannot be read.
         """
-        if not self.segment.dynamic or self.reached < 1:
+        if not self.segment.dynamic or not self._has_move(self.reached):
             return None
         time = 1000.0 * self.segment.timestep
         forces = np.asarray(self.run.steps[self.reached].atoms.calc.results["forces"])
@@ -203,7 +213,7 @@ class StageRun:
 
     def _temperature(self, number: int) -> float | None:
         """Return the temperature in K from the displacements since the step before."""
-        if not self.segment.dynamic or number < 1:
+        if not self.segment.dynamic or not self._has_move(number):
             return None
         speed = (self.positions[number] - self.positions[number - 1]) / (
             1000.0 * self.segment.timestep * units.fs

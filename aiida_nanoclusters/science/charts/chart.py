@@ -18,6 +18,7 @@ from pydantic import model_validator
 
 from aiida_nanoclusters.science.charts.network import decode, encode, load_network, weight_shapes
 from aiida_nanoclusters.science.charts.settings import DistributionSettings, NetworkSettings
+from aiida_nanoclusters.science.network_state import check_architecture
 from aiida_nanoclusters.science.number_files import (
     check_arrays,
     float_shapes,
@@ -62,9 +63,13 @@ class ChartHead(Settings):
     )
     outside_quantile: float = quantity("Quantile of held-out frames that set both.", gt=0, le=1)
     n_seen: int = quantity("Training frames whose coordinates it keeps.", ge=1, le=MOST_SEEN)
+    architecture: int = quantity(
+        "Version of the code of the network that the numbers belong to.", default=1, ge=1
+    )
 
     @model_validator(mode="after")
     def _check_sizes(self) -> ChartHead:
+        check_architecture(_WHAT, self.architecture)
         if problem := self.network.problem_with(self.distribution.bins):
             raise ValueError(problem)
         if len(self.bond_lengths) > 118 or len(self.sizes) > 100_000:

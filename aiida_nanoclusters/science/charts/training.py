@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from ..network_state import ARCHITECTURES
 from ..training_files import REPORT_FILE
 from ..training_loop import Progress, Task, read_job, run, write_json
 from .network import decode, encode, load_network, make_network
@@ -88,6 +89,7 @@ def finish(progress: Progress, data: Data, job: Job) -> tuple[dict[str, Any], di
     gaps = KDTree(known.astype(np.float64)).query(coordinates[held].astype(np.float64))[0]
     quantile = job["training"]["outside_quantile"]
     head = {
+        "architecture": ARCHITECTURES["chart"],
         "distribution": job["distribution"],
         "network": job["network"],
         "reproduces": job["training"]["reproduces"],

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import theilslopes
 
+from aiida_nanoclusters.science.ase_labels import SAME_ATOM
 from aiida_nanoclusters.science.frames import Frames
 
 Floats = NDArray[np.float64]
@@ -34,7 +35,7 @@ class Finding:
     Attributes
     ----------
     kind
-        ``duplicate``, ``energy``, ``force``, ``reference`` or ``level``.
+        ``duplicate``, ``energy``, ``force``, ``work``, ``reference`` or ``level``.
     frames
         Indices of the frames concerned; empty where it concerns the whole set.
     text
@@ -69,6 +70,10 @@ def find_duplicates(frames: Frames) -> list[Finding]:
             continue
         spread = float(np.ptp(frames.energies[indices]))
         agree = "with equal energies"
+        forces = np.array([frames.forces[frames.atoms_of(i)] for i in indices])
+        apart = float(np.ptp(forces, axis=0).max())
+        if apart > 1e-3:
+            agree = f"with forces that differ by {apart:.4f} eV/Å: at most one is correct"
         if spread > 1e-4:
             agree = f"with energies that differ by {spread:.4f} eV: at most one is correct"
         findings.append(Finding("duplicate", tuple(indices), f"the same geometry, {agree}"))
@@ -78,9 +83,10 @@ def find_duplicates(frames: Frames) -> list[Finding]:
 def find_outliers(frames: Frames, threshold: float = THRESHOLD) -> list[Finding]:
     """Find frames whose energy or largest force is unusual among those of their kind.
 
-    A kind is a set of elements in one periodicity (cluster, chain, slab, crystal). The energy per
-    atom of clusters is compared with a line in N^(-1/3), the share of atoms at the surface; the
-    line (Theil and Sen) is robust against outliers, too. Kinds of fewer than 8 frames are skipped.
+    A kind is a set of elements in one periodicity (cluster, chain, slab, crystal) and charge. The
+    energy per atom of clusters is compared with a line in N^(-1/3), the share of atoms at the
+    surface; the line (Theil and Sen) is robust against outliers, too. Kinds of fewer than 8 frames
+    are skipped.
     """
     findings: list[Finding] = []
     for indices in _kinds(frames).values():
@@ -93,30 +99,33 @@ def find_outliers(frames: Frames, threshold: float = THRESHOLD) -> list[Finding]
 def find_mixed_references(frames: Frames) -> list[Finding]:
     """Find signs of energies with different zeros, or with an unknown zero."""
     findings = []
-    missing = [e for e in frames.elements if e not in frames.atom_energies]
-    if missing:
-        findings.append(
-            Finding(
-                "reference",
-                (),
-                f"the energy of an isolated atom of {', '.join(missing)} is not known: give it, or "
-                "add a frame of the isolated atom, calculated with the same settings",
-            )
-        )
     alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)
     atoms = defaultdict(list)
     for i in np.flatnonzero(alone & np.isfinite(frames.energies)):
         atoms[str(frames[int(i)].symbols)].append(int(i))
+    missing = [e for e in frames.elements if e not in frames.atom_energies]
+    absent = [symbol for symbol in missing if symbol not in atoms]
+    if absent:
+        findings.append(
+            Finding(
+                "reference",
+                (),
+                f"the energy of an isolated atom of {', '.join(absent)} is not known: give it, or "
+                "add a frame of the isolated atom, calculated with the same settings",
+            )
+        )
     for symbol, indices in atoms.items():
         low, high = frames.energies[indices].min(), frames.energies[indices].max()
-        if high - low > 1e-3:
+        if high - low > SAME_ATOM:
             text = (
                 f"energies of isolated {symbol} atoms range from {low:.4f} to {high:.4f} eV: "
                 "different energy zeros"
             )
+            if symbol in missing:
+                text += "; none of them was taken, give it"
             findings.append(Finding("reference", tuple(indices), text))
     per_atom = frames.energies / frames.sizes
-    for (elements, _), indices in _kinds(frames).items():
+    for (elements, *_), indices in _kinds(frames).items():
         order = sorted(indices, key=lambda i: per_atom[i])
         jumps = np.diff(per_atom[order])
         if len(jumps) and jumps.max() > _OTHER_ZERO:
@@ -142,11 +151,12 @@ def _unlikely_binding(frames: Frames) -> list[Finding]:
     return [Finding("reference", tuple(int(i) for i in deep), text)]
 
 
-def _kinds(frames: Frames) -> dict[tuple[str, int], list[int]]:
+def _kinds(frames: Frames) -> dict[tuple[str, int, float], list[int]]:
     kinds = defaultdict(list)
     for i in np.flatnonzero(frames.labelled):
         atoms = frames[int(i)]
-        kinds["-".join(sorted(set(atoms.symbols))), int(atoms.pbc.sum())].append(int(i))
+        elements = "-".join(sorted(set(atoms.symbols)))
+        kinds[elements, int(atoms.pbc.sum()), float(frames.charges[i])].append(int(i))
     return dict(kinds)
 
 

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.texts import counted
 
 _Indices = NDArray[np.int64]
+#: Frames below which the errors on a set are those of single frames.
+FEWEST = 5
 
 
 def largest_forces(frames: Frames) -> NDArray[np.float64]:
@@ -110,6 +113,22 @@ def _fill(part: int, part_of: _Indices, movable: list[tuple[_Indices, int]]) -> 
     if held:
         members, _ = movable.pop(min(held)[1])
         part_of[members] = part
+
+
+def small_set_warning(name: str, frames: int) -> str:
+    """Return what a set of so few frames is not good for; empty where it is large enough.
+
+    Examples
+    --------
+    >>> small_set_warning("test", 1)
+    'the test set has 1 frame: its errors say next to nothing; sample more trajectories'
+    """
+    if frames >= FEWEST:
+        return ""
+    return (
+        f"the {name} set has {counted(frames, 'frame')}: its errors say next to nothing; sample more "
+        "trajectories"
+    )
 
 
 def deal_trajectories(frames: Frames, share: float, seed: int) -> NDArray[np.bool_]:

@@ -22,7 +22,7 @@ from aiida_nanoclusters.science.ligands.network_shapes import (
     energy_shapes,
 )
 from aiida_nanoclusters.science.ligands.training_files import ENCODER_ARRAYS_FILE, ENCODER_FILE
-from aiida_nanoclusters.science.network_state import load_state
+from aiida_nanoclusters.science.network_state import check_architecture, load_state
 from aiida_nanoclusters.science.number_files import (
     check_arrays,
     float_shapes,
@@ -59,9 +59,13 @@ class EncoderHead(Settings):
     validation_loss: float = quantity(
         "Mean squared error of the validation structures, in squares of `energy_scale`.", ge=0
     )
+    architecture: int = quantity(
+        "Version of the code of the network that the numbers belong to.", default=1, ge=1
+    )
 
     @model_validator(mode="after")
     def _check_elements(self) -> EncoderHead:
+        check_architecture(_WHAT, self.architecture)
         for symbol in (*self.elements, *self.references):
             if atomic_numbers.get(symbol, 0) < 1:
                 raise ValueError(f"`{symbol[:20]}` is no chemical element")

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..network_state import load_state
+from ..network_state import ARCHITECTURES, load_state
 from ..training_files import REPORT_FILE
 from ..training_loop import MOST_ROWS, Job, Task, load_arrays, read_job, run, write_json
 from .graphs import GraphBatch, GraphSet, core_graphs
@@ -256,6 +256,7 @@ def finish(
     quantile = job["training"]["outside_quantile"]
     head: dict[str, Any] = {
         **job["about"],
+        "architecture": ARCHITECTURES["matching model"],
         **{key: job[key] for key in ("core", "ligand", "classifier", "seed")},
         "outside_quantile": quantile,
         "ligand_inputs": _inputs(task.ligands)[0],

@@ -30,7 +30,7 @@ from aiida_nanoclusters.science.ligands.network_shapes import (
     matching_shapes,
 )
 from aiida_nanoclusters.science.ligands.training_files import MODEL_ARRAYS_FILE, MODEL_FILE
-from aiida_nanoclusters.science.network_state import load_state
+from aiida_nanoclusters.science.network_state import check_architecture, load_state
 from aiida_nanoclusters.science.number_files import (
     check_arrays,
     float_shapes,
@@ -96,9 +96,13 @@ class MatchingHead(Settings):
     known_ligands: list[list[str]] = quantity(
         "Ligand sets of these pairs.", min_length=1, max_length=MOST_KNOWN
     )
+    architecture: int = quantity(
+        "Version of the code of the network that the numbers belong to.", default=1, ge=1
+    )
 
     @model_validator(mode="after")
     def _check_sizes(self) -> MatchingHead:
+        check_architecture(_WHAT, self.architecture)
         if unknown := sorted(set(self.elements) - set(chemical_symbols[1:])):
             raise ValueError(f"`{unknown[0][:20]}` is no chemical element")
         if any(not 1 <= len(s) <= 16 or max(map(len, s)) > _LONGEST for s in self.known_ligands):

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..network_state import load_state
+from ..network_state import ARCHITECTURES, load_state
 from ..training_files import REPORT_FILE
 from ..training_loop import (
     MOST_ROWS,
@@ -111,6 +111,7 @@ def main(path: str) -> None:
 def _write_encoder(progress: Progress, job: Job, mean: float, scale: float, folder: Path) -> None:
     head = {
         **job["about"],
+        "architecture": ARCHITECTURES["core encoder"],
         "core": job["core"],
         "energy_mean": mean,
         "energy_scale": scale,

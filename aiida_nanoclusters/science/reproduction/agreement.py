@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.geometry import find_mic
 
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.labels.levels import trained_at
 from aiida_nanoclusters.science.recognition.symmetry import Operation, superpositions
 from aiida_nanoclusters.science.reproduction.tolerances import (
     AGREES,
@@ -138,7 +139,8 @@ def compare_frames(
     if judge == "sampled":
         return [Finding(NOT_COMPARED, "frames", note=CHAOTIC)]
     findings = [_compare_energies(recorded, new, tolerances)]
-    if recorded.level_of_theory != new.level_of_theory:
+    # A model that is trained again has another name; earlier versions did not name it.
+    if trained_at(recorded.level_of_theory) != trained_at(new.level_of_theory):
         note = f"level {recorded.level_of_theory!r} recorded, {new.level_of_theory!r} now"
         findings.append(Finding(DIFFERS, "level of theory", note=note))
     findings += _compare_structures(recorded, new, tolerances)

@@ -27,9 +27,9 @@ QUANTITIES = (
 )
 #: Combined standard errors that one difference counts for at the most.
 _MOST_ERRORS = 10.0
-#: Keys of results that later versions add, which follow from what was always recorded: the plan in
-#: the state of a crossover search.
-ADDED = frozenset({"plan"})
+#: Keys of results that later versions add, which follow from what was always recorded: in the state
+#: of a crossover search the plan, and that it knows nothing of the crystal.
+ADDED = frozenset({"plan", "crystal_properties", "bounded"})
 
 
 @dataclass(frozen=True)

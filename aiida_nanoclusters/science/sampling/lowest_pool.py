@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,19 +40,26 @@ class Isomer:
     ----------
     minimum
         The structure, and where it was found first.
-    motif
-        What it was made from, such as ``decahedron``.
+    lineages
+        What the structures that became it were made from in the end, such as ``decahedron`` or a
+        random cluster, in the order of their finds. Structures of one lineage are similar, so that
+        a second way within one says nothing new.
     hits
-        Source -> how often it was found, not counting structures that were made from it.
+        Source -> in how many lineages it found this one first.
     """
 
     minimum: Minimum
-    motif: str
-    hits: dict[str, int] = field(default_factory=dict)
+    lineages: list[str]
+    hits: dict[str, int]
+
+    @property
+    def lineage(self) -> str:
+        """The first one."""
+        return self.lineages[0]
 
 
 class Pool:
-    """Distinct isomers of one size, the lowest first: some of the lowest and that of each motif.
+    """Distinct isomers of one size, the lowest first: some of the lowest and that of each lineage.
 
     Parameters
     ----------
@@ -86,19 +93,15 @@ class Pool:
         """Count a round; a lower structure sets the count back."""
         self.quiet += 1
 
-    def add(
-        self, found: Minimum | str, source: str, motif: str, from_energy: float | None = None
-    ) -> None:
+    def add(self, found: Minimum | str, source: str, lineage: str) -> None:
         """Take the result of a relaxation: a minimum, or why there is none.
 
         Parameters
         ----------
         found
             The minimum, or the reason.
-        source, motif
-            What made the structure, and of what.
-        from_energy
-            Energy of the isomer it was made from, eV: to find that one again counts for nothing.
+        source, lineage
+            What made the structure, and what it was made from in the end.
         """
         self.tried[source] = self.tried.get(source, 0) + 1
         if isinstance(found, str):
@@ -111,20 +114,20 @@ class Pool:
             self.quiet = 0
         known = next((own for own in self.isomers if own.minimum.is_like(found)), None)
         if known is None:
-            self.isomers.append(Isomer(found, motif, {source: 1}))
+            self.isomers.append(Isomer(found, [lineage], {source: 1}))
             self.isomers.sort(key=lambda own: own.minimum.energy)
             self._prune()
             return
-        returned = from_energy is not None and abs(from_energy - found.energy) < _GAIN * size
-        if not returned:
+        if lineage not in known.lineages:
+            known.lineages.append(lineage)
             known.hits[source] = known.hits.get(source, 0) + 1
 
     def draw(self, rng: np.random.Generator) -> Isomer:
-        """Draw an isomer: in half of all cases a low one, else the lowest of any motif."""
-        firsts = self._first_of_motifs()
-        offered = self.isomers[: self._most]
+        """Draw an isomer: in half of all cases a low one, else the lowest of any lineage."""
         if rng.random() < 0.5:
-            offered = [self.isomers[k] for k in firsts]
+            firsts = self._first_of_lineages()
+            return self.isomers[firsts[int(rng.integers(len(firsts)))]]
+        offered = self.isomers[: self._most]
         weights = _RANK_WEIGHT ** np.arange(len(offered))
         return offered[int(rng.choice(len(offered), p=weights / weights.sum()))]
 
@@ -140,7 +143,7 @@ class Pool:
         hits = {} if lowest is None else dict(sorted(lowest.hits.items()))
         return {
             "lowest": None if lowest is None else lowest.minimum.energy,
-            "motif": None if lowest is None else lowest.motif,
+            "motif": None if lowest is None else lowest.lineage,
             "found_by": None if lowest is None else lowest.minimum.move,
             "found_in": None if lowest is None else lowest.minimum.step,
             "hits": hits,
@@ -155,7 +158,11 @@ class Pool:
         """JSON-able."""
         return {
             "isomers": [
-                {"minimum": own.minimum.as_dict(), "motif": own.motif, "hits": dict(own.hits)}
+                {
+                    "minimum": own.minimum.as_dict(),
+                    "lineages": list(own.lineages),
+                    "hits": dict(own.hits),
+                }
                 for own in self.isomers
             ],
             "tried": dict(self.tried),
@@ -170,21 +177,21 @@ class Pool:
         """Continue from :attr:`state`."""
         pool = cls(most)
         pool.isomers = [
-            Isomer(Minimum(**own["minimum"]), own["motif"], dict(own["hits"]))
+            Isomer(Minimum(**own["minimum"]), list(own["lineages"]), dict(own["hits"]))
             for own in state["isomers"]
         ]
         for name in ("tried", "gains", "refused", "quiet", "energies"):
             setattr(pool, name, state[name])
         return pool
 
-    def _first_of_motifs(self) -> list[int]:
-        """Return the place of the lowest isomer of each motif."""
+    def _first_of_lineages(self) -> list[int]:
+        """Return the place of the lowest isomer of each lineage."""
         firsts: dict[str, int] = {}
         for k, isomer in enumerate(self.isomers):
-            firsts.setdefault(isomer.motif, k)
+            firsts.setdefault(isomer.lineage, k)
         return sorted(firsts.values())
 
     def _prune(self) -> None:
-        """Keep the lowest isomers, and the lowest of each motif."""
-        kept = {*range(min(self._most, len(self.isomers))), *self._first_of_motifs()}
+        """Keep the lowest isomers, and the lowest of each lineage."""
+        kept = {*range(min(self._most, len(self.isomers))), *self._first_of_lineages()}
         self.isomers = [self.isomers[k] for k in sorted(kept)]

@@ -24,7 +24,7 @@ class LowestSettings(Settings):
     )
     pool: int = quantity(
         "Lowest distinct isomers of each size from which structures are made, beside the lowest "
-        "of each motif.",
+        "of each lineage.",
         default=8,
         ge=1,
     )
@@ -32,12 +32,13 @@ class LowestSettings(Settings):
         "Largest change of a coordinate by shakes.", unit="bond lengths", default=0.4, gt=0, le=0.8
     )
     hits: int = quantity(
-        "Independent ways by which the lowest structure of a size is found before it is settled.",
-        default=4,
+        "Lineages, such as motifs and random clusters, in which the lowest structure of a size is "
+        "found before it is settled.",
+        default=3,
         ge=1,
     )
     patience: int = quantity(
-        "Rounds without a lower structure of a size before it is settled.", default=3, ge=1
+        "Rounds without a lower structure of a size before it is settled.", default=5, ge=1
     )
     bounds: Bounds = BOUNDS
 

@@ -26,30 +26,31 @@ from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.sampling.lowest_pool import Pool
 from aiida_nanoclusters.science.sampling.lowest_settings import LowestSettings
 from aiida_nanoclusters.science.sampling.minima import Minimum
-from aiida_nanoclusters.science.sampling.moves import angular, part, relocate, shake
+from aiida_nanoclusters.science.sampling.moves import angular, part, shake
 from aiida_nanoclusters.science.sampling.seeds import derive_seed
-from aiida_nanoclusters.science.structures.defects import adatom_sites
-from aiida_nanoclusters.science.structures.site_filling import fill_sites
-from aiida_nanoclusters.science.structures.site_lattices import site_lattices
+from aiida_nanoclusters.science.structures.site_filling import Floats, SiteLattice, fill_sites
+from aiida_nanoclusters.science.structures.site_lattices import cluster_lattice, site_lattices
 from aiida_nanoclusters.science.structures.starts import random_cluster
 
 #: Size, and number of the structure in its round.
 Key = tuple[int, int]
 #: What makes structures; those of the first two need no structure that is known.
-MOTIF, RANDOM, NEIGHBOUR, SHAKE, ANGULAR, RELOCATE = SOURCES = (
+MOTIF, RANDOM, NEIGHBOUR, SURFACE, SHAKE, ANGULAR = SOURCES = (
     "motif",
     "random",
     "neighbour",
+    "surface",
     "shake",
     "angular",
-    "relocate",
 )
 #: Relaxations that each source is credited with before any, so that none is given up.
 _CREDIT = 40
 #: Iterations by which the atoms of a random cluster part.
 _ITERATIONS = 50
-#: Largest number of surface atoms that `relocate` moves one after the other.
-_MOST_RELOCATED = 3
+#: Lineages of random clusters: the lowest structure of each is kept, and changed further.
+_RANDOM_LINEAGES = 6
+#: Ways to fill a lattice again among which one is drawn, and how much less often each further one.
+_OFFERED, _LESS = 20, 0.85
 
 
 class LowestSearch:
@@ -158,14 +159,15 @@ class LowestSearch:
         for atoms in structures:
             if len(atoms) in self._pools:
                 origin = str(atoms.info.get("parent", "")), int(atoms.info.get("seed", -1))
-                self._pools[len(atoms)].add(self._read(atoms, *origin, source), source, source)
+                lineage = f"{source} {origin[1]}" if origin[1] >= 0 else source
+                self._pools[len(atoms)].add(self._read(atoms, *origin, source), source, lineage)
 
     def _take(self, proposed: Atoms, atoms: Atoms | None) -> None:
         info, pool = proposed.info, self._pools[len(proposed)]
         found: Minimum | str = "failed"
         if atoms is not None:
             found = self._read(atoms, info["parent"], info["seed"], info["source"])
-        pool.add(found, info["source"], info["motif"], info.get("from_energy"))
+        pool.add(found, info["source"], info["motif"])
 
     def _read(self, atoms: Atoms, parent: str, seed: int, source: str) -> Minimum | str:
         closest, farthest = (b * self.distance for b in self.settings.bounds)
@@ -198,8 +200,8 @@ class LowestSearch:
                 made.append(self._random(size, seed))
             elif source == MOTIF:
                 made.append(self._refilled(size, seed, rng))
-            elif source == NEIGHBOUR:
-                made.append(self._from_neighbour(size, seed, rng))
+            elif source in (NEIGHBOUR, SURFACE):
+                made.append(self._at_surface(size, source, seed, rng))
             else:
                 made.append(self._perturbed(size, source, seed, rng))
         return made
@@ -225,50 +227,38 @@ class LowestSearch:
 
     def _random(self, size: int, seed: int) -> Atoms:
         atoms = random_cluster(self.element, size, self.distance, seed, _ITERATIONS)
-        return self._atoms(atoms.positions, RANDOM, RANDOM, seed)
+        return self._atoms(atoms.positions, RANDOM, f"random {seed % _RANDOM_LINEAGES + 1}", seed)
 
     def _refilled(self, size: int, seed: int, rng: np.random.Generator) -> Atoms:
-        """Fill one of the lattices again, and take one of its ten lowest fillings."""
+        """Fill one of the lattices again."""
         lattices = list(site_lattices(size))
         lattice = lattices[int(rng.integers(len(lattices)))]
-        fillings = fill_sites(lattice, size, rng, keep=10, starts=1, moves=100)
-        if not fillings:
+        sites = _draw_filling(lattice, size, rng, moves=100)
+        if sites is None:
             return self._random(size, seed)
-        chosen = fillings[int(rng.integers(len(fillings)))]
-        return self._atoms(chosen * self.distance, MOTIF, lattice.motif, seed)
+        return self._atoms(sites * self.distance, MOTIF, lattice.motif, seed)
 
-    def _from_neighbour(self, size: int, seed: int, rng: np.random.Generator) -> Atoms:
-        """Add an atom to a structure with one atom less, or take one from one with one more."""
-        near = [n for n in (size - 1, size + 1) if n in self._pools and self._pools[n].isomers]
-        other = near[int(rng.integers(len(near)))]
+    def _at_surface(self, size: int, source: str, seed: int, rng: np.random.Generator) -> Atoms:
+        """Fill the sites and hollows of an isomer of this size or of a neighbouring one."""
+        other = size
+        if source == NEIGHBOUR:
+            near = [n for n in (size - 1, size + 1) if n in self._pools and self._pools[n].isomers]
+            other = near[int(rng.integers(len(near)))]
         isomer = self._pools[other].draw(rng)
-        positions = np.array(isomer.minimum.positions)
-        if other < size:
-            sites = adatom_sites(positions, self.distance)
-            bonds = _count_bonds(sites, positions, self.distance)
-            if len(sites):
-                added = sites[_draw(bonds, rng)]
-            else:  # a cluster without hollows
-                added = positions[0] + [self.distance, 0.0, 0.0]
-            positions = np.concatenate([positions, [added]])
-        else:
-            bonds = _count_bonds(positions, positions, self.distance)
-            positions = np.delete(positions, _draw(-bonds, rng), axis=0)
-        return self._atoms(positions, NEIGHBOUR, isomer.motif, seed)
+        lattice = cluster_lattice(np.array(isomer.minimum.positions), isomer.lineage)
+        sites = _draw_filling(lattice, size, rng, moves=40)
+        if sites is None:
+            return self._random(size, seed)
+        return self._atoms(sites * self.distance, source, isomer.lineage, seed)
 
     def _perturbed(self, size: int, source: str, seed: int, rng: np.random.Generator) -> Atoms:
         isomer = self._pools[size].draw(rng)
         atoms = Atoms([self.element] * size, positions=isomer.minimum.positions)
         if source == SHAKE:
-            atoms.positions = shake(atoms, self.distance, self.settings.step, rng)
-        elif source == ANGULAR:
-            atoms.positions = angular(atoms, self.distance, rng)
+            moved = shake(atoms, self.distance, self.settings.step, rng)
         else:
-            for _ in range(int(rng.integers(1, _MOST_RELOCATED + 1))):
-                atoms.positions = relocate(atoms, self.distance, rng)
-        made = self._atoms(atoms.positions, source, isomer.motif, seed)
-        made.info["from_energy"] = isomer.minimum.energy
-        return made
+            moved = angular(atoms, self.distance, rng)
+        return self._atoms(moved, source, isomer.lineage, seed)
 
     def _atoms(self, positions: Any, source: str, motif: str, seed: int) -> Atoms:
         separate = part(np.asarray(positions), self.settings.bounds[0] * self.distance)
@@ -308,7 +298,7 @@ class LowestSearch:
         list of dict
             ``size``; ``lowest`` (eV, None where there is none); ``motif`` of what it was made from;
             ``found_by``, the source that found it first, and ``found_in``, its round from 0;
-            ``hits``, the independent ways by which it was found, by source; ``chance_of_lower``,
+            ``hits``, the lineages in which it was found, by source; ``chance_of_lower``,
             see :func:`.chance_of_lower`; ``energies``, the lowest of each source (eV);
             ``relaxations`` and ``refused`` (reason -> number).
         """
@@ -358,13 +348,12 @@ class LowestSearch:
         return search
 
 
-def _count_bonds(sites: Any, positions: Any, distance: float) -> Any:
-    """Return how many atoms are within 1.3 bond lengths of each site, not counting itself."""
-    away = np.linalg.norm(np.asarray(sites)[:, None] - np.asarray(positions)[None], axis=2)
-    return ((away < 1.3 * distance) & (away > 0.1 * distance)).sum(axis=1).astype(float)
-
-
-def _draw(worth: Any, rng: np.random.Generator) -> int:
-    """Draw an index; each bond more raises the probability by a factor of e."""
-    weights = np.exp(worth - worth.max())
-    return int(rng.choice(len(weights), p=weights / weights.sum()))
+def _draw_filling(
+    lattice: SiteLattice, size: int, rng: np.random.Generator, moves: int
+) -> Floats | None:
+    """Fill a lattice, and draw one of the lowest ways; None where it has too few sites."""
+    fillings = fill_sites(lattice, size, rng, keep=_OFFERED, starts=1, moves=moves)
+    if not fillings:
+        return None
+    weights = _LESS ** np.arange(len(fillings))
+    return fillings[int(rng.choice(len(fillings), p=weights / weights.sum()))]

@@ -20,6 +20,8 @@ THERMOSTATS = ("langevin", "nose-hoover")
 ALGORITHMS = ("fire", "cg")
 CELLS = ("fixed", "iso", "aniso", "tri")
 
+#: Highest temperature of a stage (K): no cluster is left below it.
+HOTTEST = 1e5
 #: A single-precision model's forces are noise below this, eV/Å.
 FLOAT32_FORCE_TOLERANCE = 1e-3
 #: A line search may stop at the rounding limit: accepted within this factor of the tolerance.
@@ -256,6 +258,8 @@ def _ramp(kind: str, value: Any) -> tuple[float, float]:
     start, end = (_number(kind, "temperature", t) for t in pair)
     if min(start, end) <= 0:
         raise ValueError(f"stage `{kind}`: temperatures must be above 0 K")
+    if max(start, end) > HOTTEST:
+        raise ValueError(f"stage `{kind}`: temperatures must be at most {HOTTEST:g} K")
     if (kind == "heat" and end < start) or (kind == "anneal" and end > start):
         other = "anneal" if kind == "heat" else "heat"
         raise ValueError(

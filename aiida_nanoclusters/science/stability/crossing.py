@@ -22,11 +22,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aiida_nanoclusters.science.stability.expansion import (
-    FamilyFits,
-    FloatArray,
-    design,
-)
+from aiida_nanoclusters.science.stability.expansion import FamilyFits
+from aiida_nanoclusters.science.stability.least_squares import FloatArray, design
 from aiida_nanoclusters.science.structures.motif_kinds import is_multiply_twinned
 from aiida_nanoclusters.science.units import MEV_PER_EV, NM_PER_ANGSTROM
 
@@ -126,19 +123,34 @@ class Crossing:
         else:
             diameter = "" if self.diameter_nm is None else f", {self.diameter_nm:.2g} nm across"
             text = (
-                f"{crystal} becomes lower in energy than {cluster} at N = {self.size:.0f}"
+                f"{crystal} becomes lower in energy than {cluster} at N = {self.shown(self.size)}"
                 f"{diameter} ({percent} interval {self._interval()})."
             )
         if len(self.members) > 1:
             found = [size for size in self.members if size is not None]
-            text += f" {len(found)} of {len(self.members)} committee members cross"
-            text += f", at N = {min(found):.0f} to {max(found):.0f}." if found else "."
+            verb = "crosses" if len(found) == 1 else "cross"
+            text += f" {len(found)} of {len(self.members)} committee members {verb}"
+            ends = sorted({self.shown(n) for n in found}, key=int)
+            ends = [ends[0], ends[-1]] if len(ends) > 1 else ends
+            text += f", at N = {' to '.join(ends)}." if ends else "."
         return text
 
+    def shown(self, n: float) -> str:
+        """Return a number of atoms with the digits that the interval allows, two of its half-width.
+
+        Of an interval with an open end the other side counts.
+        """
+        ends = [end for end in (self.low, self.high) if end is not None]
+        if self.size is None or not ends:
+            return f"{n:.0f}"
+        half = max(abs(self.size - end) for end in ends)
+        left_out = 0 if half < 100 else int(np.floor(np.log10(half))) - 1
+        return f"{round(n, -left_out):.0f}"
+
     def _interval(self) -> str:
-        low = f"below n_min = {self.n_min}" if self.low is None else f"{self.low:.0f}"
+        low = f"below n_min = {self.n_min}" if self.low is None else self.shown(self.low)
         return f"{low} to " + (
-            f"beyond n_max = {self.n_max}" if self.high is None else f"{self.high:.0f}"
+            f"beyond n_max = {self.n_max}" if self.high is None else self.shown(self.high)
         )
 
 

@@ -19,6 +19,10 @@ lives on edges, so it is taken as independent from size to size with a standard 
 ``s N^(1/3)``, ``s`` unknown and estimated from the residuals. With the few sizes of a closed-shell
 series ``s`` itself is uncertain, hence Student t with the fit's degrees of freedom everywhere.
 
+**What is known without any cluster.** With the properties of the crystal the volume terms are
+not free (:mod:`.informed`). Without them the bound holds alone: no draw has a multiply twinned
+family whose volume term lies below that of every single crystal.
+
 References
 ----------
 S. Ino, J. Phys. Soc. Jpn. 27, 941 (1969). L. D. Marks, Rep. Prog. Phys. 57, 603 (1994).
@@ -31,88 +35,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aiida_nanoclusters.science.stability.elasticity import Crystal
+from aiida_nanoclusters.science.stability.informed import InformedBlock, fit_informed
+from aiida_nanoclusters.science.stability.least_squares import (
+    Block,
+    EnergyFit,
+    FloatArray,
+    checked,
+    fit_block,
+    student_divisor,
+)
 from aiida_nanoclusters.science.structures.motif_kinds import is_multiply_twinned
 
-FloatArray = NDArray[np.float64]
-
-#: Powers of N^(1/3), in the order of every coefficient vector: volume, faces, edges, vertices.
-TERMS: tuple[int, ...] = (3, 2, 1, 0)
-#: Sizes that the smallest fit of a family needs.
-FEWEST_SIZES = 3
-#: The expansion's own error grows like an edge: sigma(N) = s N^(1/3), in powers of N^(1/3).
-ERROR_POWER = 1
-
-
-def select_terms(n_sizes: int, *, fixed_bulk: bool = False) -> tuple[int, ...]:
-    """Terms that a number of sizes can carry, the smallest physical contribution dropped first.
-
-    All four terms from six sizes on (two degrees of freedom), without the vertices from four,
-    volume and faces only from three: one degree of freedom is always left, without which there
-    would be no error bar. A fixed bulk energy saves one size.
-
-    Raises
-    ------
-    ValueError
-        Fewer sizes than the smallest fit needs; says how many more.
-    """
-    counted = n_sizes + int(fixed_bulk)
-    if counted >= 6:
-        return TERMS
-    if counted >= 4:
-        return TERMS[:3]
-    if counted == FEWEST_SIZES:
-        return TERMS[:2]
-    raise ValueError(
-        f"{n_sizes} sizes are too few to fit a family with an error bar: "
-        f"relax {FEWEST_SIZES - counted} more"
-    )
-
-
-@dataclass(frozen=True)
-class EnergyFit:
-    """One fitted family.
-
-    Attributes
-    ----------
-    terms
-        Powers of N^(1/3) that were fitted or fixed, a subset of :data:`TERMS`.
-    coefficients
-        (4,) eV, over :data:`TERMS`; 0 for a term that was left out.
-    covariance
-        (4, 4) eV^2, over :data:`TERMS`; 0 for terms left out or fixed.
-    sizes, residuals
-        (S,) atoms, and (S,) eV: energy minus fit, total.
-    dof
-        Degrees of freedom behind the covariance; ``inf`` where ``sigma`` was given.
-    scale
-        ``s`` of the error model, eV (of a given ``sigma``: its factor).
-    fixed_bulk
-        Whether ``a`` was given, not fitted.
-    """
-
-    terms: tuple[int, ...]
-    coefficients: FloatArray
-    covariance: FloatArray
-    sizes: NDArray[np.int64]
-    residuals: FloatArray
-    dof: float
-    scale: float
-    fixed_bulk: bool = False
-
-    def predict(self, n: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Total energy and its standard error (eV), shapes as ``n``; intervals take Student t."""
-        x = design(n)
-        variance = np.einsum("...i,ij,...j->...", x, self.covariance, x)
-        return x @ self.coefficients, np.sqrt(np.maximum(variance, 0.0))
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Families fitted together: their joint covariance ((4 m, 4 m), eV^2), and what scales it."""
-
-    motifs: tuple[str, ...]
-    covariance: FloatArray
-    dof: float
+Blocks = tuple[Block | InformedBlock, ...]
+#: Rounds of draws in which those with an impossible volume term are replaced.
+_ROUNDS = 40
 
 
 @dataclass(frozen=True)
@@ -126,12 +63,16 @@ class FamilyFits:
     member_coefficients
         Motif -> (M, 4) eV, the same fit for each committee member; M = 1 without a committee.
     blocks
-        Which families were fitted together.
+        Which families were fitted together, and the distributions of their coefficients.
+    bound
+        The same with multiply twinned families above the crystals; where a fit of its own lies
+        below, it shares the volume term of the lowest. None: not bounded.
     """
 
     fits: dict[str, EnergyFit]
     member_coefficients: dict[str, FloatArray]
-    blocks: tuple[_Block, ...]
+    blocks: Blocks
+    bound: Blocks | None = None
 
     @property
     def n_members(self) -> int:
@@ -141,11 +82,12 @@ class FamilyFits:
     def sample(self, count: int, seed: int, *, committee: bool = True) -> dict[str, FloatArray]:
         """Draw coefficients from the uncertainty of the fits.
 
-        Each jointly fitted block is a multivariate Student t around its fit (posterior of a
-        linear model with unknown scale under a flat prior). With a committee, a draw also moves
-        *all* families together along the members' own differences, as one further potential from
-        the distribution the members come from would (t with M - 1 degrees of freedom and the
-        factor sqrt(1 + 1/M) of a prediction). An error that all members share is not included.
+        Each jointly fitted block is drawn from its posterior: a multivariate Student t around its
+        fit, or, where the crystal is known, that of :class:`.InformedBlock`. With a committee, a
+        draw also moves *all* families together along the members' own differences, as one further
+        potential from the distribution the members come from would (t with M - 1 degrees of
+        freedom and the factor sqrt(1 + 1/M) of a prediction). An error that all members share is
+        not included.
 
         Returns
         -------
@@ -153,17 +95,31 @@ class FamilyFits:
             Motif -> (count, 4) eV over :data:`TERMS`.
         """
         rng = np.random.default_rng(seed)
+        draws = self._draw(self.blocks, rng, count, committee)
+        if self.bound is None:
+            return draws
+        for attempt in range(_ROUNDS + 1):
+            again = np.flatnonzero(_impossible(draws))
+            if not len(again):
+                break
+            # Where hardly any draw is possible, those in which the bound binds.
+            source = self.blocks if attempt < _ROUNDS else self.bound
+            for motif, values in self._draw(source, rng, len(again), committee).items():
+                draws[motif][again] = values
+        return draws
+
+    def _draw(
+        self, blocks: Blocks, rng: np.random.Generator, count: int, committee: bool
+    ) -> dict[str, FloatArray]:
+        """Draw (count, 4) coefficients (eV) of every family, possible or not."""
         draws = {}
-        for block in self.blocks:
-            values, vectors = np.linalg.eigh(block.covariance)
-            root = vectors * np.sqrt(np.maximum(values, 0.0))
-            normal = rng.standard_normal((count, len(values)))
-            moves = (normal @ root.T) / _student_divisor(rng, count, block.dof)
+        for block in blocks:
+            values = block.draw(rng, count)
             for k, motif in enumerate(block.motifs):
-                draws[motif] = self.fits[motif].coefficients + moves[:, 4 * k : 4 * k + 4]
+                draws[motif] = values[:, 4 * k : 4 * k + 4]
         members = self.n_members
         if committee and members > 1:
-            weights = rng.standard_normal((count, members)) / _student_divisor(
+            weights = rng.standard_normal((count, members)) / student_divisor(
                 rng, count, members - 1
             )
             weights *= np.sqrt((1 + 1 / members) / (members - 1))
@@ -172,14 +128,12 @@ class FamilyFits:
         return draws
 
 
-def design(n: ArrayLike) -> FloatArray:
-    """N, N^(2/3), N^(1/3), 1: shape of ``n`` plus (4,).
-
-    >>> design(27).round(6).tolist()
-    [27.0, 9.0, 3.0, 1.0]
-    """
-    edge = np.asarray(np.cbrt(np.asarray(n, dtype=float)))
-    return np.stack([edge**power for power in TERMS], axis=-1)
+def _impossible(volume: Mapping[str, FloatArray]) -> NDArray[np.bool_]:
+    """Which draws (count, 4) have a strained volume term below every single crystal's."""
+    crystal = np.min([v[:, 0] for m, v in volume.items() if not is_multiply_twinned(m)], axis=0)
+    strained = np.min([v[:, 0] for m, v in volume.items() if is_multiply_twinned(m)], axis=0)
+    # Where the bound binds both are the same number.
+    return np.asarray(strained < crystal - 1e-12 * np.abs(crystal))
 
 
 def fit_family(
@@ -214,8 +168,8 @@ def fit_family(
         unknown terms.
     """
     bulk: dict[str, ArrayLike] = {} if bulk_energy is None else {"family": bulk_energy}
-    data = {"family": _checked("family", sizes, energies, n_min, sigma)}
-    return _fit_block(("family",), data, terms, bulk, sigma is not None)[2]["family"]
+    data = {"family": checked("family", sizes, energies, n_min, sigma)}
+    return fit_block(("family",), data, terms, bulk, sigma is not None)[2]["family"]
 
 
 def fit_families(
@@ -226,6 +180,8 @@ def fit_families(
     bulk_energy: Mapping[str, ArrayLike] | None = None,
     shared_bulk: Collection[str] = (),
     sigma: Mapping[str, ArrayLike] | None = None,
+    bulk_crystal: Crystal | None = None,
+    bounded: bool = True,
 ) -> FamilyFits:
     """Fit several families of one metal.
 
@@ -239,6 +195,13 @@ def fit_families(
         Motif -> fixed ``a`` in eV/atom, a scalar or (M,), each member's own.
     shared_bulk
         Single-crystal motifs that are fitted together with one ``a`` (and one error scale).
+    bulk_crystal
+        The crystal of the same potential: its energy and moduli determine every volume term,
+        within what elastic theory is known to miss, see :mod:`.informed`. Excludes ``terms``,
+        ``bulk_energy``, ``shared_bulk`` and ``sigma``.
+    bounded
+        False lets the volume term of multiply twinned families lie below that of the crystals,
+        as earlier versions did.
 
     Raises
     ------
@@ -249,28 +212,70 @@ def fit_families(
     bulk = dict(bulk_energy or {})
     _check_volume_terms(families, bulk, shared_bulk)
     data = {
-        motif: _checked(motif, sizes, energies, n_min, (sigma or {}).get(motif))
+        motif: checked(motif, sizes, energies, n_min, (sigma or {}).get(motif))
         for motif, (sizes, energies) in families.items()
     }
     members_of = {values.shape[1] for _, values, _ in data.values()}
     if len(members_of) != 1 or not {np.size(a) for a in bulk.values()} <= {1, *members_of}:
         raise ValueError("all families need energies from the same number of committee members")
-    together = tuple(m for m in families if m in shared_bulk)
-    groups = [(m,) for m in families if m not in shared_bulk] + ([together] if together else [])
     fits: dict[str, EnergyFit] = {}
     members: dict[str, FloatArray] = {}
-    blocks = []
-    for motifs in groups:
+    blocks: list[Block | InformedBlock] = []
+    if bulk_crystal is not None:
+        if terms or bulk or shared_bulk or sigma:
+            raise ValueError("`bulk_crystal` determines the terms: give no others with it")
+        if not {bulk_crystal.n_members} <= {1, *members_of}:
+            raise ValueError("give the crystal of every committee member, or one for all")
+        for motif in families:
+            members[motif], posterior, fits[motif] = fit_informed(motif, data[motif], bulk_crystal)
+            blocks.append(posterior)
+        known = tuple(blocks)
+        return FamilyFits(fits, members, known, known if _lowest_crystal(fits) else None)
+    together = tuple(m for m in families if m in shared_bulk)
+    groups = [(m,) for m in families if m not in shared_bulk] + ([together] if together else [])
+
+    def fit(motifs: tuple[str, ...], given: Mapping[str, ArrayLike]) -> Block:
         known = [motif in (sigma or {}) for motif in motifs]
         if any(known) != all(known):
             raise ValueError(f"give sigma for all of {', '.join(motifs)} or for none of them")
-        coefficients, block, own = _fit_block(motifs, data, terms, bulk, all(known))
-        fits |= own
-        members |= coefficients
-        blocks.append(block)
+        coefficients, block, own = fit_block(motifs, data, terms, given, all(known))
+        fits.update(own)
+        members.update(coefficients)
+        return block
+
+    own = {motifs: fit(motifs, bulk) for motifs in groups}
+    bound: Blocks | None = None
+    lowest = _lowest_crystal(fits)
+    if bounded and lowest is not None:
+        below = tuple(m for m in fits if _is_below(fits[m], fits[lowest], m))
+        bound_fits = dict(own)
+        if below and lowest in bulk:
+            bound_fits |= {(m,): fit((m,), {m: bulk[lowest]}) for m in below}
+        elif below:
+            joined = next(motifs for motifs in own if lowest in motifs)
+            for motifs in (joined, *((m,) for m in below)):
+                del bound_fits[motifs]
+            bound_fits[below + joined] = fit(below + joined, {})
+        bound = tuple(bound_fits.values())
     return FamilyFits(
-        {m: fits[m] for m in families}, {m: members[m] for m in families}, tuple(blocks)
+        {m: fits[m] for m in families},
+        {m: members[m] for m in families},
+        tuple(own.values()),
+        bound,
     )
+
+
+def _lowest_crystal(fits: Mapping[str, EnergyFit]) -> str | None:
+    """Single-crystal motif with the lowest volume term; None without one or without others."""
+    crystals = [motif for motif in fits if not is_multiply_twinned(motif)]
+    if not crystals or len(crystals) == len(fits):
+        return None
+    return min(crystals, key=lambda motif: fits[motif].coefficients[0])
+
+
+def _is_below(fit: EnergyFit, lowest: EnergyFit, motif: str) -> bool:
+    """Whether a multiply twinned family's volume term lies below the crystal's."""
+    return is_multiply_twinned(motif) and fit.coefficients[0] < lowest.coefficients[0]
 
 
 def _check_volume_terms(
@@ -287,117 +292,3 @@ def _check_volume_terms(
         )
     if both := sorted(set(bulk) & set(shared_bulk)):
         raise ValueError(f"{', '.join(both)}: name it in bulk_energy or in shared_bulk, not both")
-
-
-_Data = tuple[NDArray[np.int64], FloatArray, FloatArray]
-
-
-def _checked(
-    motif: str, sizes: ArrayLike, energies: ArrayLike, n_min: int, sigma: ArrayLike | None
-) -> _Data:
-    """Sorted sizes (S,), energies (S, M) and error model (S,) of the clusters from n_min on."""
-    n = np.asarray(sizes, dtype=np.int64)
-    values = np.asarray(energies, dtype=float)
-    if n.ndim != 1 or values.ndim not in (1, 2) or len(values) != len(n):
-        raise ValueError(f"{motif}: sizes must be (S,) and energies (S,) or (S, M)")
-    if len(np.unique(n)) != len(n) or (n <= 0).any():
-        raise ValueError(f"{motif}: sizes must be positive and each occur once")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{motif}: drop the sizes whose energies are not finite")
-    error = np.cbrt(n) ** ERROR_POWER if sigma is None else np.broadcast_to(sigma, n.shape)
-    if not (np.asarray(error, dtype=float) > 0).all():
-        raise ValueError(f"{motif}: sigma must be positive")
-    order = np.argsort(n)[np.sort(n) >= n_min]
-    return n[order], values.reshape(len(n), -1)[order], np.asarray(error, dtype=float)[order]
-
-
-def _fit_block(
-    motifs: tuple[str, ...],
-    data: Mapping[str, _Data],
-    terms: Sequence[int] | None,
-    bulk: Mapping[str, ArrayLike],
-    known_sigma: bool,
-) -> tuple[dict[str, FloatArray], _Block, dict[str, EnergyFit]]:
-    """Weighted least squares of families that share ``a`` (of one family: its own)."""
-    fixed = motifs[0] in bulk
-    chosen = {m: _terms_of(m, len(data[m][0]), terms, fixed) for m in motifs}
-    expand = _expansion([chosen[m] for m in motifs], fixed)  # (4 m, P): parameters -> coefficients
-    parts = [slice(4 * k, 4 * k + 4) for k in range(len(motifs))]
-    matrix = np.vstack(
-        [design(data[m][0]) @ expand[part] for m, part in zip(motifs, parts, strict=True)]
-    )
-    volume = {m: np.ravel(np.asarray(bulk.get(m, 0.0), dtype=float)) for m in motifs}
-    target = np.vstack([data[m][1] - np.outer(data[m][0], volume[m]) for m in motifs])
-    error = np.concatenate([data[m][2] for m in motifs])
-    dof = len(target) - matrix.shape[1]
-    if (more := (0 if known_sigma else 1) - dof) > 0:
-        raise ValueError(
-            f"{', '.join(motifs)}: {len(target)} sizes for {matrix.shape[1]} coefficients leave no "
-            f"error bar: relax {more} more, or use fewer terms"
-        )
-    weighted = matrix / error[:, None]
-    norm = np.linalg.norm(weighted, axis=0)  # columns differ by 10^4: scale them before inverting
-    inverse = np.linalg.pinv(weighted / norm) / norm[:, None]
-    parameters = inverse @ (target / error[:, None])  # (P, M)
-    residuals = (target - matrix @ parameters).mean(axis=1)
-    variance = float(np.sum((residuals / error) ** 2)) / dof if dof else 1.0
-    t_dof = float(dof)
-    if known_sigma and variance <= 1.0:
-        variance, t_dof = 1.0, float("inf")
-    covariance = expand @ (inverse @ inverse.T * variance) @ expand.T
-    coefficients, fits, start = {}, {}, 0
-    for motif, part in zip(motifs, parts, strict=True):
-        own = (expand[part] @ parameters).T
-        if fixed:
-            own[:, 0] = volume[motif]
-        end = start + len(data[motif][0])
-        coefficients[motif] = own
-        fits[motif] = EnergyFit(
-            terms=chosen[motif],
-            coefficients=own.mean(axis=0),
-            covariance=covariance[part, part],
-            sizes=data[motif][0],
-            residuals=residuals[start:end],
-            dof=t_dof,
-            scale=float(np.sqrt(variance)),
-            fixed_bulk=fixed,
-        )
-        start = end
-    return coefficients, _Block(motifs, covariance, t_dof), fits
-
-
-def _expansion(terms: Sequence[tuple[int, ...]], fixed: bool) -> FloatArray:
-    """(4 m, P) matrix of 0 and 1; the volume terms are one parameter, or none if fixed."""
-    columns = []
-    for k, own in enumerate(terms):
-        for power in own:
-            if power == 3 and (fixed or k):
-                continue
-            column = np.zeros((len(terms), 4))
-            column[slice(None) if power == 3 else k, TERMS.index(power)] = 1.0
-            columns.append(column.ravel())
-    return np.stack(columns, axis=1)
-
-
-def _terms_of(
-    motif: str, n_sizes: int, terms: Sequence[int] | None, fixed: bool
-) -> tuple[int, ...]:
-    """Terms of one family, its name in every message; a fixed volume term is always one."""
-    if terms is None:
-        try:
-            return select_terms(n_sizes, fixed_bulk=fixed)
-        except ValueError as error:
-            raise ValueError(f"{motif}: {error}") from None
-    if not set(terms) <= set(TERMS) or len(set(terms)) != len(terms) or set(terms) <= {3}:
-        raise ValueError(
-            f"{motif}: terms are distinct powers of N^(1/3) out of {TERMS}, with more than the "
-            f"volume, not {tuple(terms)}"
-        )
-    return tuple(sorted({*terms, 3}, reverse=True))
-
-
-def _student_divisor(rng: np.random.Generator, count: int, dof: float) -> FloatArray:
-    """sqrt(chi^2 / dof) as a (count, 1) column: turns normal draws into Student t."""
-    if not np.isfinite(dof):
-        return np.ones((count, 1))
-    return np.asarray(np.sqrt(rng.chisquare(dof, (count, 1)) / dof))

@@ -79,6 +79,48 @@ def second_difference(sizes: npt.ArrayLike, energies: npt.ArrayLike) -> tuple[In
     return n[middle], e[..., middle + 1] + e[..., middle - 1] - 2 * e[..., middle]
 
 
+def unjudged_sizes(sizes: npt.ArrayLike) -> dict[int, tuple[int, ...]]:
+    """Sizes that have no second difference, each with the neighbours that are not given.
+
+    Examples
+    --------
+    >>> unjudged_sizes([13, 14, 15])
+    {13: (12,), 15: (16,)}
+    """
+    given = {int(n) for n in np.atleast_1d(sizes)}
+    missing = {n: tuple(m for m in (n - 1, n + 1) if m not in given) for n in sorted(given)}
+    return {n: absent for n, absent in missing.items() if absent}
+
+
+def unjudged_sentence(sizes: npt.ArrayLike) -> str:
+    """Say which sizes cannot be judged and why; empty where all can.
+
+    Examples
+    --------
+    >>> unjudged_sentence([13, 14, 15])
+    'Not judged, for want of a neighbouring size: 13 (needs 12), 15 (needs 16).'
+    """
+    parts = []
+    for n, absent in unjudged_sizes(sizes).items():
+        scanned = [str(m) for m in absent if m > 0]  # nothing is smaller than a single atom
+        parts.append(f"{n} (needs {' and '.join(scanned)})" if scanned else str(n))
+    return f"Not judged, for want of a neighbouring size: {', '.join(parts)}." if parts else ""
+
+
+def one_sided(sizes: npt.ArrayLike, judged: npt.ArrayLike) -> tuple[int, ...]:
+    """Sizes among those given whose second difference is held against one neighbour's or none's.
+
+    Parameters
+    ----------
+    sizes : array_like of int
+        Numbers of atoms, for instance those that are magic.
+    judged : array_like of int
+        All that have a second difference.
+    """
+    known = {int(n) for n in np.atleast_1d(judged)}
+    return tuple(int(n) for n in np.atleast_1d(sizes) if not {int(n) - 1, int(n) + 1} <= known)
+
+
 @dataclass(frozen=True)
 class MagicSize:
     """One size that stands out.

@@ -17,20 +17,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t as student_t
 
 from aiida_nanoclusters.science.stability.crossing import Crossing, find_crossing, two_sides
-from aiida_nanoclusters.science.stability.expansion import (
-    ERROR_POWER,
-    FEWEST_SIZES,
-    TERMS,
-    EnergyFit,
-    FamilyFits,
-    FloatArray,
-    design,
-    fit_families,
-    select_terms,
+from aiida_nanoclusters.science.stability.elasticity import Crystal
+from aiida_nanoclusters.science.stability.expansion import FamilyFits, fit_families
+from aiida_nanoclusters.science.stability.gain import (
+    relaxation_cost,
+    squared_half_width,
+    t_factor,
 )
+from aiida_nanoclusters.science.stability.informed import strain_energies
+from aiida_nanoclusters.science.stability.least_squares import FEWEST_SIZES, select_terms
 from aiida_nanoclusters.science.stability.settings import CrossoverSettings, SearchSettings
 from aiida_nanoclusters.science.structures.motifs import motif_family
 
@@ -46,15 +43,6 @@ EXTRAPOLATION = 3.0
 MIN_DOF = 2
 #: Once the fits contribute less than this fraction of the interval, more sizes cannot narrow it.
 NEGLIGIBLE = 1 / 3
-
-
-def relaxation_cost(n: ArrayLike) -> FloatArray:
-    """Relative cost of relaxing N atoms: (N + 200)^(4/3).
-
-    A step costs O(N), the number of steps grows like the diameter, and to start a relaxation
-    costs about as much as that of 200 atoms.
-    """
-    return np.asarray((np.asarray(n, dtype=float) + 200.0) ** (4 / 3))
 
 
 class CrossoverSearch:
@@ -78,7 +66,7 @@ class CrossoverSearch:
 
     Examples
     --------
-    >>> from aiida_nanoclusters.science.stability.expansion import design
+    >>> from aiida_nanoclusters.science.stability.least_squares import design
     >>> families = {"icosahedron": [147, 309, 561, 923, 1415, 2057, 2869, 3871],
     ...             "truncated octahedron": [201, 586, 1289, 2406, 4033]}
     >>> model = {"icosahedron": [-3.491, 2.41, 0, 0], "truncated octahedron": [-3.5, 2.5, 0, 0]}
@@ -112,6 +100,8 @@ class CrossoverSearch:
         self._settings = given.model_copy(
             update={"cluster": self._cluster, "crystal": self._crystal}
         )
+        known = given.crystal_properties
+        self._known = None if known is None else Crystal(**{k: tuple(v) for k, v in known.items()})
         self._results: dict[Cluster, list[float] | None] = {}  # None: failed
         self._planned: tuple[list[Cluster], str] | None = None
 
@@ -191,6 +181,8 @@ class CrossoverSearch:
             n_min=self._settings.n_min,
             bulk_energy={m: v for m, v in self._settings.bulk_energy.items() if m in data},
             shared_bulk=[m for m in self._settings.shared_bulk if m in data],
+            bulk_crystal=self._known,
+            bounded=self._settings.bounded,
         )
 
     def result(self) -> Crossing:
@@ -202,6 +194,10 @@ class CrossoverSearch:
             Too few sizes so far to fit either side.
         """
         return self._crossing(self.fits())
+
+    def strain_energies(self) -> dict[str, dict[str, float]]:
+        """Return :func:`.informed.strain_energies`; empty where the crystal is not known."""
+        return {} if self._known is None else strain_energies(self.fits().fits, self._known)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -217,8 +213,11 @@ class CrossoverSearch:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> CrossoverSearch:
-        """Continue from :attr:`state`; an earlier version's, without plan, is planned anew."""
-        search = cls(**state["settings"])
+        """Continue from :attr:`state`; an earlier version's, without plan, is planned anew.
+
+        Its fits are those of that version: without what is known of the crystal.
+        """
+        search = cls(**{"bounded": False, **state["settings"]})
         search._results = {(motif, size): values for motif, size, values in state["results"]}
         if (plan := state.get("plan")) is not None:
             search._planned = [(motif, size) for motif, size in plan["clusters"]], plan["reason"]
@@ -312,7 +311,7 @@ class CrossoverSearch:
             bounds = {}
             for motif in (m for m in side if m in fits.fits):
                 energy, error = fits.fits[motif].predict(target)
-                reach = self._t(fits.fits[motif].dof) * error
+                reach = t_factor(fits.fits[motif].dof, self._settings.confidence) * error
                 bounds[motif] = (float(energy - reach), float(energy + reach))
             ceiling = min(high for _, high in bounds.values())
             relevant += [motif for motif, (low, _) in bounds.items() if low <= ceiling]
@@ -353,26 +352,14 @@ class CrossoverSearch:
             sizes = self._done(motif) + [n for m, n in pending if m == motif]
             candidates = self._open(motif, pending)
             reachable = [n for n in candidates if n <= GROWTH * max(sizes)] or candidates[:1]
-            before = self._spread(fits.fits[motif], sizes, target)
+            confidence = self._settings.confidence
+            before = squared_half_width(fits.fits[motif], sizes, target, confidence)
             for n in reachable:
-                after = self._spread(fits.fits[motif], [*sizes, n], target)
+                after = squared_half_width(fits.fits[motif], [*sizes, n], target, confidence)
                 gain = (before - after) / float(relaxation_cost(n))
                 if gain > best_gain:
                     best, best_gain = (motif, n), gain
         return best
-
-    def _spread(self, fit: EnergyFit, sizes: Sequence[int], target: float) -> float:
-        """Squared half-width (eV^2) of a fit's energy at the target, were these its sizes."""
-        columns = [TERMS.index(p) for p in fit.terms if not (p == 3 and fit.fixed_bulk)]
-        x, goal = design(sizes)[:, columns], design(target)[columns]
-        weighted = x / (np.cbrt(np.asarray(sizes, dtype=float)) ** ERROR_POWER)[:, None]
-        norm = np.linalg.norm(weighted, axis=0)
-        spread = (goal / norm) @ np.linalg.pinv(weighted / norm)
-        factor = fit.scale * self._t(len(sizes) - len(columns))
-        return float(factor**2 * (spread @ spread))
-
-    def _t(self, dof: float) -> float:
-        return float(student_t.ppf((1 + self._settings.confidence) / 2, max(dof, 1)))
 
 
 def families_problem(settings: CrossoverSettings) -> str | None:

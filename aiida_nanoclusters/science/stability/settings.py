@@ -80,6 +80,16 @@ class SearchSettings(SearchRange):
         default=None,
         gt=0,
     )
+    crystal_properties: dict[str, list[float]] | None = quantity(
+        "Energy (eV/atom), atomic volume (Å^3), bulk and shear modulus (eV/Å^3) of the relaxed "
+        "crystal, one number for each member of a committee or one for all, from which the volume "
+        "terms follow; null where they are not known.",
+        default=None,
+    )
+    bounded: bool = quantity(
+        "Whether the volume term of multiply twinned motifs cannot lie below the crystal's.",
+        default=True,
+    )
     n_samples: int = quantity(
         "Random curves from which the interval is taken.", default=2000, ge=100
     )

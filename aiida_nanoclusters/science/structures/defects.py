@@ -64,7 +64,7 @@ def adatom_sites(positions: Floats, distance: float) -> Floats:
     sites = sites[tree.query(sites)[0] > 0.92 * distance]
     # A hollow on a square is an apex of four triangles.
     first = [min(same) for same in cKDTree(sites).query_ball_point(sites, 0.2 * distance)]
-    return np.asarray(sites[np.unique(first)])
+    return np.asarray(sites[np.unique(np.array(first, dtype=int))])
 
 
 def _apexes(corners: Floats, distance: float) -> Floats:

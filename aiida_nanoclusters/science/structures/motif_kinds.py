@@ -31,6 +31,8 @@ class Motif:
         ``module:function`` of :attr:`family` and :attr:`build`, modules beside this one.
     aliases
         Further names under which energies of it may be recorded, in lower case.
+    strain
+        Which disclination strains it: ``icosahedron``, ``decahedron``, or None.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Motif:
     family_function: str
     builder_function: str
     aliases: tuple[str, ...] = ()
+    strain: str | None = None
 
     @property
     def family(self) -> Callable[[Range], Members]:
@@ -71,12 +74,14 @@ MOTIFS = {
             "icosahedra:icosahedra",
             "icosahedra:mackay_icosahedron",
             ("ico", "ih", "icosahedra", "mackay icosahedra"),
+            strain="icosahedron",
         ),
         Motif(
             "incomplete icosahedron",
             True,
             "icosahedra:incomplete_icosahedra",
             "icosahedra:incomplete_icosahedron",
+            strain="icosahedron",
         ),
         Motif(
             "truncated octahedron",
@@ -91,6 +96,7 @@ MOTIFS = {
             "decahedra:marks_decahedra",
             "decahedra:marks_decahedron",
             ("deca", "dh", "decahedron", "marks decahedra"),
+            strain="decahedron",
         ),
         Motif(
             "Ino decahedron",
@@ -98,6 +104,7 @@ MOTIFS = {
             "decahedra:ino_decahedra",
             "decahedra:marks_decahedron",
             ("ino", "ino decahedra"),
+            strain="decahedron",
         ),
         Motif(
             "Wulff",
@@ -110,8 +117,8 @@ MOTIFS = {
 }
 
 
-def is_multiply_twinned(name: str) -> bool:
-    """Whether the motif of this name or alias is multiply twinned.
+def motif_of(name: str) -> Motif:
+    """Motif of this name or alias.
 
     Raises
     ------
@@ -120,5 +127,10 @@ def is_multiply_twinned(name: str) -> bool:
     """
     for motif in MOTIFS.values():
         if name == motif.name or name.lower() in (motif.name.lower(), *motif.aliases):
-            return motif.multiply_twinned
+            return motif
     raise ValueError(f"unknown motif {name!r}; known: {', '.join(MOTIFS)}")
+
+
+def is_multiply_twinned(name: str) -> bool:
+    """Whether the motif of this name or alias is multiply twinned; else as :func:`motif_of`."""
+    return motif_of(name).multiply_twinned

@@ -14,6 +14,7 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from aiida_nanoclusters.science.structures.decahedra import marks_decahedron
 from aiida_nanoclusters.science.structures.defects import adatom_sites
@@ -35,6 +36,9 @@ _OFFERED, _MORE = 2.2, 60
 _VACANT = 15
 #: Sites nearer than this are one.
 _SAME = 0.2
+#: Shortest bonds of each atom whose mean is the bond length of a relaxed cluster, and how far its
+#: neighbours are, in bond lengths.
+_BONDS, _NEIGHBOUR = 3, 1.3
 #: Layers, about the middle of the cluster: fcc about an atom and about a hollow, one twin plane of
 #: atoms, two parallel ones, a stacking fault, an island at the surface, and hcp.
 STACKINGS = {
@@ -79,6 +83,28 @@ def site_lattices(size: int) -> Iterator[SiteLattice]:
         sites = _tetrahedral_sites(edge)
         if 0.5 * len(sites) > size > 2 * edge**2 + 12:
             yield SiteLattice("tetrahedron", sites, spread=1.0)
+
+
+def cluster_lattice(positions: Floats, motif: str) -> SiteLattice:
+    """Return the sites of a relaxed cluster and the hollows of its surface.
+
+    Filled with as many atoms, or some more or fewer, it gives structures that differ at the
+    surface: the dynamic lattice of X. Shao, L. Cheng and W. Cai, J. Comput. Chem. 25, 1693 (2004).
+
+    Parameters
+    ----------
+    positions
+        In any unit of length, shape (N, 3); atoms with twelve neighbours stay where they are.
+    motif
+        Name of the lattice.
+    """
+    gaps = cdist(positions, positions)
+    np.fill_diagonal(gaps, np.inf)
+    shortest = np.sort(gaps, axis=1)[:, :_BONDS]
+    bond = shortest[np.isfinite(shortest)].mean()
+    inner = (gaps < _NEIGHBOUR * bond).sum(axis=1) >= 12
+    atoms = np.concatenate([positions[inner], positions[~inner]]) / bond
+    return SiteLattice(motif, np.concatenate([atoms, adatom_sites(atoms, 1.0)]), int(inner.sum()))
 
 
 def _rows(size: int) -> int:

@@ -32,12 +32,24 @@ class TrainBaseWorkChain(TrainingRestartWorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare ports and exit codes."""
         super().define(spec)
+        spec.expose_inputs(TrainCalculation, namespace="train")  # `restart_from` too
         spec.inputs.validator = validate_inputs
         spec.expose_outputs(TrainCalculation, exclude=("learning_curve", "report"))
         spec.output(
             "learning_curve", valid_type=ArrayData, help="Of all jobs of the training together."
         )
         spec.output("report", valid_type=Dict, help="Of all jobs of the training together.")
+
+    def setup(self) -> None:
+        """Start from the inputs; where another training is continued, its jobs are the first."""
+        super().setup()
+        folder = self.ctx.inputs.get("restart_from")
+        before: list[CalcJobNode] = []
+        while folder is not None and folder.creator is not None:
+            if "learning_curve" in folder.creator.outputs:  # a killed job has none
+                before.append(folder.creator)
+            folder = folder.creator.inputs.restart_from if _continues(folder.creator) else None
+        self.ctx.parts = before[::-1]
 
     def results(self) -> ExitCode | None:
         """Attach the last package, and the learning curve from the first epoch to the last."""
@@ -59,3 +71,7 @@ class TrainBaseWorkChain(TrainingRestartWorkChain):
     def _continue(self, node: CalcJobNode, why: str) -> ProcessHandlerReport:
         trust_as_made_here(node.outputs.remote_folder)  # a job from the cache was not parsed
         return super()._continue(node, why)
+
+
+def _continues(job: CalcJobNode) -> bool:
+    return "restart_from" in job.inputs

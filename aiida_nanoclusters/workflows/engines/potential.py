@@ -35,13 +35,15 @@ class PotentialEngineWorkChain(LabelEngine):
     def method(inputs) -> str:
         """Return a key of everything on which a label depends besides its frame."""
         charges = settings_of(inputs.get("evaluate", {})).partial_charges
-        parts = ["potential", inputs["potential"].base.caching.compute_hash(), *charges]
-        return "-".join(parts)
+        potential = inputs["potential"]
+        # Labels name the model that made them: those of an equal one are of another level.
+        model = [potential.computed_level.split(" (")[0]] if potential.architecture else []
+        return "-".join(["potential", potential.base.caching.compute_hash(), *model, *charges])
 
     @staticmethod
     def level_of_theory(inputs) -> str:
         """Return the level of theory of the labels."""
-        return inputs["potential"].level_of_theory
+        return inputs["potential"].computed_level
 
     def evaluate(self) -> None:
         """Evaluate all frames in one job."""

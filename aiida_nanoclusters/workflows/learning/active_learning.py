@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, if_, while_
-from aiida.orm import Dict, Int, List
+from aiida.orm import Bool, Dict, Int, List
 
 from aiida_nanoclusters.calculations.frames import concatenate_frames
 from aiida_nanoclusters.calculations.learning import active_learning as steps
@@ -18,6 +18,7 @@ from aiida_nanoclusters.calculations.learning.acquisition import (
 )
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.labels.levels import is_prediction
 from aiida_nanoclusters.science.learning.active_learning import (
     EXPLORE,
     LABEL,
@@ -31,12 +32,12 @@ from aiida_nanoclusters.workflows.base.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
 from aiida_nanoclusters.workflows.learning import active_learning_inputs as ports
 from aiida_nanoclusters.workflows.learning.explore import ExploreWorkChain
-from aiida_nanoclusters.workflows.learning.train import TrainWorkChain, member_keys
+from aiida_nanoclusters.workflows.learning.train import TrainWorkChain
+from aiida_nanoclusters.workflows.learning.train_inputs import LEARNT, member_keys
 from aiida_nanoclusters.workflows.parts.batches import describe_child
 from aiida_nanoclusters.workflows.parts.common_ports import ELEMENTS
 
-#: Sets of frames that grow, and those of them that members are trained on.
-LEARNT = ("training", "validation")
+#: Sets of frames that grow.
 SETS = (*LEARNT, "calibration")
 
 
@@ -138,6 +139,8 @@ class ActiveLearningWorkChain(ports.ActiveLearningInputs):
         inputs |= {name: given[name] for name in ("test", "extrapolation") if name in given}
         inputs |= {"seeds": seeds, "settings": given.train_settings}
         weights = {key: self.ctx.packages.get(str(k)) for k, key in enumerate(keys)}
+        if is_prediction(self.ctx.sets["training"].level_of_theory):
+            inputs["predictions"] = Bool(True)  # of the potential that labels
         if "warm_settings" in given and None not in weights.values():
             inputs |= {"settings": given.warm_settings, "start_from": weights}
         self.to_context(training=self.submit(TrainWorkChain, **inputs | self._link(TRAIN)))

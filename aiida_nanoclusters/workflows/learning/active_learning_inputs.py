@@ -8,17 +8,21 @@ from typing import Any, ClassVar
 from aiida.engine import ProcessSpec
 from aiida.orm import Dict, Int
 
-from aiida_nanoclusters.calculations.learning.labelled_sets import sets_problem
+from aiida_nanoclusters.calculations.learning.labelled_sets import (
+    predictions_problem,
+    sets_problem,
+)
 from aiida_nanoclusters.calculations.learning.train import validate_settings as validate_training
 from aiida_nanoclusters.calculations.learning.warm_start import start_problem
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.science.labels.levels import is_prediction
 from aiida_nanoclusters.science.learning.settings import ActiveLearningSettings
 from aiida_nanoclusters.workflows.labels.label import LabelWorkChain, level_of_labels, limit_jobs
 from aiida_nanoclusters.workflows.learning.explore import ExploreWorkChain
 from aiida_nanoclusters.workflows.learning.recipe import structures_problem
 from aiida_nanoclusters.workflows.learning.train import TrainWorkChain
-from aiida_nanoclusters.workflows.learning.train import validate_inputs as validate_sets
+from aiida_nanoclusters.workflows.learning.train_inputs import LEARNT, validate_sets
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.codes import JobCodes
 from aiida_nanoclusters.workflows.parts.former_names import FormerPorts
@@ -41,6 +45,7 @@ OPTIONAL = ("extrapolation", "calibration")
 #: Inputs of a training that the work chain fills in itself.
 OWN_TRAINING = (
     *("training", "validation", "test", "extrapolation", "seeds", "settings", "start_from"),
+    *("restart_from", "trained"),
 )
 #: Inputs of an exploration that depend on the committee of the round.
 OWN_EXPLORATION = (
@@ -123,6 +128,9 @@ def validate_inputs(inputs: Mapping[str, Any], ports: Any) -> str | None:
             f"`training` is labelled by `{training.level_of_theory}`, new frames would be by "
             f"`{level}`: label all at one level"
         )
+    asked = is_prediction(level or "") or inputs.get("train", {}).get("predictions", False)
+    if not asked and (problem := predictions_problem(inputs, LEARNT)):
+        return problem
     if ("state" in inputs) != bool(inputs.get("start_from")):
         return "to continue from a round give both its `state` and its potentials as `start_from`"
     return weights_problem(inputs)

@@ -11,6 +11,7 @@ from aiida_nanoclusters.calculations.learning.dataset import split_dataset
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.labels.sanity import check_frames
 from aiida_nanoclusters.science.learning.dataset_settings import DatasetSettings, SamplingSettings
+from aiida_nanoclusters.science.learning.splitting import small_set_warning
 from aiida_nanoclusters.workflows.labels.label import LabelWorkChain
 from aiida_nanoclusters.workflows.learning.recipe import (
     SamplingWorkChain,
@@ -164,6 +165,9 @@ class DatasetWorkChain(SamplingWorkChain):
         except ValueError as error:
             return self.exit_codes.ERROR_CANNOT_SPLIT.format(reason=str(error))
         self.out_many(parts)
+        for name in ("validation", "test"):
+            if text := small_set_warning(name, len(parts[name])):
+                self.report(f"warning: {text}")
         return None
 
 

@@ -15,6 +15,7 @@ from aiida_nanoclusters.workflows.learning.recipe import (
 )
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.mappings import committee_of
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
 #: Frames that may be labelled, and those that are only evaluated: output of their predictions.
@@ -87,9 +88,9 @@ class ExploreWorkChain(SamplingWorkChain):
             builder.sampler.lammps[port] = value
         for port, value in job(code, options, "evaluate").items():
             builder.evaluate[port] = value
-        if committee:
+        if committee := committee_of(committee, "committee"):
             builder.sampler.lammps.potential = committee[driver or min(committee)]
-            builder.evaluate.potentials = dict(committee)
+            builder.evaluate.potentials = committee
         return builder
 
     def evaluate(self) -> None:

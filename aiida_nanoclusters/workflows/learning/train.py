@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec, while_
-from aiida.orm import AbstractCode, ArrayData, Dict, Int, List, ProcessNode
+from aiida.orm import AbstractCode, ArrayData, Bool, Dict, Int, List, ProcessNode, RemoteData
 
 from aiida_nanoclusters.calculations.learning.compile import set_compile_ports
-from aiida_nanoclusters.calculations.learning.labelled_sets import sets_problem
 from aiida_nanoclusters.calculations.learning.metrics import (
     MOTIFS,
     PREDICTED,
     REFERENCE,
     compare_committee,
 )
-from aiida_nanoclusters.calculations.learning.warm_start import start_problem
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.learning.training_settings import TrainingSettings
 from aiida_nanoclusters.workflows.base.compile import CompileBaseWorkChain
 from aiida_nanoclusters.workflows.base.evaluate import EvaluateBaseWorkChain
 from aiida_nanoclusters.workflows.base.train import TrainBaseWorkChain
+from aiida_nanoclusters.workflows.learning.train_inputs import (
+    COMPARED,
+    member_keys,
+    validate_inputs,
+)
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.parts.former_names import FormerPorts
@@ -31,38 +34,8 @@ from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 from aiida_nanoclusters.workflows.parts.resources import options_at
 from aiida_nanoclusters.workflows.parts.validators import validate_seeds
 
-#: Sets of frames on which the committee is compared with its labels, where given.
-COMPARED = ("test", "extrapolation", MOTIFS)
 VERBS = ("train", "compile", "evaluate")
 DEFAULT_SEEDS = (1, 2, 3, 4)
-
-
-def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
-    """Refuse frames without labels, labels of two levels, and initial weights that do not fit."""
-    if "training" not in value:
-        return None  # the port reports it
-    return sets_problem(value, ("training", "validation", *COMPARED)) or starts_problem(value)
-
-
-def starts_problem(value: Mapping[str, Any]) -> str | None:
-    """Return why members must not start from the weights of the potentials given, or None."""
-    starts = value.get("start_from") or {}
-    if not starts or not {"seeds", "settings"} <= set(value):
-        return None
-    members = member_keys(value["seeds"])
-    for key in sorted(starts):
-        if key not in members:
-            return f"`start_from.{key}` is not a member: use one of {', '.join(members)}"
-        name = f"start_from.{key}"
-        problem = start_problem(starts[key], value["training"], value["settings"], name)
-        if problem:
-            return problem
-    return None
-
-
-def member_keys(seeds: List) -> list[str]:
-    """Return the keys of the members of a committee."""
-    return [f"seed_{seed}" for seed in seeds.get_list()]
 
 
 class TrainWorkChain(FormerPorts, BatchedWorkChain):
@@ -108,6 +81,28 @@ class TrainWorkChain(FormerPorts, BatchedWorkChain):
             required=False,
             help="Packages by member (`seed_1`), such as `potentials` of an earlier training; "
             "their weights are the initial ones. Default: random weights.",
+        )
+        spec.input_namespace(
+            "restart_from",
+            valid_type=RemoteData,
+            dynamic=True,
+            required=False,
+            help="Folders by member of interrupted trainings of the same inputs, which are "
+            "continued from their checkpoints. Default: none.",
+        )
+        spec.input_namespace(
+            "trained",
+            valid_type=PotentialData,
+            dynamic=True,
+            required=False,
+            help="Packages by member of such trainings that have finished, which are not repeated. "
+            "Default: none.",
+        )
+        spec.input(
+            "predictions",
+            valid_type=Bool,
+            required=False,
+            help="Whether to train on what another model predicts, too. Default: labels only.",
         )
         for name, what in (
             ("nequip_code", "A Python with nequip."),
@@ -223,7 +218,8 @@ class TrainWorkChain(FormerPorts, BatchedWorkChain):
     def plan_training(self) -> None:
         """Plan one training per seed."""
         self.ctx.failures = []
-        self._plan("train", member_keys(self.inputs.seeds))
+        known = self.inputs.get("trained", {})
+        self._plan("train", [key for key in member_keys(self.inputs.seeds) if key not in known])
 
     def _train(self, key: str) -> ProcessNode:
         inputs = {
@@ -235,11 +231,22 @@ class TrainWorkChain(FormerPorts, BatchedWorkChain):
         }
         if key in self.inputs.get("start_from", {}):
             inputs["start_from"] = self.inputs.start_from[key]
+        if key in self.inputs.get("restart_from", {}):
+            inputs["restart_from"] = self.inputs.restart_from[key]
         return self.submit(TrainBaseWorkChain, train=inputs, metadata={"call_link_label": key})
 
     def gather_members(self) -> ExitCode | None:
         """Keep the members whose training finished."""
         self.ctx.potentials = {}
+        known = dict(self.inputs.get("trained", {}))
+        earlier = {key: _training_of(potential) for key, potential in known.items()}
+        for key, potential in known.items():
+            self.ctx.potentials[key] = potential
+            self.out(f"potentials.{key}", potential)
+        for key, chain in earlier.items():
+            if chain is not None:
+                self.out(f"learning_curves.{key}", chain.outputs.learning_curve)
+                self.out(f"reports.{key}", chain.outputs.report)
         for key, child in self._finished("training"):
             self.ctx.potentials[key] = child.outputs.potential
             self.out(f"potentials.{key}", child.outputs.potential)
@@ -344,3 +351,9 @@ class TrainWorkChain(FormerPorts, BatchedWorkChain):
 
 def _number(value: float | None) -> str:
     return "no" if value is None else f"{value:.2f}"
+
+
+def _training_of(potential: PotentialData) -> ProcessNode | None:
+    """Return the finished work chain that trained a potential, where there is one."""
+    caller = None if potential.creator is None else potential.creator.caller
+    return caller if caller is not None and "learning_curve" in caller.outputs else None

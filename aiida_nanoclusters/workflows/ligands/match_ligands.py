@@ -14,6 +14,7 @@ from aiida_nanoclusters.science.sampling.stages import parse_stages
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import describe_child
 from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.mappings import mapping_of
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
 from aiida_nanoclusters.workflows.sampling.stages import validate_inputs as validate_stages
@@ -136,7 +137,8 @@ class MatchLigandsWorkChain(WorkChain):
         builder = cls.get_builder()
         if cores is not None:
             builder.cores = cores
-        builder.candidates, builder.models = List(list(candidates)), dict(models)
+        builder.candidates = List(list(candidates))
+        builder.models = mapping_of(models, "models", '{"seed_1": model}')
         builder.settings = Dict(values["ranking"])
         if potential is not None:
             stages = [{"kind": "relax", "force_tolerance": _FORCE_TOLERANCE}]

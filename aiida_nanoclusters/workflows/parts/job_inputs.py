@@ -7,7 +7,7 @@ from typing import Any
 
 from aiida.orm import AbstractCode
 
-from aiida_nanoclusters.workflows.parts.resources import options_at
+from aiida_nanoclusters.workflows.parts.resources import options_at, plain_options
 
 
 def job(
@@ -23,7 +23,7 @@ def job(
     refuse the job otherwise. All options are explicit: a job can be rebuilt from its UUID.
     """
     resources = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
-    chosen = options_at(options, verb, n_atoms) if verb else dict(options or {})
+    chosen = options_at(options, verb, n_atoms) if verb else plain_options(options)
     merged = {"resources": resources, "withmpi": False, **chosen}
     if code.with_mpi is not None:
         merged["withmpi"] = code.with_mpi

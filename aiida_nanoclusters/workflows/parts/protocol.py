@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from aiida_nanoclusters.science.elements import element as element_data
+from aiida_nanoclusters.workflows.parts.mappings import mapping_of
 
 _MELTING = re.compile(r"(\d+(?:\.\d+)?) Tm")
 
@@ -57,7 +58,8 @@ def load_protocol(
             f"unknown protocol `{protocol}` of `{name}`: choose one of {', '.join(known)}"
         )
     changes = {key: value for key, value in (known[protocol] or {}).items() if key != "description"}
-    merged = merge(merge(content.get("default_inputs") or {}, changes), overrides or {})
+    wanted = mapping_of(overrides, "overrides", '{"settings": {"seed": 1}}')
+    merged = merge(merge(content.get("default_inputs") or {}, changes), wanted)
     if element is None:
         return merged
     return dict(_in_kelvin(merged, [element] if isinstance(element, str) else list(element)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aiida_nanoclusters.workflows.parts.mappings import mapping_of
+
 #: What jobs do. A code may have other options for each.
 VERBS = ("label", "train", "compile", "evaluate", "relax", "anneal")
 
@@ -63,7 +65,18 @@ def options_at(
     """Return plain `metadata.options` for jobs that do `verb`; `options` may be plain already."""
     if isinstance(options, JobOptions):
         return options.at(verb, n_atoms)
-    return dict(options or {})
+    return plain_options(options)
+
+
+def plain_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return `metadata.options` as a dict.
+
+    Raises
+    ------
+    ValueError
+        If they are none.
+    """
+    return mapping_of(options, "options", '{"max_wallclock_seconds": 3600}')
 
 
 def overlay(*layers: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from aiida.orm import Dict, Int, List, Str
 from aiida_nanoclusters.calculations.sampling import lowest_structures as steps
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.sampling.lowest_settings import LowestStructuresSettings
+from aiida_nanoclusters.science.sampling.lowest_structures import SOURCES
 from aiida_nanoclusters.science.structures.motifs import incomplete_icosahedron
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.job_inputs import job
@@ -32,12 +33,13 @@ class LowestStructuresWorkChain(RoundsWorkChain):
         common_ports.element_port(spec)
         common_ports.sizes_port(spec)
         common_ports.settings_port(spec, LowestStructuresSettings, "Rounds, sources and stages")
-        spec.input(
-            "annealed",
+        spec.input_namespace(
+            "known",
+            dynamic=True,
             valid_type=FramesData,
             required=False,
-            help="Relaxed structures of the same potential, such as those of annealing runs, from "
-            "which the search begins too. Default: none.",
+            help="Relaxed structures of the same potential, from which the search begins too, by "
+            "what found them, such as `annealing` or `tempering`. Default: none.",
         )
         spec.inputs.validator = validate_inputs
         common_ports.frames_output(
@@ -92,8 +94,8 @@ class LowestStructuresWorkChain(RoundsWorkChain):
 
     def _begin(self) -> Dict:
         given = {n: self.inputs[n] for n in ("element", "sizes", "settings", "seed")}
-        if "annealed" in self.inputs:
-            given["annealed"] = self.ctx.reference = self.inputs.annealed
+        for source, structures in self.inputs.get("known", {}).items():
+            given[source] = self.ctx.reference = structures
         return steps.start_lowest_search(**given)
 
     def _propose(self) -> FramesData:
@@ -130,8 +132,11 @@ def validate_inputs(inputs, _) -> str | None:
         steps.make_search(element, sizes, inputs["settings"], Int(1))
     except (TypeError, ValueError) as error:
         return str(error)
-    if "annealed" in inputs and set(inputs["annealed"].frames.elements) != {element.value}:
-        return f"`annealed` has other elements than {element.value}: give structures of it alone"
+    for source, structures in inputs.get("known", {}).items():
+        if source in (*SOURCES, "element", "sizes", "settings", "seed"):
+            return f"`known.{source}`: name what found the structures otherwise, such as annealing"
+        if set(structures.frames.elements) != {element.value}:
+            return f"`known.{source}` has other elements than {element.value}"
     largest = max(sizes.get_list())
     frames = FramesData([incomplete_icosahedron(element.value, largest)])
     stages = List(inputs["settings"]["relax_stages"])

@@ -15,6 +15,7 @@ from aiida_nanoclusters.science.stability.settings import CrossoverSettings
 from aiida_nanoclusters.workflows.base.lammps import LammpsBaseWorkChain
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.job_inputs import job
+from aiida_nanoclusters.workflows.parts.mappings import committee_of
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 
 
@@ -70,6 +71,12 @@ class CrossoverWorkChain(WorkChain):
             "crystal, by the first member.",
         )
         spec.output(
+            "crystal",
+            valid_type=Dict,
+            help="Energy (eV/atom), atomic volume (Å^3) and moduli (eV/Å^3) of the crystal by each "
+            "member, from which the volume terms of the fits follow.",
+        )
+        spec.output(
             "modes",
             valid_type=ArrayData,
             required=False,
@@ -115,7 +122,7 @@ class CrossoverWorkChain(WorkChain):
         for port, value in job(code, options, "relax", largest).items():
             builder.lammps[port] = value
         if potentials:
-            builder.potentials = dict(potentials)
+            builder.potentials = committee_of(potentials)
         return builder
 
     # -- bulk and surfaces -----------------------------------------------------------------
@@ -126,11 +133,18 @@ class CrossoverWorkChain(WorkChain):
         self.to_context(bulk_run=self._relax(crystal, "bulk_stages", self._members()[0]))
 
     def relax_slabs(self) -> ExitCode | None:
-        """Relax slabs cut from that crystal."""
+        """Relax slabs cut from that crystal; strain the crystal, with every member."""
         if "structures" not in self.ctx.bulk_run.outputs:
             return self.exit_codes.ERROR_BULK_FAILED
         slabs = steps.build_slabs(self.inputs.element, self.ctx.bulk_run.outputs.structures)
         self.to_context(slab_run=self._relax(slabs, "relax_stages", self._members()[0]))
+        cells = steps.build_strained_cells(
+            self.inputs.element, self.ctx.bulk_run.outputs.structures
+        )
+        for member in self._members():
+            # By symmetry no atom moves.
+            run = self._relax(cells, "relax_stages", member)
+            self.to_context(**{f"strained_{member}": run})
         return None
 
     # -- closed shells ---------------------------------------------------------------------
@@ -145,8 +159,17 @@ class CrossoverWorkChain(WorkChain):
             self.ctx.slab_run.outputs.structures,
         )
         self.out("bulk", self.ctx.bulk)
+        strained = {member: self.ctx[f"strained_{member}"] for member in self._members()}
+        crystal = steps.crystal_properties(
+            self.ctx.bulk_run.outputs.structures,
+            List(self._members()),
+            **{m: run.outputs.structures for m, run in strained.items() if run.is_finished_ok},
+        )
+        if "unknown" in crystal:
+            self.report(f"volume terms are fitted freely: {crystal['unknown']}")
+        self.out("crystal", crystal)
         self.ctx.state = steps.start_search(
-            self.inputs.settings, self.ctx.bulk, self.inputs.systematic_mev
+            self.inputs.settings, self.ctx.bulk, self.inputs.systematic_mev, crystal
         )
         self.ctx.rounds = {}
         return None

@@ -18,6 +18,7 @@ from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.job_packing import bins_of_sizes
+from aiida_nanoclusters.workflows.parts.mappings import committee_of
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 from aiida_nanoclusters.workflows.parts.resources import steps_of
 from aiida_nanoclusters.workflows.sampling.anneal import AnnealWorkChain
@@ -25,7 +26,7 @@ from aiida_nanoclusters.workflows.sampling.lowest_structures import LowestStruct
 
 #: Namespace of the search for lower structures, and its inputs that are set here.
 LOWEST = "lowest_structures"
-_SET_HERE = ("element", "sizes", "seed", "annealed")
+_SET_HERE = ("element", "sizes", "seed", "known")
 
 
 def validate_committee(value: Mapping[str, PotentialData] | None, port: Any) -> str | None:
@@ -163,10 +164,10 @@ class SizeScanWorkChain(BatchedWorkChain):
             builder[LOWEST].settings = Dict(values["settings"])
             for port, value in job(code, options, "relax", largest).items():
                 builder[LOWEST].potential.lammps[port] = value
-        if potentials:
+        if potentials := committee_of(potentials):
             first = potentials[min(potentials)]
             builder.lammps.potential = first
-            builder.committee = dict(potentials)
+            builder.committee = potentials
             if scan.lowest_structures is not None:
                 builder[LOWEST].potential.lammps.potential = first
         return builder
@@ -210,7 +211,7 @@ class SizeScanWorkChain(BatchedWorkChain):
         """Search lower structures at all sizes together, from those of the annealing runs too."""
         inputs = self.exposed_inputs(LowestStructuresWorkChain, namespace=LOWEST, agglomerate=False)
         inputs |= {name: self.inputs[name] for name in ("element", "sizes", "seed")}
-        inputs["annealed"] = self.ctx.joined["structures"]
+        inputs["known"] = {"annealing": self.ctx.joined["structures"]}
         self.to_context(lowest=self.submit(LowestStructuresWorkChain, **inputs))
 
     def take_lowest(self) -> None:
@@ -246,6 +247,8 @@ class SizeScanWorkChain(BatchedWorkChain):
             else:
                 self.report(f"the committee failed: {self.ctx.evaluation.exit_message}")
         structures = self.ctx.joined["structures"]
+        if "lowest" in self.ctx:  # its table says how sure the structures are
+            members["table"] = self.ctx.joined["table"]
         self.out_many(compare_sizes(self.inputs.element, structures, **members))
         wanted = self.inputs.sizes.get_list()
         if missing := common_ports.list_missing(wanted, structures.sizes):

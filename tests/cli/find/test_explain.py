@@ -53,7 +53,8 @@ def test_a_process_tells_its_inputs_and_numbers(labellings) -> None:
     shown = explain(labellings[0].uuid)
     assert "frames: 3 frames of Cu with 2 to 13 atoms, unlabelled" in shown.output
     assert "potential.potential: a potential of the kind eam/alloy" in shown.output
-    assert "batch_size (LabelWorkChain): 500" in shown.output
+    assert "LabelWorkChain: batch_size 500;" in shown.output
+    assert max(map(len, shown.output.splitlines())) <= 80
 
 
 def test_failures_are_told_with_what_became_of_them(code_on, eam_potential) -> None:

@@ -104,8 +104,8 @@ def test_folder_of_runs(runs, tmp_path) -> None:
     code, text = run(runs, "--out", out)
     assert code == 0, text
     assert "2 steps are not labels and are left out" in text
-    assert "lost/vasprun.xml, step 0: not converged: 60 electronic steps, NELM is 60" in text
-    assert "other/vasprun.xml, step 0: the energy is" in text
+    assert re.search(r"lost/vasprun\.xml, step 0[^:]*: [^/]*not converge", text)
+    assert re.search(r"other/vasprun\.xml, step 0[^:]*: [^/]*the energy is", text)
     assert "duplicate:" in text and "the same geometry, with equal energies" in text
     assert "notes.txt" not in text
     frames = read_extxyz(out)
@@ -127,7 +127,7 @@ def test_outcar_alone_and_unknown_file(runs) -> None:
     code, text = run(runs / "pair", runs / "crystal" / "notes.txt")
     assert code == 0
     assert "OUTCAR VASP VASP/PBE/450 eV 1 0 2" in text
-    assert "no reader for this file: give one of vasp, outcar, cp2k, extxyz" in text
+    assert "no reader for this file" in text
 
 
 def test_levels_are_never_mixed(runs, tmp_path) -> None:
@@ -137,9 +137,12 @@ def test_levels_are_never_mixed(runs, tmp_path) -> None:
     out = tmp_path / "labels.extxyz"
     code, text = run(runs, "--out", out)
     assert code == 2 and not out.exists()
-    assert "level: 2 levels of theory: VASP/PBE/450 eV, unknown" in text
+    assert "level: 2 levels of theory: VASP/PBE/450 eV (4 labels), unknown (frames.extxyz)" in text
     assert "separately, or give --level" in text
-    assert run(runs, "--out", out, "--level", "PBE", "--atom-energy", "Cu=-0.2")[0] == 0
+    code, text = run(runs, "--out", out, "--level", "PBE", "--atom-energy", "Cu=-0.2")
+    assert code == 0 and "declared to be PBE: VASP/PBE/450 eV (4 labels), unknown" in text
+    assert "they have nothing in common that could be compared" in text
+    assert "the isolated Cu atom has" in text and "the energy zero is -0.2000 eV" in text
     assert read_extxyz(out).level_of_theory == "PBE"
     code, text = run(runs, "--atom-energy", "Cu")
     assert code == 2 and "write it as Cu=-0.2 (eV)" in text
@@ -193,7 +196,7 @@ def test_vacuum_in_extended_xyz(tmp_path) -> None:
 
 def test_nothing_there(tmp_path) -> None:
     code, text = run(tmp_path)
-    assert code == 2 and "no vasprun.xml, OUTCAR, CP2K output or extended XYZ found" in text
+    assert code == 2 and "no vasprun.xml, OUTCAR, CP2K output, extended XYZ or" in text
     (tmp_path / "vasprun.xml").write_text("<modeling>")
     code, text = run(tmp_path)
     assert code == 1 and "no labels" in text and "truncated" in text

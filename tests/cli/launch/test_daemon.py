@@ -1,4 +1,4 @@
-"""Workers that are older than what is installed are restarted before anything is submitted."""
+"""Workers older than what is installed, or the database, are restarted before a submission."""
 
 import io
 import os
@@ -23,17 +23,29 @@ class Client:
 
 
 @pytest.mark.parametrize(
-    ("running", "started", "restarts"),
-    ((True, (200.0, 50.0), 1), (True, (200.0,), 0), (True, (), 0), (False, (50.0,), 0)),
+    ("running", "started", "database", "restarts"),
+    (
+        (True, (200.0, 50.0), 0.0, 1),
+        (True, (200.0,), 0.0, 0),
+        (True, (200.0,), 201.0, 1),
+        (True, (200.0,), 199.0, 0),
+        (True, (), 201.0, 0),
+        (False, (50.0,), 201.0, 0),
+    ),
 )
-def test_only_workers_that_are_older_are_restarted(monkeypatch, running, started, restarts) -> None:
+def test_only_workers_that_are_older_are_restarted(
+    monkeypatch, running, started, database, restarts
+) -> None:
     client = Client(running, started)
     monkeypatch.setattr("aiida.engine.daemon.client.get_daemon_client", lambda: client)
     monkeypatch.setattr(daemon, "newest_installation", lambda: 100.0)
+    monkeypatch.setattr(daemon, "database_started", lambda: database)
     console = Console(file=io.StringIO(), width=200)
     assert daemon.refresh_daemon(console) is bool(restarts)
     assert client.restarted == restarts
-    assert ("verdi daemon restart" in console.file.getvalue()) is bool(restarts)
+    said = console.file.getvalue()
+    assert ("verdi daemon restart" in said) is bool(restarts)
+    assert ("PostgreSQL" in said) is (bool(restarts) and database > 0)
 
 
 def test_the_newest_installation_is_that_of_the_last_package(tmp_path) -> None:

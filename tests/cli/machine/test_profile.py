@@ -3,7 +3,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiida_nanoclusters.cli.machine.profile import SHIPPED, find_profile, read_machine
+from aiida_nanoclusters.cli.machine.profile import (
+    SHIPPED,
+    find_profile,
+    parse_machine,
+    read_machine,
+)
 from aiida_nanoclusters.cli.machine.profile_keys import usual_values
 from aiida_nanoclusters.workflows.parts.resources import JobOptions
 
@@ -209,6 +214,10 @@ def test_code_without_options_runs_one_process(tmp_path):
         (("computers", "cluster"), "mpiprocs", "two", "mpiprocs must be a whole number, not 'two'"),
         (("computers", "cluster"), "mpiprocs", {"ranks": None}, r"quote a {placeholder}"),
         (("computers", "cluster"), "mpiprocs", True, "must be a whole number"),
+        (("computers", "cluster"), "mpiprocs", 0, "mpiprocs must be a whole number from 1, not 0"),
+        (("computers", "cluster"), "poll_interval", -1, "must be a number from 0, not -1"),
+        (("computers", "cluster"), "poll_interval", float("nan"), "must be a number from 0"),
+        (("computers", "cluster"), "poll_interval", float("inf"), "must be a number from 0"),
         (("codes", "lammps@cluster"), "mpi", "yes", "mpi must be true or false"),
         (("codes", "lammps@cluster"), "executable", "{vnev}/lmp", "did you mean `venv`?"),
         (("codes", "lammps@cluster"), "executable", "", "give `executable`"),
@@ -242,3 +251,19 @@ def test_usual_values_are_this_machine(tmp_path):
     values = usual_values(tmp_path / "v", tmp_path / "p", tmp_path / "a")
     assert values["venv"] == str(tmp_path / "v")
     assert 1 <= int(values["ranks"]) <= min(2, int(values["cores"]))
+
+
+def test_a_damaged_profile_is_read_or_refused_in_a_line():
+    text = find_profile("laptop").read_text()
+    lines = text.splitlines(keepends=True)
+    for k in range(len(lines)):
+        start = "".join(lines[:k])
+        for damaged in (
+            start,
+            start + "".join(lines[k + 1 :]),
+            start + lines[k] + "".join(lines[k:]),
+        ):
+            try:
+                parse_machine(Path("profile.yaml"), damaged, VALUES)
+            except ValueError as error:
+                assert str(error).startswith("profile.yaml") and "\n" not in str(error)

@@ -14,8 +14,9 @@ from rich.console import Console
 from aiida_nanoclusters.cli.main import cli
 from aiida_nanoclusters.cli.progress import live_table as progress_module
 from aiida_nanoclusters.cli.progress.counts import JobTotal, Process, ProgressRow, read_progress
-from aiida_nanoclusters.cli.progress.live_table import duration, watch
+from aiida_nanoclusters.cli.progress.live_table import duration, short_duration, watch
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.frames import Frames
 
 
@@ -101,7 +102,9 @@ def test_status_shows_the_latest_study_and_its_error(tree):
     assert study.uuid in result.output
     assert "the loss is NaN (its work chain recovered)" in result.output
     assert f"verdi process report {bad.pk}" in result.output
-    assert "1 (1 from cache)" in result.output
+    said = " ".join(result.output.split())
+    assert "1 (1)" in said and "in brackets: done, but taken from cache" in said
+    assert max(map(len, result.output.splitlines())) <= 80
     assert "verdi daemon start" in result.output  # this profile has no daemon
 
 
@@ -197,12 +200,13 @@ def test_job_time_is_summed_up_the_call_tree(timed):
     }
     lines = CliRunner().invoke(cli, ["status", timed.uuid]).output.splitlines()
     rows = {line.split()[0]: " ".join(line.split()[1:]) for line in lines if line.strip()}
-    assert rows["process"] == "done running queued failed job time left"
-    assert rows["SizeScanWorkChain"] == "1 0 0 0 ~2 min 10 s"
-    assert rows["LammpsCalculation"] == "2 (1 from cache) 0 0 0 1 min 30 s"
-    assert rows["RelaxCalculation"] == "1 0 0 0 ~40 s"
+    assert rows["process"] == "done elapsed computing"  # counts that are zero are left out
+    assert rows["SizeScanWorkChain"].endswith("~2.2 min")
+    assert rows["LammpsCalculation"].startswith("2 (1) ")
+    assert rows["LammpsCalculation"].endswith("1.5 min")
+    assert rows["RelaxCalculation"].endswith("~40 s")
     shown = " ".join(" ".join(lines).split())
-    assert "job time: wall time of all jobs of a row together" in shown
+    assert "computing: wall time of all its jobs together" in shown
     assert "~ estimated from submission to end" in shown
 
 
@@ -221,7 +225,7 @@ def test_status_of_a_finished_process(aiida_profile_clean):
     assert shown.exit_code == 0, shown.output
     assert "finished" in shown.output
     line = next(line for line in shown.output.splitlines() if line.strip().startswith("halve "))
-    assert line.split()[1:4] == ["2", "0", "0"]
+    assert line.split()[1] == "2"
 
 
 def test_status_of_a_failed_process_exits_1(tree):
@@ -310,3 +314,68 @@ def test_time_left_is_the_pace_so_far():
 )
 def test_duration(seconds, text):
     assert duration(timedelta(seconds=seconds)) == text
+
+
+def crossover_of(study, key: str) -> orm.WorkChainNode:
+    """A search of a study, with one potential under this key."""
+    potential = PotentialData.lennard_jones("Cu", epsilon=0.4, sigma=2.3, cutoff=6.0).store()
+    node = orm.WorkChainNode()
+    node.set_process_label("CrossoverWorkChain")
+    node.set_process_state(ProcessState("finished"))
+    node.set_exit_status(0)
+    node.base.links.add_incoming(potential, LinkType.INPUT_WORK, f"potentials__{key}")
+    node.base.links.add_incoming(study, LinkType.CALL_WORK, f"call_{node.uuid[:8]}")
+    return node.store()
+
+
+def test_the_crossovers_of_committee_and_reference_are_told_apart(timed):
+    committee, reference = crossover_of(timed, "seed_1"), crossover_of(timed, "reference")
+    rows = {row.label: [p.pk for p in row.processes] for row in read_progress(timed.pk).rows}
+    assert rows["CrossoverWorkChain (committee)"] == [committee.pk]
+    assert rows["CrossoverWorkChain (reference)"] == [reference.pk]
+
+
+def test_a_process_ends_with_its_last_result(timed):
+    """Whatever is changed on its node later, by an import for instance."""
+    job = next(c for c in timed.called_descendants if c.process_label == "RelaxCalculation")
+    result = orm.Dict({})
+    result.base.links.add_incoming(job, LinkType.CREATE, "report")
+    result.store()
+    for node in (timed, job):
+        node.label = "changed later"
+    progress = read_progress(timed.pk)
+    (row,) = [row for row in progress.rows if row.label == "RelaxCalculation"]
+    assert row.processes[0].changed == progress.root.changed == result.ctime
+    assert progress.root.changed < timed.mtime
+
+
+def launched_alone(name: str, **attributes) -> orm.WorkChainNode:
+    node = orm.WorkChainNode(process_type=f"aiida.workflows:nanoclusters.{name.lower()}")
+    node.set_process_label(f"{name}WorkChain")
+    node.set_process_state(ProcessState("finished"))
+    node.set_exit_status(attributes.pop("status", 0))
+    return node.store()
+
+
+def test_without_uuid_the_last_study_and_a_list(aiida_profile_clean):
+    study = launched_alone("Study")
+    later = launched_alone("Anneal", status=400)
+    called = orm.WorkChainNode(process_type="aiida.workflows:nanoclusters.train")
+    called.set_process_label("TrainWorkChain")
+    called.base.links.add_incoming(study, LinkType.CALL_WORK, "train")
+    called.store()
+    result = CliRunner().invoke(cli, ["status"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"StudyWorkChain  {study.uuid}")
+    lines = [line.split()[:4] for line in result.output.splitlines()]
+    assert ["*", study.uuid, "Study", "finished"] in lines
+    assert [later.uuid, "Anneal", "failed"] in [line[:3] for line in lines]
+    assert called.uuid not in result.output
+    assert max(map(len, result.output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(4, "4 s"), (90, "1.5 min"), (7200, "2.0 h"), (9e5, "10.4 d")]
+)
+def test_short_durations(seconds, text):
+    assert short_duration(timedelta(seconds=seconds)) == text

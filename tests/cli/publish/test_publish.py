@@ -1,6 +1,7 @@
 """publish: what is in the folder, and what is not."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from aiida.common.links import LinkType
 from aiida.orm import CalcJobNode, FolderData, QueryBuilder, load_node
 from nequip.data.dataset import NequIPLMDBDataset
 
+from aiida_nanoclusters.cli.publish.command import _asked_name
 from aiida_nanoclusters.cli.publish.licensed import find_licensed
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
@@ -47,7 +49,7 @@ def test_folder_serves_people_without_aiida(study, tmp_path) -> None:
         "archive.aiida",
         "frames/structures.extxyz",
         "frames/structures.lmdb",
-        "tables/energies.energies.csv",
+        "tables/energies.csv",
         "tables/energies.second_differences.csv",
         "tables/magic.json",
     } <= files
@@ -59,10 +61,10 @@ def test_folder_serves_people_without_aiida(study, tmp_path) -> None:
     assert {a.info["level_of_theory"] for a in images} == {"EMT"}
     data = NequIPLMDBDataset(str(out / "frames" / "structures.lmdb"))
     assert [entry["total_energy"].item() for entry in data] == held.energies.tolist()
-    with (out / "tables" / "energies.energies.csv").open() as handle:
+    with (out / "tables" / "energies.csv").open() as handle:
         rows = list(csv.DictReader(handle))
-    assert [int(row["sizes (atoms)"]) for row in rows] == list(range(12, 20))
-    assert [float(row["energies (eV)"]) for row in rows] == held.energies.tolist()
+    assert [int(row["size (atoms)"]) for row in rows] == list(range(12, 20))
+    assert [float(row["energy (eV)"]) for row in rows] == held.energies.tolist()
     readme = (out / "README.md").read_text()
     for said in (process.uuid, frames.uuid, "CC-BY-4.0", "Ada Lovelace", "eV/Å", "A. Lovelace"):
         assert said in readme
@@ -271,3 +273,17 @@ def test_killed_publish_leaves_nothing_complete(tmp_path) -> None:
     assert not (tmp_path / "out").exists()
     (partial,) = tmp_path.glob(".out-incomplete-*")
     assert not (partial / "SHA256SUMS").exists()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [(Terminal, ("Ada Lovelace", "Max Born")), (io.StringIO, ())]
+)
+def test_authors_are_asked_for_on_a_terminal_only(monkeypatch, kind, names) -> None:
+    monkeypatch.setattr("sys.stdin", kind("Ada Lovelace; Max Born\n"))
+    monkeypatch.setattr("sys.stdout", kind())
+    assert _asked_name() == names

@@ -196,7 +196,9 @@ def test_real_output_of_a_later_version(shared_data):
     assert run.steps[-1].energy == pytest.approx(-13.726193434833586 * HARTREE)
     whole = read_run(path)
     assert "no aiida-pos-1.xyz and no aiida-frc-1.xyz beside it" in whole.problem
-    assert whole.level_of_theory == "CP2K/PBE-D3/TZV2P-MOLOPT-GTH"
+    (first,) = whole.steps
+    assert first.level_of_theory == "CP2K/PBE-D3/TZV2P-MOLOPT-GTH"
+    assert (first.charge, first.multiplicity, first.problem) == (0.0, 1, "it has no forces")
 
 
 def test_steps_of_a_run_are_matched_by_number(tmp_path):
@@ -205,7 +207,8 @@ def test_steps_of_a_run_are_matched_by_number(tmp_path):
         " CELL| Vector a [angstrom]: 9.0 0.0 0.0 |a| = 9.0\n"
         " CELL| Vector b [angstrom]: 0.0 9.0 0.0 |b| = 9.0\n"
         " CELL| Vector c [angstrom]: 0.0 0.0 9.0 |c| = 9.0\n"
-        " CELL| Periodicity                                   XYZ\n" + OUTPUT
+        " CELL| Periodicity                                   XYZ\n"
+        " DFT| Charge                                           0\n" + OUTPUT
     )
     block = "2\n i = {0}, time = 0.0, E = {1}\n Cu {2} 0.0 0.0\n Cu 0.5 0.0 0.0\n"
     energies = ("-8.982830117", "-8.900000000", "-8.8")
@@ -214,9 +217,11 @@ def test_steps_of_a_run_are_matched_by_number(tmp_path):
         (tmp_path / f"my-{kind}-1.xyz").write_text("".join(blocks[: 3 if kind == "pos" else 2]))
     run = read_run(tmp_path / "my.out")
     assert [step.atoms.positions[0, 0] for step in run.steps] == pytest.approx([-0.5, -0.6, -0.7])
+    words = "`WARNING in qs_scf.F:598 :: SCF run NOT converged` (line 10)"
     assert [step.problem for step in run.steps] == [
-        None, "the self-consistent field did not converge", "it has no forces"
+        None, f"the self-consistent field did not converge: {words}", "it has no forces"
     ]  # fmt: skip
+    assert run.problem == "CP2K stopped after 2 energies: xTB Charges"
     atoms = run.steps[0].atoms
     assert atoms.pbc.all() and atoms.get_potential_energy() == pytest.approx(-244.435, abs=1e-2)
     assert atoms.get_forces()[0, 0] == pytest.approx(-0.5 * HARTREE / BOHR)

@@ -6,9 +6,11 @@ import pytest
 from aiida_nanoclusters.formats.publication.csv_tables import (
     table_of_rows,
     tables_of_arrays,
+    with_units,
     write_csv,
 )
 from aiida_nanoclusters.science import keys
+from aiida_nanoclusters.science.columns import COLUMN_OF, COLUMNS
 
 
 def rows_of(path):
@@ -42,6 +44,10 @@ def test_every_array_of_the_project_has_a_unit_and_a_table() -> None:
     }
     assert set(keys.UNITS) == names
     assert {key for members in keys.TABLES.values() for key in members} == names
+    assert set(COLUMN_OF) == names and set(COLUMN_OF.values()) <= set(COLUMNS)
+    assert all(column.meaning for column in COLUMNS.values())
+    for members in keys.TABLES.values():  # no column twice in a table
+        assert len({COLUMN_OF[key] for key in members}) == len(members)
 
 
 def test_arrays_that_share_rows_share_a_table() -> None:
@@ -56,11 +62,11 @@ def test_arrays_that_share_rows_share_a_table() -> None:
     assert tables == {
         "energies": {
             "motif": ["icosahedron", "icosahedron"],
-            "sizes (atoms)": [13, 55],
-            "member_energies_1 (eV)": [-1.0, -2.0],
-            "member_energies_2 (eV)": [-3.0, -4.0],
+            "size": [13, 55],
+            "member_energy_1": [-1.0, -2.0],
+            "member_energy_2": [-3.0, -4.0],
         },
-        "curve": {"grid (atoms)": [1.0], "difference (eV/atom)": [2.0]},
+        "curve": {"size": [1.0], "difference": [2.0]},
     }
 
 
@@ -72,11 +78,11 @@ def test_rows_are_those_of_the_result_whatever_dimension_they_have() -> None:
         keys.REPLICA_TEMPERATURES: np.array([[0, 1], [1, 0], [0, 1]]),
     }
     assert tables_of_arrays(swaps) == {
-        "temperatures": {"temperatures (K)": [300.0, 400.0]},
+        "temperatures": {"temperature": [300.0, 400.0]},
         "swaps": {
-            "swap_steps (time steps)": [10, 20, 30],
-            "replica_temperatures_1": [0, 1, 0],
-            "replica_temperatures_2": [1, 0, 1],
+            "step": [10, 20, 30],
+            "replica_temperature_1": [0, 1, 0],
+            "replica_temperature_2": [1, 0, 1],
         },
     }
     own = {keys.TEMPERATURES: ladder, keys.HEAT_CAPACITIES: [3, 4]}
@@ -85,5 +91,20 @@ def test_rows_are_those_of_the_result_whatever_dimension_they_have() -> None:
 
 
 def test_rows_may_lack_keys() -> None:
-    table = table_of_rows([{"a": 1}, {"a": 2, "b": 3}], {"b": "eV"})
-    assert table == {"a": [1, 2], "b (eV)": [None, 3]}
+    table = table_of_rows([{"a": 1}, {"a": 2, "b": 3}])
+    assert table == {"a": [1, 2], "b": [None, 3]}
+    assert list(with_units(table, {"b": "eV"})) == ["a", "b (eV)"]
+
+
+def test_headers_have_the_units_of_the_columns_numbered_ones_too() -> None:
+    table = {"size": [1], "member_energy_12": [2.0], "point_group": ["Ih"], "no_column": [0]}
+    heads = ["size (atoms)", "member_energy_12 (eV)", "point_group", "no_column"]
+    assert list(with_units(table)) == heads
+
+
+def test_cells_of_a_grid_are_rows_with_their_place() -> None:
+    edges = np.array([[0.0, 1.0, 2.0], [10.0, 20.0, 30.0]])
+    arrays = {keys.CELL_EDGES: edges, keys.FREE_ENERGIES: np.array([[1.0, 2.0], [3.0, 4.0]])}
+    table = tables_of_arrays(arrays)["free_energy"]
+    rows = list(zip(table["variable_1"], table["variable_2"], table["free_energy"], strict=True))
+    assert rows == [(0.5, 15.0, 1.0), (0.5, 25.0, 2.0), (1.5, 15.0, 3.0), (1.5, 25.0, 4.0)]

@@ -50,7 +50,7 @@ def test_real_runs_against_raw_xml(real) -> None:
         root = ElementTree.fromstring(lzma.open(path).read())
         steps = root.findall("calculation")
         assert run.problem is None and len(run.steps) == len(steps) == 10
-        assert run.level_of_theory == "VASP/PBE/400 eV"
+        assert run.levels == ["VASP/PBE/400 eV"]
         for found, raw in zip(run.steps, steps, strict=True):
             assert found.problem is None
             results = found.atoms.calc.results
@@ -171,7 +171,7 @@ def test_outcar_alone(written) -> None:
     run = read_outcar(outcar)
     atoms.calc = EMT()
     found = run.steps[0].atoms.calc.results
-    assert run.problem is None and run.level_of_theory == "VASP/PBE/450 eV"
+    assert run.problem is None and run.levels == ["VASP/PBE/450 eV"]
     assert found["energy"] == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
     assert np.abs(found["forces"] - atoms.get_forces()).max() < 1e-6
     assert found["stress"] == pytest.approx(atoms.get_stress(), abs=1e-5)
@@ -250,7 +250,7 @@ def make_incar_of(atoms: Atoms) -> dict:
 
 
 def test_more_places_than_atoms(tmp_path) -> None:
-    """What the libraries raise on a file that contradicts itself is the problem of that file."""
+    """A step that contradicts itself is none."""
     atoms = Atoms("Cu2", positions=[[1, 1, 1], [3, 1, 1]], cell=[9, 9, 9], pbc=True)
     atoms.calc = EMT()
     step = Ionic(atoms, np.full(4, 1.0), atoms.get_forces(), np.zeros((3, 3)))
@@ -259,4 +259,5 @@ def test_more_places_than_atoms(tmp_path) -> None:
     place = re.search(r'<varray name="positions" >\n(.*\n)', text)
     path.write_text(text.replace(place[1], 2 * place[1]))
     run = read_vasp(path)
-    assert not run.steps and "vasprun.xml cannot be read" in run.problem
+    assert "no complete ionic step" in run.problem
+    assert run.steps[0].problem == "3 positions and 2 forces of 2 atoms"

@@ -223,6 +223,7 @@ def test_files_round_trip_and_are_bounded(chart, tmp_path):
         "{" * 10_000,
         "x" * 2_000_000,
         json.dumps({**head, "extra": 1}),
+        json.dumps({**head, "architecture": 2}),
         json.dumps({**head, "n_seen": 10**9}),
         json.dumps({**head, "network": {**head["network"], "channels": [1024, 1024]}}),
     ):

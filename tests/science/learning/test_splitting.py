@@ -6,7 +6,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.learning.splitting import deduplicate, split_frames
+from aiida_nanoclusters.science.learning.splitting import (
+    deduplicate,
+    small_set_warning,
+    split_frames,
+)
 
 
 def trajectories(lengths, n_atoms=2, kind="cluster") -> Frames:
@@ -87,3 +91,9 @@ def test_duplicates_prefer_the_label() -> None:
     labelled.calc = SinglePointCalculator(labelled, energy=-1.0, forces=np.zeros((2, 3)))
     kept = deduplicate(Frames.from_atoms([bare, labelled, bare]))
     assert len(kept) == 1 and kept.energies[0] == -1.0
+
+
+def test_a_set_of_few_frames_is_warned_of():
+    assert small_set_warning("test", 1).startswith("the test set has 1 frame: ")
+    assert "validation set has 4 frames" in small_set_warning("validation", 4)
+    assert small_set_warning("test", 5) == ""

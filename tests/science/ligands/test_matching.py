@@ -316,6 +316,7 @@ def test_foreign_heads_are_no_models(model, tmp_path):
         ({"elements": ["Qq"]}, "no chemical element"),
         ({"known_ligands": [[]]}, "no or of too many"),
         ({"known_cores": head["known_cores"][1:]}, "not of shape"),
+        ({"architecture": 2}, "belong to version 2"),
         ({"core": {**head["core"], "kind": "gin"}}, "not those of its networks"),
         ({"core": {**head["core"], "features": 512, "layers": 12}, "surplus": 1}, "surplus"),
         ({"core_scale": 0.0}, "greater than 0"),

@@ -293,6 +293,7 @@ def test_foreign_files_are_no_encoders(encoder, tmp_path):
     head = json.loads(text)
     for change, message in (
         ({"core": {**head["core"], "features": 17}}, "not of shape"),
+        ({"architecture": 2}, "belong to version 2"),
         ({"core": {**head["core"], "features": 10**6}}, "less than or equal to 512"),
         ({"elements": ["Qq"]}, "no chemical element"),
         ({"elements": ["Cu"]}, "`references` has no Cu"),

@@ -8,6 +8,9 @@ from aiida_nanoclusters.science.sampling.lowest_pool import Pool, chance_of_lowe
 from aiida_nanoclusters.science.sampling.lowest_settings import LowestSettings
 from aiida_nanoclusters.science.sampling.lowest_structures import LowestSearch
 from aiida_nanoclusters.science.sampling.minima import Minimum
+from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
+from aiida_nanoclusters.science.structures.site_filling import fill_sites
+from aiida_nanoclusters.science.structures.site_lattices import cluster_lattice
 from tests.cluster_potentials import EPSILON, LJ_MINIMA, LennardJones, relaxed
 
 
@@ -74,7 +77,6 @@ def test_a_neighbour_hands_on_its_structure():
     made = [a for key, a in search.next().items() if a.info["source"] == "neighbour"]
     assert made
     assert {len(a) for a in made} <= {12, 13}
-    assert all("from_energy" not in a.info for a in made)
 
 
 def test_failed_evaporated_and_foreign_structures():
@@ -98,11 +100,12 @@ def test_failed_evaporated_and_foreign_structures():
 
 
 def test_structures_from_elsewhere_are_known_before_the_first_round():
-    from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
-
     search = make([13, 14], rounds=1)
     icosahedron = relaxed(mackay_icosahedron("Ar", 1, 3.8), LennardJones())
-    search.add([icosahedron, icosahedron, Atoms("Ar9")], "annealing")
+    runs = [icosahedron.copy() for _ in range(3)]
+    for run_, seed in zip(runs, (1, 2, 2), strict=True):
+        run_.calc, run_.info["seed"] = icosahedron.calc, seed
+    search.add([*runs, Atoms("Ar9")], "annealing")
     row = search.table()[0]
     assert row["hits"] == {"annealing": 2} and row["found_by"] == "annealing"
     assert row["energies"]["annealing"] / EPSILON == pytest.approx(LJ_MINIMA[13], abs=1e-3)
@@ -121,32 +124,44 @@ def minimum(energy):
     return Minimum(energy, positions, None, "Ar4", 0, 0, "motif")
 
 
-def test_returning_to_its_parent_is_no_hit():
+def test_a_second_way_within_a_lineage_is_no_hit():
     pool = Pool(5)
     pool.add(minimum(-1.0), "motif", "fcc")
-    pool.add(minimum(-1.0), "shake", "fcc", from_energy=-1.0)
+    pool.add(minimum(-1.0), "shake", "fcc")
     assert pool.row()["hits"] == {"motif": 1}
-    pool.add(minimum(-1.0), "shake", "fcc", from_energy=-0.5)
-    pool.add(minimum(-1.0), "random", "random")
+    pool.add(minimum(-1.0), "shake", "twin")
+    pool.add(minimum(-1.0), "random", "random 1")
+    pool.add(minimum(-1.0), "random", "random 1")
     assert pool.row()["hits"] == {"motif": 1, "shake": 1, "random": 1}
     assert pool.row()["chance_of_lower"] == chance_of_lower(3) == 0.25
 
 
 def test_a_lower_structure_starts_the_count_again():
     pool = Pool(5)
-    for _ in range(4):
-        pool.add(minimum(-1.0), "random", "random")
+    for k in range(4):
+        pool.add(minimum(-1.0), "random", f"random {k}")
         pool.begin_round()
     assert pool.is_settled(patience=3, hits=4)
     pool.begin_round()
-    pool.add(minimum(-2.0), "relocate", "random", from_energy=-1.0)
+    pool.add(minimum(-2.0), "surface", "random 0")
     assert not pool.is_settled(patience=3, hits=1)
-    assert pool.row()["hits"] == {"relocate": 1}
-    assert pool.gains == {"random": 1, "relocate": 1}
+    assert pool.row()["hits"] == {"surface": 1}
+    assert pool.gains == {"random": 1, "surface": 1}
 
 
-def test_the_lowest_of_each_motif_stays():
+def test_the_lowest_of_each_lineage_stays():
     pool = Pool(2)
     for k, motif in enumerate(["icosahedron"] * 5 + ["fcc"]):
         pool.add(minimum(-2.0 + 0.2 * k), "motif", motif)
-    assert [own.motif for own in pool.isomers] == ["icosahedron", "icosahedron", "fcc"]
+    assert [own.lineage for own in pool.isomers] == ["icosahedron", "icosahedron", "fcc"]
+
+
+def test_the_hollows_of_a_relaxed_cluster_hold_an_atom_more():
+    icosahedron = relaxed(mackay_icosahedron("Ar", 1, 3.8), LennardJones())
+    lattice = cluster_lattice(icosahedron.positions, "icosahedron")
+    assert lattice.core == 1 and len(lattice.sites) == 13 + 20
+    (more,) = fill_sites(lattice, 14, np.random.default_rng(0), keep=1)
+    found = relaxed(Atoms("Ar14", positions=more * 3.8), LennardJones())
+    assert found.get_potential_energy() / EPSILON == pytest.approx(LJ_MINIMA[14], abs=1e-3)
+    # Two atoms have one bond each.
+    assert cluster_lattice(np.array([[0, 0, 0], [2.5, 0, 0]]), "dimer").core == 0

@@ -10,7 +10,9 @@ from aiida_nanoclusters.science.stability.crossing import (
     sphere_diameter_nm,
     two_sides,
 )
-from aiida_nanoclusters.science.stability.expansion import design, fit_families
+from aiida_nanoclusters.science.stability.elasticity import Crystal
+from aiida_nanoclusters.science.stability.expansion import fit_families
+from aiida_nanoclusters.science.stability.least_squares import design
 
 ICOSAHEDRA = np.array([147, 309, 561, 923, 1415, 2057, 2869, 3871])
 OCTAHEDRA = np.array([201, 586, 1289, 2406, 4033, 6266, 9201])
@@ -147,6 +149,65 @@ def test_of_several_crystals_the_lowest_counts():
     assert found.size == pytest.approx(earlier, rel=1e-3) and earlier < TRUTH
     only = find_crossing(fit_families(data), 100, 18000, crystal=["truncated octahedron"])
     assert only.size == pytest.approx(TRUTH, rel=1e-3)
+
+
+#: Copper by the SevenNet potential 7net-0, eV/atom; moduli by strained cells.
+SEVENNET = {
+    "icosahedron": {147: -3.620975, 309: -3.733394, 561: -3.802937, 923: -3.849905},
+    "truncated octahedron": {201: -3.667366, 405: -3.762413, 586: -3.804592},
+}
+SEVENNET_CRYSTAL = Crystal(-4.096215, 11.786, 0.8887, 0.2493)
+
+
+def sevennet(largest, **options):
+    data = {}
+    for motif, table in SEVENNET.items():
+        sizes = np.array([n for n in table if n <= largest])
+        data[motif] = (sizes, sizes * [table[n] for n in sizes])
+    return find_crossing(fit_families(data, **options), 100, 20000)
+
+
+def test_strain_that_no_crystal_can_have_does_not_forbid_a_crossing():
+    as_before = sevennet(586, bounded=False)
+    assert as_before.probability_beyond > 0.5
+    assert sevennet(586).verdict != "no crossing below n_max"
+    assert sevennet(586).probability_beyond < 0.3
+    three, four = (sevennet(n, bulk_crystal=SEVENNET_CRYSTAL) for n in (586, 923))
+    for found in (three, four):
+        assert found.verdict == "crossing"
+        assert found.high / found.low < 5
+    # One more icosahedron does not change the answer.
+    assert three.size == pytest.approx(four.size, rel=0.2)
+    assert three.low < four.size < three.high and four.low < three.size < four.high
+
+
+def test_intervals_of_few_sizes_hold_the_truth_where_the_crystal_is_known():
+    """Families whose strain, edges and errors are those of fcc metals."""
+    covered, ratios = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        crystal = Crystal(-3.54, 11.81, 0.864, 0.344)
+        strain = crystal.elastic_energy("icosahedron")[0] * rng.normal(1.35, 0.05)
+        own = np.array([-3.54 + strain, 2.09, *rng.normal((0.48, 0.05), 0.35)])
+        octahedron = np.array([-3.54, 2.18, *rng.normal((0.48, 0.05), 0.35)])
+        grid = np.geomspace(100, 20000, 4000)
+        lower = np.flatnonzero(design(grid) @ (own - octahedron) <= 0)
+        if not len(lower) or lower[-1] == len(grid) - 1:
+            continue
+        data = {
+            motif: (n, design(n) @ c + 3e-4 * np.cbrt(n) * rng.standard_normal(3))
+            for motif, n, c in (
+                ("icosahedron", ICOSAHEDRA[:3], own),
+                ("truncated octahedron", OCTAHEDRA[:3], octahedron),
+            )
+        }
+        found = find_crossing(fit_families(data, bulk_crystal=crystal), 100, 20000, n_samples=1000)
+        low, high = found.low or 0.0, found.high or np.inf
+        covered.append(low <= grid[lower[-1]] <= high)
+        ratios.append(high / max(low, 100))
+    assert len(covered) > 30
+    assert np.mean(covered) >= 0.85
+    assert np.median(ratios) < 1.5  # without the crystal the median is above 10
 
 
 def test_curve_and_band_to_plot():

@@ -2,13 +2,9 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from aiida_nanoclusters.science.stability.expansion import (
-    TERMS,
-    design,
-    fit_families,
-    fit_family,
-    select_terms,
-)
+from aiida_nanoclusters.science.stability.elasticity import STRAIN_RATIO, Crystal
+from aiida_nanoclusters.science.stability.expansion import fit_families, fit_family
+from aiida_nanoclusters.science.stability.least_squares import TERMS, design, select_terms
 from aiida_nanoclusters.science.structures.motif_kinds import is_multiply_twinned
 
 SIZES = np.array([147, 309, 561, 923, 1415, 2057, 2869, 3871])
@@ -193,6 +189,85 @@ def test_each_member_may_have_its_own_bulk_energy():
     assert fits.member_coefficients["Wulff"][:, 0].tolist() == bulk.tolist()
     assert fits.member_coefficients["Wulff"][:, 1] == pytest.approx([2.167, 2.167])
     assert fits.fits["Wulff"].coefficients[0] == pytest.approx(-3.53)
+
+
+# ------------------------------------------------------------------ what is known of the crystal
+
+#: Elastic theory gives 6.7 meV/atom for icosahedra of this crystal; ICOSAHEDRON has 9.
+CRYSTAL = Crystal(-3.540, 11.81, 0.864, 0.344)
+
+
+def both(ico=SIZES, octa=CRYSTALS, icosahedron=ICOSAHEDRON, scale=0.0):
+    return {
+        "icosahedron": (ico, noisy(ico, icosahedron, 1, scale)),
+        "truncated octahedron": (octa, noisy(octa, OCTAHEDRON, 2, scale)),
+    }
+
+
+def test_three_sizes_and_the_crystal_predict_large_clusters():
+    fits = fit_families(both(SIZES[:3], CRYSTALS[:3]), bulk_crystal=CRYSTAL)
+    assert fits.fits["truncated octahedron"].coefficients[0] == pytest.approx(-3.540, abs=1e-12)
+    strain = fits.fits["icosahedron"].coefficients[0] + 3.540
+    error = np.sqrt(fits.fits["icosahedron"].covariance[0, 0])
+    assert abs(strain - 0.009) < 2 * error
+    assert error <= STRAIN_RATIO["icosahedron"][1] * CRYSTAL.elastic_energy("icosahedron")[0]
+    for motif, true in (("icosahedron", ICOSAHEDRON), ("truncated octahedron", OCTAHEDRON)):
+        low, high = np.quantile(fits.sample(4000, 0)[motif] @ design(6000), [0.05, 0.95])
+        assert low < design(6000) @ true < high
+        assert (high - low) / 6000 < 0.003
+    free = fit_families(both(SIZES[:3], CRYSTALS[:3]), bounded=False).sample(4000, 0)
+    low, high = np.quantile(free["icosahedron"] @ design(6000), [0.05, 0.95])
+    assert (high - low) / 6000 > 0.01
+
+
+def test_many_sizes_outweigh_what_was_known():
+    fits = fit_families(both(), bulk_crystal=CRYSTAL).fits
+    assert fits["icosahedron"].coefficients == pytest.approx(ICOSAHEDRON, abs=2e-2)
+    assert fits["icosahedron"].coefficients[0] == pytest.approx(ICOSAHEDRON[0], abs=2e-5)
+    assert np.abs(fits["icosahedron"].residuals).max() < 1e-3
+
+
+def test_members_have_their_own_crystals():
+    shifts = np.array([-0.02, 0.0, 0.03])
+    data = {m: (n, e[:, None] + np.outer(n, shifts)) for m, (n, e) in both(SIZES[:4]).items()}
+    crystal = Crystal(tuple(-3.540 + shifts), (11.81,) * 3, (0.864,) * 3, (0.344,) * 3)
+    fits = fit_families(data, bulk_crystal=crystal)
+    for motif in data:
+        own = fits.member_coefficients[motif]
+        assert own[:, 0] - shifts == pytest.approx(np.full(3, own[1, 0]), abs=1e-9)
+        assert own[:, 1:] == pytest.approx(np.tile(own[1, 1:], (3, 1)), abs=1e-6)
+    draws = fits.sample(500, 0)
+    assert np.ptp(draws["icosahedron"][:, 0]) > 0.05  # all move together with the committee
+    assert np.ptp(draws["icosahedron"][:, 0] - draws["truncated octahedron"][:, 0]) < 0.005
+    with pytest.raises(ValueError, match="crystal of every committee member"):
+        fit_families(data, bulk_crystal=Crystal((-3.5,) * 2, (11.8,) * 2, (0.9,) * 2, (0.3,) * 2))
+    with pytest.raises(ValueError, match="give no others"):
+        fit_families(data, bulk_crystal=crystal, terms=TERMS)
+    with pytest.raises(ValueError, match=r"icosahedron: 2 sizes are too few .* relax 1 more"):
+        fit_families(both(SIZES[:2]), bulk_crystal=CRYSTAL)
+
+
+def test_no_draw_has_icosahedra_below_the_crystal():
+    impossible = ICOSAHEDRON - np.array([0.012, 0, 0, 0])
+    data = both(SIZES[:4], icosahedron=impossible, scale=0.02)
+    as_before = fit_families(data, bounded=False)
+    assert as_before.fits["icosahedron"].coefficients[0] < OCTAHEDRON[0]
+    fits = fit_families(data)
+    draws = fits.sample(3000, 0)
+    strain = draws["icosahedron"][:, 0] - draws["truncated octahedron"][:, 0]
+    assert strain.min() >= -1e-9
+    # The bound binds in the best fit: both have one volume term.
+    best = [fits.fits[m].coefficients[0] for m in data]
+    assert best[0] == pytest.approx(best[1], abs=1e-12)
+    fixed = fit_families(data, bulk_energy={"truncated octahedron": -3.540})
+    assert fixed.fits["icosahedron"].coefficients[0] == -3.540
+    assert fixed.sample(3000, 0)["icosahedron"][:, 0].min() >= -3.540 - 1e-9
+    # Without any possible draw, as from exact energies, the bound alone is left.
+    exact = fit_families(both(icosahedron=impossible)).sample(100, 0)
+    assert exact["icosahedron"][:, 0] == pytest.approx(exact["truncated octahedron"][:, 0])
+    # Possible fits are drawn as before.
+    sure = [fit_families(both(scale=0.001), bounded=b).sample(100, 0) for b in (True, False)]
+    assert np.array_equal(sure[0]["icosahedron"], sure[1]["icosahedron"])
 
 
 @pytest.mark.parametrize(

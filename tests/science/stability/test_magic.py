@@ -13,7 +13,10 @@ from aiida_nanoclusters.science.stability.magic import (
     geometric_magic_numbers,
     jellium_closures,
     magic_sizes,
+    one_sided,
     second_difference,
+    unjudged_sentence,
+    unjudged_sizes,
 )
 from aiida_nanoclusters.science.structures.motifs import incomplete_icosahedron
 
@@ -134,3 +137,15 @@ def test_differences_between_modes():
 def test_errors_name_the_fix(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_sizes_at_the_edge_are_not_judged_and_say_why():
+    """A scan of 13 to 20 cannot say whether 13, the closed shell, is magic."""
+    assert unjudged_sizes(range(13, 21)) == {13: (12,), 20: (21,)}
+    assert unjudged_sentence([*range(13, 21), 40]) == (
+        "Not judged, for want of a neighbouring size: 13 (needs 12), 20 (needs 21), "
+        "40 (needs 39 and 41)."
+    )
+    assert unjudged_sentence([1, 2, 3]).endswith("1, 3 (needs 4).")  # nothing is smaller than 1
+    assert unjudged_sentence([]) == ""
+    assert one_sided([16, 19], range(14, 20)) == (19,)

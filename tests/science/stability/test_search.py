@@ -39,10 +39,12 @@ from scipy.optimize import brentq
 
 from aiida_nanoclusters.science.stability import search as search_module
 from aiida_nanoclusters.science.stability.crossing import find_crossing
-from aiida_nanoclusters.science.stability.expansion import design, fit_families
+from aiida_nanoclusters.science.stability.expansion import fit_families
+from aiida_nanoclusters.science.stability.least_squares import design
 from aiida_nanoclusters.science.stability.search import CrossoverSearch, families_problem
 from aiida_nanoclusters.science.stability.settings import CrossoverSettings
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from tests.science.stability.test_elasticity import MISHIN
 
 IH, TO = "icosahedron", "truncated octahedron"
 # Motif -> size: (relaxed energy in eV, force evaluations of the relaxation).
@@ -184,6 +186,42 @@ def test_search_finds_the_crossing_of_copper_cheaply(width):
     for motif in COPPER:  # bracketed, without the largest sizes
         sizes = [n for m, n in search.relaxed if m == motif]
         assert min(sizes) < found.size < max(sizes) < 7000
+
+
+def known(crystal):
+    return {"crystal_properties": crystal.as_dict()}
+
+
+def test_a_known_crystal_finds_the_crossing_of_copper_from_small_clusters():
+    search, free = copper_search(n_max=2406, **known(MISHIN)), copper_search(n_max=2406)
+    run(search, copper)
+    run(free, copper)
+    found = search.result()
+    assert found.low <= FULL_GRID <= found.high
+    assert found.half_width <= 0.03
+    assert len(search.relaxed) <= len(free.relaxed)
+    first = copper_search(**known(MISHIN))
+    three = {(IH, n): copper(IH, n) for n in (147, 309, 561)}
+    first.update(three | {(TO, n): copper(TO, n) for n in (201, 586, 1289)})
+    early = first.result()
+    assert early.low < FULL_GRID < early.high and early.half_width < 0.15
+    strain = first.strain_energies()[IH]
+    assert strain["fitted"] == pytest.approx(strain["expected"], abs=2 * strain["standard_error"])
+    assert search.strain_energies()[IH]["fitted"] == pytest.approx(9.2, abs=0.3)
+    assert free.strain_energies() == {}
+    again = CrossoverSearch.from_state(json.loads(json.dumps(first.state)))
+    assert again.result() == early
+
+
+def test_a_state_of_an_earlier_version_keeps_its_fits():
+    search = copper_search(n_max=2406, bounded=False)
+    search.update({(m, n): copper(m, n) for m, n in search.next()})
+    state = json.loads(json.dumps(search.state))
+    for added in ("bounded", "crystal_properties"):
+        del state["settings"][added]
+    again = CrossoverSearch.from_state(state)
+    assert again.result() == search.result()
+    assert again.fits().bound is None
 
 
 def test_a_tight_budget_gives_a_wider_honest_interval():

@@ -11,6 +11,8 @@ import time
 import psutil
 import pytest
 
+from tests.chaos.faults import small_disk, workers
+from tests.laptop import CLI
 from tests.services.process import wait_for
 from tests.services.slurm import URGENT
 
@@ -83,12 +85,13 @@ class Annealing:
                         found.append(number)
             return bool(found)
 
-        wait_for("a job that runs", ready, 120)
+        wait_for("a job that runs", ready, 300)
         return str(found[0])
 
     def end(self) -> dict:
         """Wait for it; what became of it."""
         out, _ = self.process.communicate(timeout=800)
+        self.said = out
         line = next(line for line in out.splitlines() if line.startswith("AnnealWorkChain "))
         (self.home.path / "look.py").write_text(LOOK)
         found: list[dict] = []
@@ -178,13 +181,10 @@ def test_preempted_job(annealing, services):
 @pytest.fixture
 def small_scratch(cluster):
     """The folder of the jobs on a disk of its own, just above what is refused before a launch."""
-    folder = cluster.path / "scratch"
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=1200m", "tmpfs", str(folder)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(cluster.path / "scratch") as mounted:
+        if not mounted:
+            pytest.skip("only root may mount a file system")
+        yield cluster.path / "scratch"
 
 
 def test_full_disk(annealing, cluster, small_scratch):
@@ -206,17 +206,6 @@ def test_full_disk(annealing, cluster, small_scratch):
     found = run.end()
     check(found, run, [number])
     assert exit_status_of(found, number) == DISK_FULL
-
-
-def workers(cluster) -> list[psutil.Process]:
-    """The daemon's workers, who do all the work."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            ours = process.environ().get("AIIDA_PATH", "").startswith(str(cluster.path))
-            if ours and "worker" in process.cmdline():
-                found.append(process)
-    return found
 
 
 def test_killed_worker(annealing, cluster):
@@ -252,15 +241,30 @@ def test_rabbitmq_restarts(annealing, services):
 
 
 def test_postgresql_restarts(annealing, services, cluster):
-    """A worker whose connection was cut must be restarted; its processes then go on."""
+    """The worker ends with its connection, the daemon starts another; the terminal goes on."""
     run = annealing(5)
     run.running_job()
+    cut = workers(cluster)
+    assert cut
     services.postgresql.stop()
-    time.sleep(5)
+    status = cluster.run(CLI, "status")
+    assert status.returncode == 2
+    assert "start PostgreSQL" in status.stderr
     services.postgresql.start()
-    time.sleep(5)
+    wait_for("another worker", lambda: set(workers(cluster)).isdisjoint(cut), 60)
+    check(run.end(), run, [])
+    assert run.process.returncode == 0, run.said  # its terminal saw the end
+    assert run.said.count("The database does not answer") == 1
+
+
+def test_postgresql_restarts_while_nothing_runs(annealing, services, cluster):
+    """A worker that has not yet seen a process of ours is replaced before it gets one."""
     cluster.run("aiida", "daemon", "stop")
+    wait_for("the end of the workers", lambda: not workers(cluster), 120)
     assert cluster.setup()["daemon"] == "made"
+    services.postgresql.stop()
+    services.postgresql.start()
+    run = annealing(11)
     check(run.end(), run, [])
 
 

@@ -1,13 +1,17 @@
 """A committee, trained by a stand-in and evaluated by LAMMPS."""
 
 import pytest
+from aiida.common.links import LinkType
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Dict, List
+from aiida.orm import ArrayData, Bool, CalcJobNode, Dict, List
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cluster import Icosahedron, Octahedron
 
+from aiida_nanoclusters.cli.launch.continued import continue_training
+from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.frames import FramesData
+from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.queries import explain, find_potentials
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.learning.metrics import parity_name
@@ -80,6 +84,12 @@ def test_lost_member_costs_only_itself(stand_in, lmp_code, allegro_plugin, alleg
     assert test["committee"]["max_force_deviation"]["max"] == pytest.approx(0, abs=1e-9)
     rows = [test["members"][key]["overall"] for key in errors["members"]]
     assert rows[0] == rows[1] == pytest.approx(test["committee"]["overall"])
+    called = {link.link_label: link.node for link in node.base.links.get_outgoing().all()}
+    predicted = called["evaluate_test"].outputs.labelled["seed_3"]
+    package = outputs["potentials"]["seed_3"]
+    assert predicted.level_of_theory == f"Allegro {package.uuid[:8]} (EMT)"
+    job = next(iter(called["evaluate_test"].called))
+    assert job.base.attributes.get("cache_version") == {"calc_job": 1}
     difference = errors["motif_difference"]
     assert difference["spread"] == pytest.approx(0, abs=1e-9)
     assert difference["mean"] == difference["members"]["seed_3"]["difference"]
@@ -119,6 +129,59 @@ def test_members_begin_from_their_own(
     assert {key: start.uuid for key, start in again["start_from"].items()} == {
         "seed_2": tiny_potential.uuid
     }
+
+
+def test_a_training_is_continued(stand_in, lmp_code, allegro_plugin, allegro_compiled, tmp_path):
+    """The member that stopped goes on from its checkpoint, the other is taken as it is."""
+    code = stand_in(COMPILED=allegro_compiled, EPOCHS_PER_JOB=2, KILLED_ONCE=tmp_path / "killed")
+    builder = builder_for(code, lmp_code, [1, 2])
+    builder.settings = tiny(epochs=4)
+    outputs, node = run_get_node(builder)
+    assert sorted(outputs["potentials"]) == ["seed_2"]
+    stopped = next(
+        c for c in node.called if c.process_label == "TrainBaseWorkChain" and c.exit_status
+    )
+
+    again = continue_training(node)
+    assert list(again.trained) == ["seed_2"] and list(again.restart_from) == ["seed_1"]
+    assert again.restart_from["seed_1"].creator.caller.uuid == stopped.uuid
+    more, finished = run_get_node(again)
+    assert finished.is_finished_ok, finished.exit_message
+    assert sorted(more["compiled"]) == ["seed_1", "seed_2"]
+    assert more["potentials"]["seed_2"].uuid == outputs["potentials"]["seed_2"].uuid
+    curve = more["learning_curves"]["seed_1"]
+    assert curve.get_array("epoch").tolist() == [0, 1, 2, 3]
+    assert more["reports"]["seed_1"]["jobs"] == 2
+    assert more["reports"]["seed_2"].uuid == outputs["reports"]["seed_2"].uuid
+    with pytest.raises(Fixable, match=f"--start-from {finished.uuid}"):
+        continue_training(finished)
+
+
+def test_a_member_to_continue_is_one(tiny_potential):
+    inputs = {name: labelled([0]) for name in ("training", "validation", "test")}
+    inputs |= {"seeds": List([1, 2]), "settings": tiny(), "trained": {"seed_1": tiny_potential}}
+    problem = validate_inputs(inputs, None)
+    assert problem.startswith("`trained.seed_1` was trained on ") and "leave it out" in problem
+    inputs["trained"] = {"seed_3": tiny_potential}
+    assert validate_inputs(inputs, None).startswith("`trained.seed_3` is not a member")
+
+
+def test_predictions_are_learnt_only_where_that_is_asked_for(allegro_compiled):
+    """By what their level says, and of sets that earlier versions stored by what computed them."""
+    model = PotentialData.from_file(allegro_compiled, "allegro-compiled", level_of_theory="EMT")
+    model.store()
+    job = CalcJobNode()
+    job.base.links.add_incoming(model, LinkType.INPUT_CALC, "potentials__seed_1")
+    job.store()
+    old = labelled([0])
+    old.base.links.add_incoming(job, LinkType.CREATE, "labelled__seed_1")
+    old.store()
+    assert old.level_of_theory == "EMT"
+    named = f"Allegro {model.uuid[:8]}"
+    for frames in (old, labelled([0], level=f"{named} (EMT)")):
+        inputs = {name: frames for name in ("training", "validation", "test")}
+        assert f"`training` holds predictions of {named}" in validate_inputs(inputs, None)
+        assert validate_inputs({**inputs, "predictions": Bool(True)}, None) is None
 
 
 def test_starts_are_checked(tiny_potential, eam_potential):

@@ -85,8 +85,11 @@ def test_a_failed_round_is_a_tried_one(aiida_profile) -> None:
 
 def test_structures_of_another_element_are_refused(lmp_code, lennard_jones) -> None:
     builder = build(lmp_code, lennard_jones, [13])
-    builder.annealed = FramesData([incomplete_icosahedron("Cu", 13)])
-    with pytest.raises(ValueError, match="give structures of it alone"):
+    builder.known.annealing = FramesData([incomplete_icosahedron("Cu", 13)])
+    with pytest.raises(ValueError, match=r"known\.annealing` has other elements"):
+        run_get_node(builder)
+    builder.known = {"motif": FramesData([incomplete_icosahedron("Ar", 13)])}
+    with pytest.raises(ValueError, match="name what found the structures otherwise"):
         run_get_node(builder)
 
 

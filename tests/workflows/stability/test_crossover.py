@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from aiida.engine import run_get_node
 from aiida.orm import Dict, Float, List, Str
+from ase.units import GPa
 
 from aiida_nanoclusters.calculations.reproduction.reproduce import compare_output
 from aiida_nanoclusters.calculations.stability import crossover as steps
@@ -59,6 +60,15 @@ def test_mishin_copper_crosses_at_1003(lmp_code, eam_potential) -> None:
     assert bulk["cohesive_energy"] == pytest.approx(3.54, abs=1e-3)
     surfaces = {k: 16021.8 * v for k, v in bulk["surface_energies"].items()}
     assert surfaces == pytest.approx({"111": 1239, "100": 1345, "110": 1475}, rel=0.01)
+
+    # C11 = 169.9, C12 = 122.6, C44 = 76.2 GPa (ibid.) make up both moduli.
+    crystal = node.outputs.crystal.get_dict()
+    assert np.array(crystal["bulk_modulus"]) / GPa == pytest.approx([138.4], rel=0.02)
+    assert np.array(crystal["shear_modulus"]) / GPa == pytest.approx([55.2], rel=0.02)
+    assert crystal["energy"] == pytest.approx([bulk["energy"]], abs=1e-5)
+    strain = answer["strain_energies"]["icosahedron"]
+    assert strain["fitted"] == pytest.approx(9.2, abs=0.3)
+    assert strain["expected"] == pytest.approx(9.0, abs=0.2)
 
     energies = node.outputs.energies
     assert len(energies.get_array(keys.SIZES)) == answer["clusters_relaxed"]
@@ -118,6 +128,44 @@ def test_a_member_that_is_lost_in_a_round(aiida_profile) -> None:
         assert search.next() and not set(search.next()) & set(asked)
     both = steps.update_search(lost, committee, a=relaxed(lost), b=relaxed(lost))
     assert {len(values) for _, _, values in both["results"] if values is not None} == {2}
+
+
+def test_what_is_known_of_the_crystal_reaches_the_search(aiida_profile) -> None:
+    relaxed = steps.build_bulk(Str("Cu"))
+    cells = steps.build_strained_cells(Str("Cu"), relaxed).frames
+    lattice = float(relaxed.frames[0].cell.lengths()[0])
+    volumes = np.array([a.get_volume() / len(a) for a in cells])
+
+    def labelled(shift: float) -> FramesData:
+        # Stiff against volume and shear: the shears of the last eight cells change no volume.
+        shear = np.array([0.0] * 9 + [0.02, 0.01, 0.01, 0.02] * 2)
+        energy = shift + 5 * np.log(volumes / lattice**3 * 4) ** 2 + 4 * shear**2
+        labels = {"level_of_theory": "made up", "atom_energies": {"Cu": 0.0}}
+        return FramesData(cells.with_labels(energy * cells.sizes, 0 * cells.positions, **labels))
+
+    committee = List(["a", "b"])
+    both = {"a": labelled(-3.5), "b": labelled(-3.4)}
+    crystal = steps.crystal_properties(relaxed, committee, **both)
+    assert crystal["energy"] == pytest.approx([-3.5, -3.4], abs=1e-6)
+    settings = Dict(load_protocol("crossover", "trial", element="Cu")["settings"])
+    bulk = Dict({"atomic_volume": 11.8, "lattice_constant": 3.615})
+    state = steps.start_search(settings, bulk, Float(0.0), crystal)
+    assert state["settings"]["crystal_properties"] == crystal.get_dict()
+    # Where a member lacks them, or has no stable crystal, the volume terms are fitted freely.
+    lost = steps.crystal_properties(relaxed, committee, a=both["a"])
+    assert lost["unknown"] == "no energies of strained cells by b"
+    upside_down = cells.with_labels(
+        -both["a"].frames.energies,
+        0 * cells.positions,
+        level_of_theory="made up",
+        atom_energies={"Cu": 0.0},
+    )
+    odd = steps.crystal_properties(relaxed, List(["a"]), a=FramesData(upside_down))
+    assert "no lowest energy" in odd["unknown"]
+    for unknown in (lost, odd, None):
+        given = {} if unknown is None else {"crystal": unknown}
+        state = steps.start_search(settings, bulk, Float(0.0), **given)
+        assert state["settings"]["crystal_properties"] is None and state["settings"]["bounded"]
 
 
 def test_a_state_of_an_earlier_version_agrees_with_one_that_has_a_plan(aiida_profile) -> None:

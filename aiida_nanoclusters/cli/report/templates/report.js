@@ -21,10 +21,23 @@ const clusterReport = {};
     }
     return update;
   };
+  // Two panels side by side stand one above the other where the page is narrow.
+  const NARROW = 640;
+  const stack = layout => {
+    const [one, two] = [layout.xaxis?.domain, layout.xaxis2?.domain];
+    if (innerWidth >= NARROW || layout.xaxis3 || !one || !two || one[1] > two[0]) return layout;
+    const wide = {...layout, height: 1.7 * layout.height};
+    for (const [x, y, domain] of [["xaxis", "yaxis", [0.58, 1]], ["xaxis2", "yaxis2", [0, 0.42]]]) {
+      if (!layout[y] || layout[y].matches) return layout;
+      wide[x] = {...layout[x], domain: [0, 1]};
+      wide[y] = {...layout[y], domain};
+    }
+    return wide;
+  };
   const plots = [...document.querySelectorAll("[data-figure]")];
   for (const plot of plots) {
     const figure = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
-    Plotly.newPlot(plot, figure.data, figure.layout, config)
+    Plotly.newPlot(plot, figure.data, stack(figure.layout), config)
       .then(() => Plotly.relayout(plot, theme(plot.layout)));
   }
   const repaint = () => plots.forEach(plot => Plotly.relayout(plot, theme(plot.layout)));

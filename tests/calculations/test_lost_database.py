@@ -1,0 +1,56 @@
+"""A worker ends where PostgreSQL has cut its connection, and only there."""
+
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
+
+from aiida_nanoclusters.calculations import lost_database
+
+WORKER = ["/env/bin/verdi", "-p", "nanoclusters", "daemon", "worker"]
+CUT = {
+    "is_disconnect": True,
+    "connection": object(),
+    "is_pre_ping": False,
+    "dialect": SimpleNamespace(name="postgresql"),
+    "original_exception": RuntimeError("terminating connection\n"),
+}
+
+
+@pytest.fixture
+def ends(monkeypatch) -> list[int]:
+    found: list[int] = []
+    monkeypatch.setattr(os, "_exit", found.append)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changed", "command", "ended"),
+    (
+        ({}, WORKER, True),
+        ({"is_disconnect": False, "connection": None}, WORKER, True),  # it cannot be made
+        ({"is_disconnect": False}, WORKER, False),  # a statement that is wrong
+        ({"is_pre_ping": True}, WORKER, False),  # SQLAlchemy makes another one
+        ({"dialect": SimpleNamespace(name="sqlite")}, WORKER, False),
+        ({}, ["/env/bin/verdi", "process", "list"], False),
+        ({}, ["/env/bin/verdi", "daemon", "start"], False),
+    ),
+)
+def test_only_a_worker_whose_connection_is_cut_ends(monkeypatch, ends, changed, command, ended):
+    monkeypatch.setattr(sys, "argv", command)
+    lost_database.leave_database(SimpleNamespace(**CUT | changed))
+    assert ends == [1] * ended
+
+
+def test_a_worker_that_cannot_connect_ends(monkeypatch, ends) -> None:
+    """The listener hears of the errors of every engine."""
+    assert event.contains(Engine, "handle_error", lost_database.leave_database)
+    monkeypatch.setattr(sys, "argv", WORKER)
+    nobody = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(OperationalError), nobody.connect() as connection:
+        connection.execute(text("select 1"))
+    assert ends == [1]
