@@ -21,7 +21,8 @@ def frames_table(frames: Frames) -> Table:
     """
     zero = _isolated_atoms(frames)
     squares = (frames.forces**2).sum(axis=1)
-    largest = np.sqrt(np.maximum.reduceat(squares, frames.offsets[:-1])) if len(frames) else []
+    starts = frames.offsets[:-1]
+    largest: Any = np.sqrt(np.maximum.reduceat(squares, starts)) if len(frames) else []
     table: dict[str, list[Any]] = {
         "frame": list(range(len(frames))),
         "formula": [frames[k].get_chemical_formula() for k in range(len(frames))],

@@ -139,6 +139,12 @@ class _Loader(yaml.SafeLoader):
         return bool(super().add_indent(column))
 
 
+# YAML 1.1 takes `2e6` for a text, since it has no point; 1.2, JSON and people take it for a number.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
 def _extent(node: yaml.Node, known: dict[int, tuple[int, int]], depth: int) -> tuple[int, int]:
     """Return how many values a node of YAML stands for, its aliases written out, and its depth."""
     if depth > MOST_DEPTH:  # also of an alias of itself

@@ -184,6 +184,13 @@ def test_yaml(tmp_path, text, message) -> None:
         read_machine(tmp_path / "f.yaml")
 
 
+@pytest.mark.parametrize("text", ("2e6", "2e+06", "+2E6", "2.0e+6"))
+def test_numbers_of_yaml_without_a_point(text) -> None:
+    found = limits.load_yaml(f"{{a: {text}, b: '{text}', c: {text}x}}")
+    assert found == {"a": 2e6, "b": text, "c": f"{text}x"}
+    assert isinstance(found["a"], float)
+
+
 def test_yaml_may_have_some_aliases() -> None:
     assert limits.load_yaml("a: &a [1, 2]\nb: *a\n") == {"a": [1, 2], "b": [1, 2]}
     assert limits.load_yaml("") is None

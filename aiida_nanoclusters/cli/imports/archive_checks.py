@@ -14,7 +14,7 @@ from aiida.storage.sqlite_zip.migrator import get_schema_version_head, list_vers
 from aiida.storage.sqlite_zip.utils import read_version
 from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSqlZip
 
-from aiida_nanoclusters.cli.archive_log import quiet_archives
+from aiida_nanoclusters.cli.aiida_log import quiet_archives
 from aiida_nanoclusters.cli.imports.archive_content import check_content
 from aiida_nanoclusters.cli.imports.archive_database import check_objects
 from aiida_nanoclusters.cli.imports.archive_graph import additions, check_links

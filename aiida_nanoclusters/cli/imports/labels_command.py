@@ -47,11 +47,11 @@ from aiida_nanoclusters.cli.terminal import profile_option
 def import_labels(paths: tuple[Path, ...], calculations: tuple[str, ...], **options: Any) -> None:
     """Read labels of finished calculations, check them, and store them.
 
-    PATH is a file, or a folder with all its subfolders: vasprun.xml and OUTCAR of VASP, extended
-    XYZ or trajectories of ASE, which may be compressed (.xz, .gz, .bz2); outputs of CP2K, not
-    compressed. A file may also be an output of FHI-aims, Quantum ESPRESSO, Gaussian or ORCA. Steps
-    that did not converge are not labels: they are left out and listed. Conspicuous labels are
-    listed and kept. The exit code is 1 if there is no label.
+    PATH is a file, or a folder with all its subfolders: vasprun.xml and OUTCAR of VASP, outputs
+    of CP2K, extended XYZ or trajectories of ASE, which may be compressed (.xz, .gz, .bz2). A file
+    that is named may also be an output of FHI-aims, Quantum ESPRESSO, Gaussian or ORCA. Steps that
+    did not converge are not labels: they are left out and listed. Conspicuous labels are listed and
+    kept. The exit code is 1 if there is no label.
 
     Published folders, AiiDA archives and potentials are imported by `aiida-nanoclusters import`.
     """

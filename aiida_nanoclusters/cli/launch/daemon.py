@@ -10,6 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from aiida_nanoclusters.cli.progress.database import database_started
+from aiida_nanoclusters.cli.terminal import Fixable
+
+#: Seconds for a restart: a worker that does not end by itself is killed after 30.
+PATIENCE = 90
 
 
 def newest_installation(folders: Iterable[Path] | None = None) -> float:
@@ -40,8 +44,13 @@ def refresh_daemon(console: Console) -> bool:
     -------
     bool
         Whether the workers were restarted.
+
+    Raises
+    ------
+    Fixable
+        If they could not be.
     """
-    from aiida.engine.daemon.client import get_daemon_client
+    from aiida.engine.daemon.client import DaemonException, get_daemon_client
 
     client = get_daemon_client()
     if not client.is_daemon_running:
@@ -61,7 +70,12 @@ def refresh_daemon(console: Console) -> bool:
         f"[yellow]The daemon's workers are older than {' and '.join(found)}: they are "
         "restarted[/yellow] (verdi daemon restart)"
     )
-    client.restart_daemon()
+    try:
+        client.restart_daemon(timeout=PATIENCE)
+    except DaemonException as error:
+        raise Fixable(
+            f"the daemon does not restart ({error}): `verdi daemon stop; aiida-nanoclusters setup`"
+        ) from error
     return True
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from aiida_nanoclusters.cli.aiida_log import quiet_functions
 from aiida_nanoclusters.cli.launch.messages import told_of_file, why_unreadable
 from aiida_nanoclusters.cli.terminal import Fixable, echo
 from aiida_nanoclusters.formats.limits import load_json, load_yaml, read_text
@@ -203,14 +204,16 @@ def stored(node: PotentialData) -> PotentialData:
     One that was imported does not stand for one that may run.
     """
     from aiida.orm import QueryBuilder
+    from aiida.orm.implementation.utils import clean_value
 
     from aiida_nanoclusters.data.trust import is_withheld, trust_problem
 
     filters = {"attributes.level_of_theory": node.level_of_theory}
     query = QueryBuilder().append(type(node), filters=filters)
     content = node.base.repository.hash()
+    attributes = clean_value(node.base.attributes.all)  # floats are rounded where they are stored
     for (known,) in query.iterall():
-        alike = known.base.attributes.all == node.base.attributes.all
+        alike = known.base.attributes.all == attributes
         alike = alike and (is_withheld() or trust_problem(known) is None)
         if alike and known.base.repository.hash() == content:
             return known
@@ -297,7 +300,8 @@ def get_frames(
         inputs |= {"file": SinglefileData(path.resolve()), "level_of_theory": Str(level)}
         if reading is not None:
             inputs["reading"] = Dict(reading)
-        imported: FramesData = import_frames(**inputs)
+        with quiet_functions():
+            imported: FramesData = import_frames(**inputs)
     except (OSError, ValueError) as error:
         raise Fixable(told_of_file(path.name, error)) from error
     return imported

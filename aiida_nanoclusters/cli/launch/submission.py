@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.markup import escape
 
@@ -62,7 +62,10 @@ def launch(builder: ProcessBuilder, *, here: bool) -> ProcessNode:
         return node
     if not watch(node, console):
         sys.exit(0)
-    return load_node(uuid)  # that in memory is lost where the database was restarted
+    # That in memory is lost where the database was restarted.
+    ended: Any = load_node(uuid)
+    node = ended
+    return node
 
 
 def check_ports(builder: ProcessBuilder) -> None:

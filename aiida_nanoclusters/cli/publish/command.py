@@ -180,7 +180,7 @@ def _anonymity() -> Anonymity:
 def _write(
     publication: Publication, found: Any, folder: Path, small: bool, names: Anonymity | None
 ) -> Publication:
-    from aiida_nanoclusters.cli.archive_log import quiet_archives
+    from aiida_nanoclusters.cli.aiida_log import quiet_archives
     from aiida_nanoclusters.cli.publish.archive import Changes, find_compiled, write_archive
     from aiida_nanoclusters.cli.publish.licensed import clean_row, find_licensed
     from aiida_nanoclusters.cli.publish.plain import Copy, write_plain

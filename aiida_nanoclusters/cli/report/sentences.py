@@ -50,8 +50,7 @@ def headlines(report: StudyReport) -> list[Headline]:
             Headline(
                 "Which sizes are magic?",
                 ", ".join(sizes) if sizes else "none found" if scan.complete else "not known yet",
-                f"{counted(asked, 'size')} annealed, {count} of them with both "
-                "neighbouring sizes",
+                f"{counted(asked, 'size')} annealed, {count} of them with both neighbouring sizes",
                 scan.uuids.get("magic", scan.uuids.get("table", "")),
             )
         )
@@ -284,9 +283,9 @@ def scan_sentence(scan: ScanPart) -> str:
     missed = [s.size for s in scan.structures if s.hits == 0 and s.runs]
     if missed:
         text += (
-            f" At {list_sizes(missed)} atoms no annealing run found the lowest structure, which is "
-            "a constructed one that was only relaxed: anneal with slower cooling to check the other "
-            "sizes."
+            f" At {list_sizes(missed)} atoms no annealing run found the lowest structure, which "
+            "is a constructed one that was only relaxed: anneal with slower cooling to check the "
+            "other sizes."
         )
     once = [s.size for s in scan.structures if s.hits == 1 and (s.runs or 0) > 1]
     if once:

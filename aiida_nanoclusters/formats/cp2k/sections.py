@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 
 #: Lines of the head of a run; one that comes again begins the next run.
 _HEADS = ("PROGRAM STARTED AT", "CP2K| version string", "GLOBAL| Project name")
+_HEAD = re.compile("|".join(map(re.escape, _HEADS)))
 _VALUE = re.compile(
     r"\s*(GLOBAL\| Project name|GLOBAL\| Run type|DFT\| Multiplicity|DFT\| Charge|"
     r"CELL\| Periodicity|POISSON\| Periodicity|MD_PAR\| Ensemble type|MD\| Ensemble Type)"
@@ -176,7 +177,8 @@ def _split(lines: Iterable[str]) -> Iterator[_Reader]:
     reader, previous = _Reader(1), ""
     for place, whole in enumerate(lines, 1):
         line = whole if len(whole) <= LONGEST_LINE else whole[:LONGEST_LINE] + "\n"
-        head = next((head for head in _HEADS if head in line), "")
+        found = _HEAD.search(line)
+        head = found[0] if found else ""
         if head and line != previous:
             seen = reader.section.head
             if head in seen or reader.section.evaluations or reader.section.ended:
@@ -219,13 +221,13 @@ class _Reader:
             self._add(found, place)
         elif "|" in line:
             self._read_tagged(line)
-        elif found_ := _SPIN.match(line):
+        elif "Spin" in line and (found_ := _SPIN.match(line)):
             self._spin = found_[1]
-        elif found_ := _ELECTRONS.match(line):
+        elif "of electrons:" in line and (found_ := _ELECTRONS.match(line)):
             if not section.evaluations:
                 section.electrons[self._spin] = int(found_[1])
             self._spin = ""
-        elif (found_ := _ATOMS.match(line)) and section.atoms is None:
+        elif section.atoms is None and (found_ := _ATOMS.match(line)):
             section.atoms = int(found_[1])
         elif "exceeded requested execution time" in line:
             section.out_of_time = True

@@ -95,17 +95,17 @@ class Theory:
         """Read one line of the output."""
         if "|" in line:
             self._read_tagged(line)
-        elif found := _KIND.match(line):
+        elif "Atomic kind:" in line and (found := _KIND.match(line)):
             self._kind = found[1]
-        elif found := _BASIS.match(line):
+        elif "Orbital Basis" in line and (found := _BASIS.match(line)):
             self.bases[self._kind] = found[1]
-        elif found := _PSEUDO.match(line):
+        elif "Potential information" in line and (found := _PSEUDO.match(line)):
             self.pseudopotentials[self._kind] = found[1]
         elif "DFT+U correction is applied to atoms" in line:
             self.hubbard.setdefault(self._kind, "")
-        elif found := _U.search(line):
+        elif "U(eff)" in line and (found := _U.search(line)):
             self.hubbard[self._kind] = f"{number(found[2]):g} {found[1]}"
-        elif found := _BANNER.match(line):
+        elif "-xTB" in line and (found := _BANNER.match(line)):
             self.method = found[1]
         elif "energy  =" in line and (found := _CORRELATION.match(line)):
             self._add("+RPA" if found[1] == "RI-RPA" else "+MP2")

@@ -8,6 +8,8 @@ from ase import Atoms
 from ase.data import atomic_numbers, ground_state_magnetic_moments
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.science.labels.sanity import impossible
+
 Floats = NDArray[np.float64]
 
 #: Å; atoms this close to a symmetric site count as on it.
@@ -50,9 +52,11 @@ def forces_vanish(atoms: Atoms) -> bool:
     """Return whether the symmetry of a crystal requires the forces on all atoms to be zero.
 
     This is the case where, for every atom, the rotations that leave it in place sum up to zero.
-    False for frames that are not periodic in all three directions.
+    False for frames that are not periodic in all three directions, and for those without distances,
+    which end spglib and the whole process.
     """
-    if not atoms.pbc.all():
+    place = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+    if not atoms.pbc.all() or impossible(*place):
         return False
     cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
     symmetry = spglib.get_symmetry(cell, symprec=_ON_SITE)

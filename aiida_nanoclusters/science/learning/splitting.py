@@ -126,8 +126,8 @@ def small_set_warning(name: str, frames: int) -> str:
     if frames >= FEWEST:
         return ""
     return (
-        f"the {name} set has {counted(frames, 'frame')}: its errors say next to nothing; sample more "
-        "trajectories"
+        f"the {name} set has {counted(frames, 'frame')}: its errors say next to nothing; sample "
+        "more trajectories"
     )
 
 

@@ -27,14 +27,14 @@ def chance_of_lower(hits: int) -> float:
     Parameters
     ----------
     hits
-        Independent ways that ended in the lowest structure; 0 where there is none.
+        Lineages that ended in the lowest structure; 0 where there is none.
     """
     return 1.0 / (hits + 1)
 
 
 @dataclass
 class Isomer:
-    """A minimum, and the independent ways by which it was found.
+    """A minimum, and the lineages in which it was found.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ class Found:
     source
         What found it first.
     hits
-        Independent ways that ended in it.
+        Lineages that ended in it.
     chance_of_lower
         See :func:`.lowest_pool.chance_of_lower`.
     energies

@@ -68,16 +68,17 @@ def test_structures_without_distances_are_left_out(tmp_path, name) -> None:
     head, row, reason = IMPOSSIBLE[name]
     path = tmp_path / "bad.extxyz"
     lines = ["2", f"{head} Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.0"]
-    path.write_text("\n".join([*lines, f"{row} 0 0 0", "Cu 0 0 2.5 0 0 0", ""]))
-    code, text = run(path)
-    assert code == 1 and reason in text and "no labels" in text
+    for force, why in ((0.1, reason), (0.0, "all forces are zero")):
+        path.write_text("\n".join([*lines, f"{row} {force} 0 0", f"Cu 0 0 2.5 {-force} 0 0", ""]))
+        code, text = run(path)
+        assert code == 1 and why in text and "no labels" in text
 
 
 @pytest.mark.parametrize("number", [-1, 0, 119, 29999])
 def test_atomic_numbers_of_no_element(tmp_path, number) -> None:
     path = tmp_path / "bad.extxyz"
     head = 'Lattice="20 0 0 0 20 0 0 0 20" Properties=Z:I:1:pos:R:3:forces:R:3 energy=-1.0'
-    path.write_text(f"2\n{head}\n{number} 0 0 0 0 0 0\n29 0 0 2.5 0 0 0\n")
+    path.write_text(f"2\n{head}\n{number} 0 0 0 0 0 1\n29 0 0 2.5 0 0 -1\n")
     code, text = run(path)
     assert code == 1 and "has atomic numbers of no element" in text
 
@@ -132,7 +133,7 @@ def test_outcar_alone_and_unknown_file(runs) -> None:
 
 def test_levels_are_never_mixed(runs, tmp_path) -> None:
     other = pair(2.3)
-    other.calc = SinglePointCalculator(other, energy=-1.0, forces=np.zeros((2, 3)))
+    other.calc = SinglePointCalculator(other, energy=-1.0, forces=[[0.1, 0, 0], [-0.1, 0, 0]])
     ase.io.write(runs / "frames.extxyz", [other])
     out = tmp_path / "labels.extxyz"
     code, text = run(runs, "--out", out)

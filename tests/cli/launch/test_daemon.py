@@ -5,9 +5,11 @@ import os
 import time
 
 import pytest
+from aiida.engine.daemon.client import DaemonTimeoutException
 from rich.console import Console
 
 from aiida_nanoclusters.cli.launch import daemon
+from aiida_nanoclusters.cli.terminal import Fixable
 
 
 class Client:
@@ -18,7 +20,10 @@ class Client:
         workers = {str(pid): {"create_time": time} for pid, time in enumerate(self.started)}
         return {"status": "ok", "info": workers}
 
-    def restart_daemon(self) -> None:
+    def restart_daemon(self, timeout: int) -> None:
+        assert timeout > 30  # s after which a worker that goes on is killed
+        if self.restarted is None:
+            raise DaemonTimeoutException("Connection to the daemon timed out.")
         self.restarted += 1
 
 
@@ -46,6 +51,16 @@ def test_only_workers_that_are_older_are_restarted(
     said = console.file.getvalue()
     assert ("verdi daemon restart" in said) is bool(restarts)
     assert ("PostgreSQL" in said) is (bool(restarts) and database > 0)
+
+
+def test_workers_that_cannot_be_restarted_are_told_in_one_line(monkeypatch) -> None:
+    client = Client(True, (50.0,))
+    client.restarted = None
+    monkeypatch.setattr("aiida.engine.daemon.client.get_daemon_client", lambda: client)
+    monkeypatch.setattr(daemon, "newest_installation", lambda: 100.0)
+    monkeypatch.setattr(daemon, "database_started", lambda: 0.0)
+    with pytest.raises(Fixable, match=r"timed out.*verdi daemon stop"):
+        daemon.refresh_daemon(Console(file=io.StringIO()))
 
 
 def test_the_newest_installation_is_that_of_the_last_package(tmp_path) -> None:

@@ -31,3 +31,12 @@ def test_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
 def test_other_elements_are_refused_in_one_line():
     with pytest.raises(Fixable, match="no RGL potential for Pb"):
         get_potential("rgl-Pb.eam.alloy", "eam/alloy", None)
+
+
+def test_a_file_is_one_potential_whatever_digits_its_cutoff_has(tmp_path):
+    lines = setfl_text(PARAMETERS["Cu"]).splitlines()
+    *grid, cutoff = lines[4].split()
+    lines[4] = " ".join([*grid, repr(float(cutoff) + 1.1e-14)])
+    (tmp_path / "Cu.eam.alloy").write_text("\n".join(lines) + "\n")
+    uuids = {get_potential(str(tmp_path / "Cu.eam.alloy"), None, None).uuid for _ in range(2)}
+    assert len(uuids) == 1

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import ase.io
-import numpy as np
 from aiida import orm
 from aiida.common.links import LinkType
 from ase import Atoms
@@ -25,7 +24,7 @@ def dimer(symbol: str, distance: float, *, labelled: bool = False) -> Atoms:
     """Two atoms on an axis."""
     atoms = Atoms(f"{symbol}2", positions=[[0, 0, 0], [0, 0, distance]])
     if labelled:
-        atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=np.zeros((2, 3)))
+        atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=[[0, 0, 0.1], [0, 0, -0.1]])
     return atoms
 
 

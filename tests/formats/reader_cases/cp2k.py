@@ -48,6 +48,7 @@ def moved(number: int, forces: np.ndarray = PUSH) -> str:
     return coordinates(TETRAHEDRON + 0.01 * number) + step(-192.0, forces=old_forces(forces))
 
 
+CONVERGED = "  *** SCF run converged in    12 steps ***"
 E = (-192.1, -192.1003, -192.0998)
 THREE = "".join(step(energy) for energy in E)
 STEPS = list(enumerate(E))
@@ -255,6 +256,24 @@ CASES = [
             label(E[0], level=LEVEL.replace("PBE", "r2SCAN")),
             label(E[1], level=LEVEL.replace("PBE", "PBE+U-D3(BJ)").replace("+U", "+U(Cu 4 eV)")),
             label(E[2], level=LEVEL.replace("PBE", "PBE0")),
+        ],
+    ),
+    Case(
+        "correlation of wave functions, which the energy holds",
+        {
+            **out(
+                head(),
+                step(E[0], f"{CONVERGED}\n\n   RI-RPA energy  =          -0.31000000000000"),
+                END,
+                head(theory=HYBRID),
+                step(E[1], f"{CONVERGED}\n\n   Second order perturbation energy  =   -0.3"),
+                END,
+            ),
+            **trajectories(STEPS[:2]),
+        },
+        [
+            label(E[0], level=LEVEL.replace("PBE", "PBE+RPA")),
+            label(E[1], level=LEVEL.replace("PBE", "PBE0+MP2")),
         ],
     ),
     Case(

@@ -118,6 +118,13 @@ CASES = [
         left_out=["predicted by the machine-learned force field"],
     ),
     Case(
+        "empty beside an OUTCAR, which is told",
+        {"vasprun.xml": b"", "OUTCAR": outcar(_THREE)},
+        [],
+        problems={"vasprun.xml": "truncated after 0 complete ionic steps"},
+        unused=["OUTCAR: vasprun.xml has no ionic step: give this one by itself"],
+    ),
+    Case(
         "an image of a nudged elastic band with its OUTCAR",
         _both(Run([Step(-9.0)], incar="IMAGES = 3")),
         [Expected(-9.0)],

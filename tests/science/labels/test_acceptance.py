@@ -79,3 +79,9 @@ def test_meshes_and_repeats():
     assert kpoint_mesh(slab, 0.3)[2] == 1
     assert repeats(crystal, 7.0) == (2, 2, 2) and repeats(crystal, 7.3) == (3, 3, 3)
     assert repeats(slab, 7.0)[2] == 1
+
+
+@pytest.mark.parametrize("cell", [np.diag([1e-3] * 3), [[9, 0, 0], [9, 0, 0], [0, 0, 9]]])
+def test_structures_without_distances_do_not_end_the_process(cell) -> None:
+    positions = [[0.0, 0.0, 0.0], [0.0, 0.0, 2.5]]
+    assert not forces_vanish(Atoms("Cu2", positions=positions, cell=cell, pbc=True))

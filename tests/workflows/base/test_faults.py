@@ -92,7 +92,9 @@ class Annealing:
         """Wait for it; what became of it."""
         out, _ = self.process.communicate(timeout=800)
         self.said = out
-        line = next(line for line in out.splitlines() if line.startswith("AnnealWorkChain "))
+        begin = [line for line in out.splitlines() if line.startswith("AnnealWorkChain ")]
+        assert begin, out
+        line = begin[0]
         (self.home.path / "look.py").write_text(LOOK)
         found: list[dict] = []
 
