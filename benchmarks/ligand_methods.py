@@ -22,9 +22,10 @@ from typing import Any
 import click
 import numpy as np
 from ase.data import chemical_symbols
-from ase.io import iread
 
 from aiida_nanoclusters.formats.cluster_files import read_clusters
+from aiida_nanoclusters.formats.extxyz import read_extxyz
+from aiida_nanoclusters.formats.label_keys import LabelKeys
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.ligands import baselines, matching, pretraining
 from aiida_nanoclusters.science.ligands.baseline_inputs import baseline_inputs
@@ -201,20 +202,8 @@ def protocol(name: str, threads: int) -> dict[str, Any]:
 
 
 def read_energies(path: str, key: str) -> Frames:
-    """Return clusters with energies (eV, total) that lie in `info` under a key, or as ASE has them.
-
-    Forces are not read.
-    """
-    from ase import Atoms
-    from ase.calculators.singlepoint import SinglePointCalculator
-
-    images = []
-    for atoms in iread(path, ":"):
-        energy = atoms.info.get(key) if key != "energy" else atoms.get_potential_energy()
-        free = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-        free.calc = SinglePointCalculator(free, energy=float(energy))
-        images.append(free)
-    return Frames.from_atoms(images, level_of_theory=key)
+    """Return clusters with energies (eV, total) that lie under a key."""
+    return read_extxyz(path, keys=LabelKeys(energy=key), level_of_theory=key)
 
 
 def pretrain(frames: Frames, work: Path, values: Mapping[str, Any], seed: int) -> tuple[Any, Any]:

@@ -93,7 +93,10 @@ class Chaos:
         if not running:
             return "none ran"
         number = self.random.choice(sorted(running))
-        self.services.slurm("scancel", number)
+        try:
+            self.services.slurm("scancel", number)
+        except RuntimeError as error:  # it has ended since
+            return str(error)
         return number
 
     def lose_node(self) -> str:
@@ -101,7 +104,9 @@ class Chaos:
         running = self.services.slurm("squeue", "-h", "-t", "R", "-o", "%i").split()
         self.services.slurm(*change, "state=down", "reason=chaos")
         time.sleep(AWAY)
-        self.services.slurm(*change, "state=resume")
+        with contextlib.suppress(RuntimeError):  # a node that answers has come back by itself
+            self.services.slurm(*change, "state=resume")
+        self.services.slurm.await_node()
         return f"with jobs {', '.join(running) or 'none'}"
 
     def fill_disk(self) -> str:
@@ -134,6 +139,7 @@ class Chaos:
                 try:
                     self.draw()
                 except Exception as error:
+                    self.say(f"no more faults: {error!r}")
                     failed.append(error)
                     return
 

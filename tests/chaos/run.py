@@ -79,9 +79,9 @@ def compare(services: Services, home: Home, asked: argparse.Namespace, out: Path
                 taken = list(range(first, next_job(services)))
         summary = {key: value for key, value in found[how].items() if key not in ("table", "ids")}
         say(f"{how}: {summary}; terminal {scan.process.returncode}")
+        out.with_suffix(".json").write_text(json.dumps(found, indent=1))
         if chaos:
             say(f"faults: {chaos.counts}, played {chaos.played} times")
-    out.with_suffix(".json").write_text(json.dumps(found, indent=1))
     problems = differences(found["undisturbed"], found["disturbed"])
     if unknown := sorted(set(taken) - set(found["disturbed"]["ids"])):
         problems.append(f"jobs of Slurm that AiiDA does not know: {unknown}")

@@ -296,5 +296,5 @@ def test_what_cannot_be_evaluated_names_the_fix(eam, tmp_path) -> None:
 def test_a_file_that_ends_too_early_is_refused(eam_file, aiida_profile, tmp_path) -> None:
     broken = tmp_path / "broken.eam.alloy"
     broken.write_text("\n".join(eam_file.read_text().splitlines()[:50]))
-    with pytest.raises(ValueError, match="tables of 10001 and 10001 points are not in it"):
+    with pytest.raises(ValueError, match="cut short: a table ends after 44 of 10001 numbers"):
         PotentialData.from_file(broken, "eam/alloy", level_of_theory="EAM")

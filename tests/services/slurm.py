@@ -6,7 +6,7 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.services.process import Server, free_port, need_root, program, run
+from tests.services.process import Server, free_port, need_root, program, run, wait_for
 
 PARTITION = "tests"
 URGENT = "urgent"  # takes the node from jobs of the other partition
@@ -74,13 +74,15 @@ class Slurm:
         self.start_node()
 
     def start_node(self) -> None:
-        def ready() -> bool:  # an asterisk says that the node does not answer
-            state = self("sinfo", "-hN", "-o", "%T").strip()
-            return (
-                state.startswith(("idle", "mixed", "allocated", "completing")) and "*" not in state
-            )
+        self.slurmd.start(self.has_node)
 
-        self.slurmd.start(ready)
+    def has_node(self) -> bool:
+        """Whether the node takes jobs; an asterisk says that it does not answer."""
+        state = self("sinfo", "-hN", "-o", "%T").strip()
+        return state.startswith(("idle", "mixed", "allocated", "completing")) and "*" not in state
+
+    def await_node(self) -> None:
+        wait_for("the node", self.has_node)
 
     def __call__(self, *command: str) -> str:
         return run(*command, env={**os.environ, **self.environment})

@@ -94,7 +94,7 @@ class Crystal:
         """Strain energy (M,), eV/atom, of elastic theory; 0 for single crystals.
 
         >>> copper = Crystal(-3.54, 11.81, 0.864, 0.344)
-        >>> [round(1000 * copper.elastic_energy(m)[0], 1) for m in ("icosahedron", "Wulff")]
+        >>> [round(1000 * float(copper.elastic_energy(m)[0]), 1) for m in ("icosahedron", "Wulff")]
         [6.7, 0.0]
         """
         g, k = np.array(self.shear_modulus), np.array(self.bulk_modulus)

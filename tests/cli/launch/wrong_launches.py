@@ -168,7 +168,7 @@ PROTOCOLS = {
     f"anneal --sizes 13 {EAM} --set anneal.strats=3": "did you mean `settings.starts`?",
     f"anneal --sizes 13 {EAM} --set anneal.starts=-3": "`anneal.starts` is -3: input should be",
     f"anneal --sizes 13 {EAM} --set anneal.starts=.inf": "`anneal.starts` is inf",
-    f"anneal --sizes 13 {EAM} --set anneal.starts=1e99": "`anneal.starts` is '1e99'",
+    f"anneal --sizes 13 {EAM} --set anneal.starts=1e99": "`anneal.starts` is 1e+99",
     f"anneal --sizes 13 {EAM} --set anneal.starts=[1": "the value is no YAML",
     f"anneal --sizes 13 {EAM} --set starts": "write it as crossover.width=0.05",
     "nucleate --protocol quick": "unknown protocol `quick` of `nucleate`",

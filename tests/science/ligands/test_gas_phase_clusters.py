@@ -1,13 +1,11 @@
 """Formation energies of real clusters: 3,705 of 54 elements with DFT energies."""
 
-import lzma
-import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aiida_nanoclusters.formats.extxyz import read_extxyz
+from aiida_nanoclusters.formats.label_keys import LabelKeys
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.ligands.encoder_settings import TEST, PretrainingSettings
 from aiida_nanoclusters.science.ligands.formation_energies import (
@@ -32,10 +30,7 @@ ELEMENTS = ("Cu", "Ag", "Au", "Ni", "Pd", "Pt", "Rh", "Ir", "Al", "Zn")
 def clusters(shared_data):
     """With the DFT energies: those under `energy` are of another model."""
     path = shared_data / "qcd_gap_relaxed" / "frames.extxyz.xz"
-    with lzma.open(path, "rt") as lines:
-        found = (re.search(r"dft_energy=(\S+)", line) for line in lines)
-        energies = np.array([float(match[1]) for match in found if match])
-    return replace(read_extxyz(path, level_of_theory="VASP/PBE"), energies=energies)
+    return read_extxyz(path, level_of_theory="VASP/PBE", keys=LabelKeys(energy="dft_energy"))
 
 
 def test_structures_are_taken_out_of_their_boxes(clusters):

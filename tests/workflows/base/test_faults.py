@@ -233,13 +233,21 @@ def test_stopped_daemon(annealing, cluster):
     check(run.end(), run, [])
 
 
-def test_rabbitmq_restarts(annealing, services):
+def test_rabbitmq_restarts(annealing, services, cluster):
+    """The worker ends with its connection: one that goes on ends processes that change state."""
     run = annealing(4)
     run.running_job()
+    cut = workers(cluster)
+    log = cluster.path / ".aiida" / "daemon" / "log" / "aiida-nanoclusters.log"
+    words = "aiida.nanoclusters: [WARNING] the broker is lost"
+    before = log.read_text().count(words)
     services.rabbitmq.stop()
-    time.sleep(5)
+    wait_for("the end of the workers", lambda: set(workers(cluster)).isdisjoint(cut), 30)
     services.rabbitmq.start()
     check(run.end(), run, [])
+    cluster.run("aiida", "daemon", "stop")  # which is no loss of the broker
+    assert log.read_text().count(words) == before + len(cut)
+    assert cluster.setup()["daemon"] == "made"
 
 
 def test_postgresql_restarts(annealing, services, cluster):

@@ -1,15 +1,16 @@
-"""A worker ends where PostgreSQL has cut its connection, and only there."""
+"""A worker ends where PostgreSQL or RabbitMQ has cut its connection, and only there."""
 
 import os
 import sys
 from types import SimpleNamespace
 
 import pytest
+from kiwipy.rmq import RmqThreadCommunicator
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
-from aiida_nanoclusters.calculations import lost_database
+from aiida_nanoclusters.calculations import lost_servers
 
 WORKER = ["/env/bin/verdi", "-p", "nanoclusters", "daemon", "worker"]
 CUT = {
@@ -42,15 +43,41 @@ def ends(monkeypatch) -> list[int]:
 )
 def test_only_a_worker_whose_connection_is_cut_ends(monkeypatch, ends, changed, command, ended):
     monkeypatch.setattr(sys, "argv", command)
-    lost_database.leave_database(SimpleNamespace(**CUT | changed))
+    lost_servers.leave_database(SimpleNamespace(**CUT | changed))
     assert ends == [1] * ended
 
 
 def test_a_worker_that_cannot_connect_ends(monkeypatch, ends) -> None:
     """The listener hears of the errors of every engine."""
-    assert event.contains(Engine, "handle_error", lost_database.leave_database)
+    assert event.contains(Engine, "handle_error", lost_servers.leave_database)
     monkeypatch.setattr(sys, "argv", WORKER)
     nobody = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     with pytest.raises(OperationalError), nobody.connect() as connection:
         connection.execute(text("select 1"))
     assert ends == [1]
+
+
+class Communicator(RmqThreadCommunicator):
+    """One without a server."""
+
+    def __init__(self) -> None:
+        self.callbacks = []
+
+    def add_close_callback(self, callback, weak: bool = False) -> None:
+        self.callbacks.append(callback)
+
+
+@pytest.mark.parametrize(
+    ("command", "transport", "ended"),
+    ((WORKER, object(), True), (WORKER, None, False), (WORKER[:-1], object(), False)),
+)
+def test_only_a_worker_that_loses_the_broker_ends(
+    monkeypatch, ends, command, transport, ended
+) -> None:
+    communicator = Communicator()
+    monkeypatch.setattr(sys, "argv", command)
+    monkeypatch.setattr("aiida.manage.manager.Manager.get_communicator", lambda _: communicator)
+    lost_servers.watch_broker()
+    for callback in communicator.callbacks:
+        callback(SimpleNamespace(transport=transport), ConnectionError("closed"))
+    assert ends == [1] * ended
