@@ -230,7 +230,9 @@ def test_laptop_with_a_daemon_runs_a_watched_job(home, allegro_plugin):
         watched = home.run("aiida", "run", str(home.path / "submit.py"))
         assert watched.returncode == 0, watched.stdout + watched.stderr
         assert "ended True sum 6" in watched.stdout
-        assert re.search(r"ArithmeticAddCalculation +1 +\d+ s +~?\d+ s", watched.stdout), watched.stdout
+        assert re.search(r"ArithmeticAddCalculation +1 +\d+ s +~?\d+ s", watched.stdout), (
+            watched.stdout
+        )
 
         (home.path / "lose.py").write_text(LOSE)
         lost = home.run("aiida", "run", str(home.path / "lose.py"))

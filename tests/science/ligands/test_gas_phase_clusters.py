@@ -1,6 +1,5 @@
 """Formation energies of real clusters: 3,705 of 54 elements with DFT energies."""
 
-
 import numpy as np
 import pytest
 
