@@ -81,7 +81,9 @@ def compare_output(
     name: str, recorded: Data | None, new: Data | None, rules: Mapping[str, Any], run: Mapping
 ) -> dict[str, Any]:
     """Return the row of the verdict for one output, named ``process.output``."""
-    if recorded is None or new is None:
+    if recorded is None and any(fnmatch(name, pattern) for pattern in c.ADDED_OUTPUTS):
+        found = [Finding(c.NOT_COMPARED, note="earlier versions did not have it")]
+    elif recorded is None or new is None:
         note = "only recorded" if new is None else "only new"
         found = [Finding(c.DIFFERS, note=note)]
     elif content_hash(recorded) == content_hash(new):

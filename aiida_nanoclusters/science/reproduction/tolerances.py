@@ -30,6 +30,8 @@ _MOST_ERRORS = 10.0
 #: Keys of results that later versions add, which follow from what was always recorded: in the state
 #: of a crossover search the plan, and that it knows nothing of the crystal.
 ADDED = frozenset({"plan", "crystal_properties", "bounded"})
+#: Outputs, as patterns of ``process.output``, that earlier versions did not have.
+ADDED_OUTPUTS = ("*crossover.crystal",)
 
 
 @dataclass(frozen=True)
