@@ -7,8 +7,7 @@ from dataclasses import asdict, is_dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from aiida_nanoclusters.formats.publication.csv_tables import Table, table_of_rows
-from aiida_nanoclusters.science.columns import unit_of
+from aiida_nanoclusters.formats.publication.csv_tables import Table, table_of_rows, units_of
 
 if TYPE_CHECKING:
     import pandas
@@ -62,8 +61,7 @@ def make_data_frame(table: Table, units: Mapping[str, str] | None = None) -> pan
             'pandas is not installed: pip install "aiida-nanoclusters[study]"', name="pandas"
         ) from error
     frame = pandas.DataFrame(dict(table))
-    own = units or {}
-    found = {name: own.get(name, unit_of(name)) for name in table}
+    found = units_of(table, units)
     frame.attrs["units"] = {name: unit for name, unit in found.items() if unit}
     return frame
 

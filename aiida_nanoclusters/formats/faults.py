@@ -54,6 +54,11 @@ _STATES = {
 }
 
 
+def short_line(line: str) -> str:
+    """Return a line of which no more than :data:`LONGEST_LINE` characters are looked at."""
+    return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "\n"
+
+
 def find_cause(text: str) -> tuple[Cause, str] | None:
     """Return the external cause that a text names, and the line that names it, or None.
 

@@ -25,7 +25,7 @@ def frames_table(frames: Frames) -> Table:
     largest: Any = np.sqrt(np.maximum.reduceat(squares, starts)) if len(frames) else []
     table: dict[str, list[Any]] = {
         "frame": list(range(len(frames))),
-        "formula": [frames[k].get_chemical_formula() for k in range(len(frames))],
+        "formula": [frames.formula_of(k) for k in range(len(frames))],
         "size": frames.sizes.tolist(),
         "energy": frames.energies.tolist(),
         "energy_per_atom": (frames.energies / frames.sizes).tolist(),

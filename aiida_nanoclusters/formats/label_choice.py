@@ -21,7 +21,7 @@ from aiida_nanoclusters.formats.label_keys import (
     method_of,
     spell,
 )
-from aiida_nanoclusters.science.labels.acceptance import forces_vanish
+from aiida_nanoclusters.science.labels.acceptance import zero_forces_problem
 
 _OPTIONS = {"energy": "--energy-key", "forces": "--force-key", "stress": "--stress-key"}
 
@@ -207,6 +207,4 @@ def missing_labels(atoms: Atoms, said: Said) -> str | None:
     bad = np.flatnonzero(~np.isfinite(results["forces"]).all(axis=1))
     if len(bad):
         return f"the force on atom {bad[0]} is not finite"
-    if len(atoms) > 1 and not results["forces"].any() and not forces_vanish(atoms):
-        return "all forces are zero: they were not computed"
-    return None
+    return zero_forces_problem(atoms, results["forces"])

@@ -18,11 +18,10 @@ from aiida_nanoclusters.formats.frame_origin import config_type as config_type
 from aiida_nanoclusters.formats.frame_origin import labelled_frame, set_parents
 from aiida_nanoclusters.formats.label_keys import LabelKeys
 from aiida_nanoclusters.formats.labelled_run import LabelledRun
-from aiida_nanoclusters.formats.limits import ALWAYS_UNPACKED, DAMAGED, is_packed, unpack
+from aiida_nanoclusters.formats.limits import ALWAYS_UNPACKED, DAMAGED, SUFFIXES, is_packed, unpack
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.labels.sanity import impossible
 
-_COMPRESSED = ("", ".gz", ".xz", ".bz2")
 #: Folders within each other that are searched.
 _MOST_FOLDERS = 100
 #: Thickness (Å) of vacuum above which a direction becomes non-periodic.
@@ -123,7 +122,7 @@ def detect(path: Path, *, named: bool = False) -> str:
     A file that the user `named` may also be in another format of ASE.
     """
     name = path.name
-    stem = name.removesuffix(path.suffix) if path.suffix in _COMPRESSED[1:] else name
+    stem = name.removesuffix(path.suffix) if path.suffix in SUFFIXES[1:] else name
     if stem.endswith(_OF_CP2K):  # read together with its output
         return ""
     if stem.endswith((".extxyz", ".xyz")):
@@ -299,8 +298,8 @@ def _from_run(run: LabelledRun, gap: float, origin: Path) -> Source:
 
 def _partner(path: Path, own: str, other: str) -> Path | None:
     """Return the other file of the same run in the same folder, compressed or not, or None."""
-    stem = path.name.removesuffix(path.suffix) if path.suffix in _COMPRESSED[1:] else path.name
-    for suffix in _COMPRESSED:
+    stem = path.name.removesuffix(path.suffix) if path.suffix in SUFFIXES[1:] else path.name
+    for suffix in SUFFIXES:
         found = path.with_name(stem.replace(own, other) + suffix)
         if found != path and found.is_file():
             return found

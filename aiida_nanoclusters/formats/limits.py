@@ -34,6 +34,8 @@ MOST_MARKS, FEW_MARKS, BYTES_OF_MARK = 20_000_000, 1_000_000, 8
 MOST_RATIO, ALWAYS_UNPACKED = 100, 200_000_000
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+#: Endings behind that of a file, which may be compressed.
+SUFFIXES = ("", *_OPENERS)
 #: What the modules of compression raise on a file that is cut short or damaged.
 DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 _BLOCK = 1 << 20
@@ -321,6 +323,14 @@ class CountedStream(io.RawIOBase):
         if self._empty > _MOST_EMPTY_READS:
             raise TooMuchError("its headers go on beyond its end")
         return block
+
+
+def decimal_number(text: str) -> float | None:
+    """Return a number, which need not be finite; None for a text that is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def whole_number(text: str, what: str) -> int:

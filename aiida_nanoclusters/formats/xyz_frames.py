@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from ase.io.extxyz import key_val_str_to_dict, read_xyz
 
-from aiida_nanoclusters.formats.limits import check_count, check_depth, whole_number
+from aiida_nanoclusters.formats.limits import check_count, check_depth, decimal_number, whole_number
 from aiida_nanoclusters.formats.plain_text import excerpt, said_by
 
 #: Bytes of the longest first line and of the longest other line of a frame.
@@ -312,7 +312,7 @@ def _wrong_word(rows: Sequence[str], properties: str, line: int) -> str | None:
         for (name, kind), word in zip(kinds, row.split(), strict=False):
             if name == "species" and word.capitalize() not in atomic_numbers:
                 return f"line {at}: `{excerpt(word, 40)}` is no element"
-            if kind in "RI" and not _is_number(word):
+            if kind in "RI" and decimal_number(word) is None:
                 return f"line {at}: `{excerpt(word, 40)}` is no number ({name})"
     return None
 
@@ -328,11 +328,3 @@ def _kinds(properties: str) -> list[tuple[str, str]]:
         return [(name.lower(), kind) for name, kind, count in named for _ in range(count)]
     except ValueError:
         return []
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

@@ -9,8 +9,9 @@ from aiida.common.links import LinkType
 from aiida.orm import Data, Node, ProcessNode, QueryBuilder, WorkflowNode
 from aiida.tools.graph.graph_traversers import traverse_graph
 
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.formats.data_frame import as_rows
-from aiida_nanoclusters.queries.nodes import Direction, chunks, class_name, linked, makers, of_kind
+from aiida_nanoclusters.queries.nodes import Direction, class_name, linked, makers, of_kind
 from aiida_nanoclusters.queries.steps import called
 
 

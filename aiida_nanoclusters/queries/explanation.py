@@ -19,10 +19,11 @@ from aiida.orm import (
     load_node,
 )
 
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.queries.captions import describe
 from aiida_nanoclusters.queries.dependents import Dependent, find_dependents
 from aiida_nanoclusters.queries.jobs import job_times
-from aiida_nanoclusters.queries.nodes import chunks, kind_of, leaving_out, linked
+from aiida_nanoclusters.queries.nodes import kind_of, leaving_out, linked
 from aiida_nanoclusters.queries.programs import Code, Version, codes_of, versions_of
 from aiida_nanoclusters.queries.steps import StepGraph, called, step_graph
 from aiida_nanoclusters.science.elements import ELEMENTS

@@ -10,7 +10,8 @@ from typing import Any
 
 from aiida.orm import CalcJobNode, QueryBuilder
 
-from aiida_nanoclusters.queries.nodes import chunks, leaving_out
+from aiida_nanoclusters.data.chunks import chunks
+from aiida_nanoclusters.queries.nodes import leaving_out
 
 _ATTRIBUTES = ("last_job_info", "scheduler_lastchecktime", "resources")
 

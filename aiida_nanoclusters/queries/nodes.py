@@ -23,6 +23,7 @@ from aiida.orm import (
 from ase.data import atomic_numbers
 from pydantic import TypeAdapter, ValidationError
 
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.data.schemas import first_fault
 from aiida_nanoclusters.formats.plain_text import excerpt, said_by
 
@@ -40,11 +41,7 @@ _UNREADABLE = (
     zipfile.BadZipFile,
 )
 Row = TypeVar("Row")
-Identifier = TypeVar("Identifier", int, str)
 Direction = Literal["with_incoming", "with_outgoing"]
-
-#: Identifiers in one query: SQLite takes no more than some 30,000 variables.
-CHUNK = 10_000
 
 
 def find_node(identifier: str, kinds: Sequence[type[Node]] = (), what: str = "node") -> Node:
@@ -264,9 +261,3 @@ def of_kind(kind: type[Node], ids: Iterable[int]) -> set[int]:
         query = QueryBuilder().append(kind, filters={"id": {"in": chunk}}, project=["id"])
         found |= set(query.all(flat=True))
     return found
-
-
-def chunks(ids: Iterable[Identifier]) -> list[list[Identifier]]:
-    """Return pks or UUIDs, each once and sorted, in pieces that one query can take."""
-    listed = sorted(set(ids))
-    return [listed[k : k + CHUNK] for k in range(0, len(listed), CHUNK)]

@@ -15,8 +15,9 @@ from aiida.orm import (
     QueryBuilder,
 )
 
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.formats.lammps.input import LOG_FILE
-from aiida_nanoclusters.queries.nodes import chunks, leaving_out, linked
+from aiida_nanoclusters.queries.nodes import leaving_out, linked
 
 _LAMMPS = re.compile(r"LAMMPS \(([^)]+)\)")
 #: Bytes of a first line that are looked at.

@@ -10,7 +10,8 @@ from aiida.common.links import LinkType
 from aiida.orm import Data, Node, ProcessNode, QueryBuilder, WorkflowNode
 from aiida.tools.graph.graph_traversers import traverse_graph
 
-from aiida_nanoclusters.queries.nodes import chunks, class_name, linked, of_kind
+from aiida_nanoclusters.data.chunks import chunks
+from aiida_nanoclusters.queries.nodes import class_name, linked, of_kind
 
 #: Work chains that only call other steps, and are not steps themselves.
 _UMBRELLAS = {"StudyWorkChain", "NucleateWorkChain"}

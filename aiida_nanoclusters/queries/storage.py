@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from aiida.orm import Node, ProcessNode, QueryBuilder, RemoteData
+from aiida.orm import Node, ProcessNode, QueryBuilder, RemoteData, WorkflowNode
 from aiida.tools.graph.graph_traversers import get_nodes_delete
 
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.data.trust import came_from_elsewhere
-from aiida_nanoclusters.queries.nodes import chunks, leaving_out, of_kind
+from aiida_nanoclusters.queries.nodes import leaving_out, linked, of_kind
 from aiida_nanoclusters.queries.steps import called
 
 
@@ -80,9 +81,9 @@ def running(pks: Iterable[int]) -> list[str]:
 def outermost(pks: Iterable[int]) -> list[ProcessNode]:
     """Return those of the processes that none of the others called, the latest first."""
     own = of_kind(ProcessNode, pks)
-    below: set[int] = set()
-    for pk in own:
-        below |= called({pk}) - {pk}
+    calls = {"type": {"in": ["call_calc", "call_work"]}}
+    callers = linked(ProcessNode, own, WorkflowNode, "with_outgoing", calls)
+    below = {pk for pk, _, caller in callers if caller["id"] in own}
     found: list[ProcessNode] = []
     for chunk in chunks(own - below):
         query = QueryBuilder().append(ProcessNode, filters={"id": {"in": chunk}})

@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers, chemical_symbols
+from ase.symbols import Symbols
 from numpy.typing import ArrayLike, NDArray
 
 from aiida_nanoclusters.science import ase_labels
@@ -155,6 +156,10 @@ class Frames:
         """Return the slice of the flat atom arrays that belongs to frame ``index``."""
         return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
 
+    def formula_of(self, index: int) -> str:
+        """Return the formula of frame ``index``, in the order of Hill."""
+        return str(Symbols(self.numbers[self.atoms_of(index)]).get_chemical_formula())
+
     def owners_of(self, atoms: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return to which frame each atom of the flat arrays belongs; shape as `atoms`."""
         return np.asarray(np.searchsorted(self.offsets, atoms, side="right") - 1)
@@ -176,6 +181,11 @@ class Frames:
             np.isfinite(self.forces).all(axis=1), self.offsets[:-1]
         )
         return np.asarray(np.isfinite(self.energies) & with_forces)
+
+    @property
+    def isolated(self) -> NDArray[np.bool_]:
+        """True where a frame is a single neutral atom without periodicity, shape (F,)."""
+        return np.asarray((self.sizes == 1) & ~self.pbc.any(axis=1) & (self.charges == 0))
 
     @property
     def reference_energies(self) -> Floats:
@@ -390,8 +400,7 @@ _PER_FRAME = (
 
 def _single_atoms(frames: Frames) -> dict[str, float]:
     """Return the energies (eV) of the neutral isolated atoms among the frames."""
-    alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & np.isfinite(frames.energies)
-    found = np.flatnonzero(alone & (frames.charges == 0))
+    found = np.flatnonzero(frames.isolated & np.isfinite(frames.energies))
     return ase_labels.energy_zeros(
         [chemical_symbols[frames.numbers[frames.offsets[i]]] for i in found],
         [json.loads(str(frames.info[i])).get("multiplicity") for i in found],

@@ -1,4 +1,4 @@
-"""Texts of frames as arrays, bounded in the memory that they may take; numbers in words."""
+"""Texts of frames as arrays, bounded in the memory that they may take."""
 
 from __future__ import annotations
 
@@ -25,14 +25,3 @@ def text_array(texts: list[str]) -> NDArray[np.str_]:
             "it"
         )
     return np.array(texts)
-
-
-def counted(number: int, what: str, many: str = "") -> str:
-    """Return a number and what is counted, in the singular or the plural, which may be given.
-
-    Examples
-    --------
-    >>> counted(1, "frame"), counted(3, "frame")
-    ('1 frame', '3 frames')
-    """
-    return f"{number} {what if number == 1 else many or f'{what}s'}"

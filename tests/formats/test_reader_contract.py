@@ -112,7 +112,7 @@ class Damage:
             case "line removed":
                 return b"".join([*lines[:index], *lines[index + 1 :]])
             case "line doubled":
-                return b"".join([*lines[:index], lines[index], *lines[index:]])
+                return b"".join([*lines[: index + 1], *lines[index:]])
             case "CRLF":
                 return content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
             case _:

@@ -184,7 +184,7 @@ def _joined(asked: FramesData, found: Mapping[int, Frames]) -> Frames:
 def _isolated_atoms(frames: Frames) -> dict[str, int]:
     """Return, by element, the first frame that is an isolated neutral atom in its ground state."""
     found: dict[str, int] = {}
-    for i in np.flatnonzero((frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)):
+    for i in np.flatnonzero(frames.isolated):
         atom = frames[int(i)]
         ground = ground_state_multiplicity(atom.symbols[0])
         if atom.info.get("multiplicity", ground) == ground:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from aiida.orm import CalcFunctionNode, CalcJobNode, QueryBuilder, load_node
 
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.labels.levels import MODELS, is_prediction
@@ -20,8 +21,6 @@ _KEEP_ENERGIES = (
     *("rank_structures", "join_clusters", "collect_minima", "take_minima"),
 )
 _MODEL_KINDS = (*MODELS, "calculator")
-#: Identifiers in one query: SQLite takes no more than some 30,000 variables.
-_CHUNK = 10_000
 #: Most calculation functions in a row that are followed back.
 _DEEPEST = 20
 
@@ -66,7 +65,7 @@ def _by_jobs(pks: set[int]) -> dict[int, str]:
     """Return the levels of sets that are results of jobs of a model."""
     levels: dict[int, str] = {}
     models: dict[int, str] = {}
-    for chunk in _chunks(pks):
+    for chunk in chunks(pks):
         query = QueryBuilder().append(
             PotentialData,
             filters={"attributes.kind": {"in": list(_MODEL_KINDS)}},
@@ -113,7 +112,7 @@ def _by_functions(pks: set[int]) -> dict[int, set[int]]:
     """Return by set the labelled sets that a calculation function made it of."""
     parts: dict[int, set[int]] = {}
     whole: dict[int, set[int]] = {}
-    for chunk in _chunks(pks):
+    for chunk in chunks(pks):
         query = QueryBuilder().append(
             FramesData, filters={"id": {"in": chunk}}, tag="made", project=["id"]
         )
@@ -140,8 +139,3 @@ def made_by_it(given: str, made: str) -> bool:
     """Return whether an output of a job is of this potential, not of another of a committee."""
     namespace, _, key = given.partition("__")
     return namespace != "potentials" or made == f"labelled__{key}"
-
-
-def _chunks(pks: Iterable[int]) -> Iterable[list[int]]:
-    listed = sorted(pks)
-    return (listed[k : k + _CHUNK] for k in range(0, len(listed), _CHUNK))

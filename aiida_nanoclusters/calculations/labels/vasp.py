@@ -128,10 +128,9 @@ def _with_retries(_: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> dict
 
 def _with_labels(bare: Frames, labels: dict[int, Label], level: str) -> Frames:
     chosen, found = bare.select(list(labels)), list(labels.values())
-    alone = (chosen.sizes == 1) & ~chosen.pbc.any(axis=1) & (chosen.charges == 0)
     atom_energies = {
         chemical_symbols[chosen.numbers[chosen.offsets[k]]]: found[k].energy
-        for k in np.flatnonzero(alone)
+        for k in np.flatnonzero(chosen.isolated)
     }
     return chosen.with_labels(
         [label.energy for label in found],

@@ -103,7 +103,7 @@ def ranks_of(frames: Frames) -> tuple[list[int | None], list[float | None]]:
     """
     groups: dict[str, list[int]] = {}
     for index in np.flatnonzero(np.isfinite(frames.energies) & ~frames.pbc.any(axis=1)):
-        groups.setdefault(frames[int(index)].get_chemical_formula(), []).append(int(index))
+        groups.setdefault(frames.formula_of(int(index)), []).append(int(index))
     ranks: list[int | None] = [None] * len(frames)
     above: list[float | None] = [None] * len(frames)
     for members in groups.values():

@@ -11,7 +11,7 @@ import click
 from aiida_nanoclusters.cli.find.find import database
 from aiida_nanoclusters.cli.terminal import Fixable, echo, profile_option
 from aiida_nanoclusters.formats.plain_text import excerpt, said_by
-from aiida_nanoclusters.science.texts import counted
+from aiida_nanoclusters.science.words import counted
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode

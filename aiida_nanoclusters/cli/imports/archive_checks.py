@@ -21,8 +21,8 @@ from aiida_nanoclusters.cli.imports.archive_graph import additions, check_links
 from aiida_nanoclusters.cli.imports.archive_rows import read_rows
 from aiida_nanoclusters.cli.publish.archive import flat_files
 from aiida_nanoclusters.cli.terminal import Fixable
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.formats.plain_text import said_by
-from aiida_nanoclusters.queries.nodes import chunks
 
 
 @contextmanager

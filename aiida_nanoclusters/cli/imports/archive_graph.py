@@ -9,7 +9,7 @@ from aiida.common.links import LinkType
 from aiida.orm import Comment, Log, Node, QueryBuilder
 
 from aiida_nanoclusters.cli.imports.archive_rows import CommentRow, LinkRow, LogRow, NodeRow, Rows
-from aiida_nanoclusters.queries.nodes import chunks
+from aiida_nanoclusters.data.chunks import chunks
 
 _DATA, _CALCULATION, _WORKFLOW = "data.", "process.calculation.", "process.workflow."
 #: Types of node that each type of link leads from and to.

@@ -24,8 +24,8 @@ from aiida.orm import (
 from aiida.orm.implementation.utils import clean_value
 
 from aiida_nanoclusters.calculations.identity import is_installed
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.data.trust import GRANT, IMPORTED, is_seal, seal_of
-from aiida_nanoclusters.queries.nodes import chunks
 from aiida_nanoclusters.workflows.parts.label_store import seal_method
 
 #: Extra of the group of an import that has not been settled.

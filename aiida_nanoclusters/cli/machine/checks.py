@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from aiida_nanoclusters.cli.machine.code_checks import SETUP, Check, check_code
 from aiida_nanoclusters.cli.machine.installation import CACHED
 from aiida_nanoclusters.cli.machine.profile import Machine
-from aiida_nanoclusters.science.texts import counted
+from aiida_nanoclusters.science.words import counted
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile

@@ -15,10 +15,10 @@ from aiida.tools.archive import create_archive
 from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSqlZip
 from aiida.tools.archive.implementations.sqlite_zip.writer import ArchiveWriterSqlZip
 
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.data.trust import GRANT
 from aiida_nanoclusters.formats.publication.readme import Withheld
-from aiida_nanoclusters.queries.nodes import chunks
 
 
 @dataclass(frozen=True)

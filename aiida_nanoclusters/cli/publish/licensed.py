@@ -14,9 +14,9 @@ from aiida.orm import Node, QueryBuilder
 from aiida.orm.entities import EntityTypes
 
 from aiida_nanoclusters.cli.publish.archive import repository_files
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.formats.publication.readme import Withheld
 from aiida_nanoclusters.formats.publication.search import search
-from aiida_nanoclusters.queries.nodes import chunks
 
 _POTCAR_NAME = re.compile(r"potcar(?!\.spec)([._-].*)?", re.IGNORECASE)
 #: Lines of every POTCAR, of its head and of its data, which no output of VASP repeats.

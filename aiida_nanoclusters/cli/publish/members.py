@@ -22,10 +22,11 @@ from aiida.orm import (
 from aiida.tools.graph.graph_traversers import get_nodes_export
 
 from aiida_nanoclusters.cli.report.provenance import installed_versions
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.formats.plain_text import file_name
-from aiida_nanoclusters.queries.nodes import chunks, class_name
+from aiida_nanoclusters.queries.nodes import class_name
 from aiida_nanoclusters.queries.programs import versions_of
 
 #: What a training takes its frames by.

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from aiida_nanoclusters.cli.report.content import Floats, LearningCurve, Parity, TrainingPart
-from aiida_nanoclusters.science.texts import counted
 from aiida_nanoclusters.science.units import MEV_PER_EV
+from aiida_nanoclusters.science.words import counted
 
 #: Those of M. Okabe and K. Ito, distinguishable also with colour blindness; without black, which
 #: dark pages do not show. Lines and points differ by dashes or markers as well.

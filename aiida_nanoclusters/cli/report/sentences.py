@@ -25,8 +25,8 @@ from aiida_nanoclusters.science.ligands.edit_table import edit_words
 from aiida_nanoclusters.science.ligands.ligand_ranking import ligand_words, ranking_words
 from aiida_nanoclusters.science.stability.crossing import Crossing
 from aiida_nanoclusters.science.stability.magic import one_sided, unjudged_sentence
-from aiida_nanoclusters.science.texts import counted
 from aiida_nanoclusters.science.units import J_PER_M2, MEV_PER_EV
+from aiida_nanoclusters.science.words import counted
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from packaging.version import Version
 from aiida_nanoclusters.calculations.identity import own_arguments, own_function
 from aiida_nanoclusters.calculations.reproduction.reproduce import compare_output, content_hash
 from aiida_nanoclusters.cli.terminal import Fixable
+from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.trust import IMPORTED, came_from_elsewhere
 from aiida_nanoclusters.formats.plain_text import reason_of
-from aiida_nanoclusters.queries.nodes import chunks
 from aiida_nanoclusters.workflows.reproduction.reproduce import outputs_of
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"

@@ -12,7 +12,7 @@ import click
 
 from aiida_nanoclusters.cli.launch import options as cli
 from aiida_nanoclusters.cli.terminal import Fixable, echo
-from aiida_nanoclusters.science.texts import counted
+from aiida_nanoclusters.science.words import counted
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode

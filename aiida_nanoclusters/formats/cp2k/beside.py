@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import IO
 
@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.formats.cp2k.trajectory import Block, read_blocks, read_cells
-from aiida_nanoclusters.formats.limits import unpacked
+from aiida_nanoclusters.formats.limits import SUFFIXES, unpacked
 from aiida_nanoclusters.science.units import HARTREE
 
 #: eV; largest difference between one energy in two files of CP2K, which print it with ten places.
 SAME_ENERGY = 1e-8 * HARTREE
 #: Bytes of a trajectory, and how many of other names are tried.
 _LARGEST, _MOST = 4_000_000_000, 8
-_SUFFIXES = ("", ".gz", ".xz", ".bz2")
 #: Formats of trajectories that are not read.
 _OTHERS = {".dcd": "a binary trajectory", ".pdb": "a trajectory in PDB, of three decimal places"}
 #: What is there besides, and holds numbers of labels.
@@ -93,15 +92,15 @@ def read_beside(path: Path, project: str, energies: Sequence[float], *, moves: b
     beside = Beside()
     for kind in ("pos", "frc"):
         best: list[Block] = []
+        most = -1
         files = _find(path.parent, project, kind, moves)
         for file in files:
             with _lines(file) as handle:
                 blocks = list(read_blocks(handle))
-            count = sum(place is not None for place in match(blocks, energies))
-            if kind not in beside.paths or count > sum(
-                place is not None for place in match(best, energies)
-            ):
-                best, beside.paths[kind] = blocks, file
+            # That of the only file need not be known.
+            count = _matched(blocks, energies) if len(files) > 1 else 0
+            if count > most:
+                best, most, beside.paths[kind] = blocks, count, file
         if len(files) > 1:
             chosen = beside.paths[kind]
             beside.unused += [
@@ -132,16 +131,16 @@ def read_beside(path: Path, project: str, energies: Sequence[float], *, moves: b
 
 def _find(folder: Path, project: str, kind: str, moves: bool) -> list[Path]:
     """Return the trajectory of a project; where there is none, those of other names."""
-    for suffix in _SUFFIXES:
+    for suffix in SUFFIXES:
         path = folder / f"{project}-{kind}-1.xyz{suffix}"
         if path.is_file():
             return [path]
     if not moves:
         return []
-    name = re.sub(r"([\[\]*?])", r"[\1]", project)
+    name = escape(project)
     for pattern in (f"{name}-*{kind}-*.xyz*", f"*-{kind}-*.xyz*"):
         found = [path for path in sorted(folder.glob(pattern)) if path.is_file()]
-        found = [path for path in found if path.name.partition(".xyz")[2] in _SUFFIXES]
+        found = [path for path in found if path.name.partition(".xyz")[2] in SUFFIXES]
         if found:
             return found[:_MOST]
     return []
@@ -159,6 +158,10 @@ def _lines(path: Path) -> Iterator[IO[str]]:
             raise ValueError(f"{path.name} has more than {_LARGEST / 1e9:g} GB")
         with plain.open(encoding="utf-8", errors="replace") as handle:
             yield handle
+
+
+def _matched(blocks: Sequence[Block], energies: Sequence[float]) -> int:
+    return sum(place is not None for place in match(blocks, energies))
 
 
 def match(blocks: Sequence[Block], energies: Sequence[float]) -> list[int | None]:

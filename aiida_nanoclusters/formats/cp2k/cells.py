@@ -37,9 +37,7 @@ class Cells:
     ) -> None:
         self._section, self._beside = section, beside
         self._restart, self._boxed = restart, boxed
-        head = section.head
-        kind = head.get("GLOBAL| Run type", "")
-        ensemble = head.get("MD_PAR| Ensemble type") or head.get("MD| Ensemble Type", "")
+        kind, ensemble = section.run_type, section.ensemble
         written = [cell for cells in beside.cells.values() for cell in cells]
         varied = any(np.abs(cell - written[0]).max() > _SAME_CELL for cell in written)
         optimised = kind == "CELL_OPT"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from aiida_nanoclusters.formats.cp2k.convergence import Convergence, energy_of
 from aiida_nanoclusters.formats.cp2k.partial_charges import ChargeTables
 from aiida_nanoclusters.formats.cp2k.trajectory import read_blocks
-from aiida_nanoclusters.formats.faults import LONGEST_LINE, find_cause
+from aiida_nanoclusters.formats.faults import find_cause, short_line
 from aiida_nanoclusters.science.units import BOHR, HARTREE
 
 Floats = NDArray[np.float64]
@@ -91,7 +91,7 @@ def read_output(lines: Iterable[str]) -> Cp2kRun:
     tables = ChargeTables()
     last = deque[str](maxlen=_LAST_LINES)
     for whole in lines:
-        line = whole if len(whole) <= LONGEST_LINE else whole[:LONGEST_LINE] + "\n"
+        line = short_line(whole)
         last.append(line)
         tables.read(line)
         scf.read(line)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def find_restart(folder: Path, project: str, started: str, ended: str) -> Restar
     if begin is None:
         return None
     found: Restart | None = None
-    for path in sorted(folder.glob(f"{_literal(project)}-1*.restart*"))[:_MOST]:
+    for path in sorted(folder.glob(f"{escape(project)}-1*.restart*"))[:_MOST]:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             continue
         restart = read_restart(path)
@@ -95,10 +96,6 @@ def find_restart(folder: Path, project: str, started: str, ended: str) -> Restar
         if found is None or restart.date > found.date:
             found = restart
     return found
-
-
-def _literal(name: str) -> str:
-    return re.sub(r"([\[\]*?])", r"[\1]", name)
 
 
 def read_restart(path: Path) -> Restart | None:

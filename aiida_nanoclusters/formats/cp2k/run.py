@@ -8,6 +8,7 @@ trajectory belongs to the run that printed its energy.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +85,18 @@ def _read(path: Path, sections: list[Section], boxed: Atoms | None) -> LabelledR
     if not sections:
         return _failed(path, "nothing in it is of CP2K")
     for section in sections:
-        name = _project(section)
+        name = section.project
         if "/" in name or "\0" in name or len(name) > 200:  # it is the beginning of names of files
             return _failed(path, "its project name is no name of a file")
     problems = [text for text in (_run_problem(s, sections) for s in sections) if text]
     steps: list[LabelledStep] = []
     beside: list[Path] = []
     unused: list[tuple[str, str]] = []
-    for name in dict.fromkeys(_project(section) for section in sections):
+    for name in dict.fromkeys(section.project for section in sections):
         own = [
             (k, section)
             for k, section in enumerate(sections)
-            if _project(section) == name and not _refusal(section)
+            if section.project == name and not _refusal(section)
         ]
         if not any(section.evaluations for _, section in own):
             continue
@@ -103,7 +104,8 @@ def _read(path: Path, sections: list[Section], boxed: Atoms | None) -> LabelledR
         steps += made
         beside += [file for file in found.paths.values() if file not in beside]
         unused += found.unused
-    steps = [_numbered(step, k) for k, step in enumerate(sorted(steps, key=lambda s: s.section))]
+    ordered = sorted(steps, key=lambda step: step.section)
+    steps = [replace(step, index=k) for k, step in enumerate(ordered)]
     if not any(step.problem is None for step in steps):
         problems += _why_none(path, sections, steps)
     return LabelledRun(
@@ -127,7 +129,7 @@ def _read_project(
     """Return the steps of the runs of one project, and the files they were read from."""
     evaluations = [evaluation for _, section in own for evaluation in section.evaluations]
     energies = [evaluation.energy for evaluation in evaluations]
-    moves = any(_run_type(section) in ("", *_MOVING) for _, section in own)
+    moves = any(section.run_type in ("", *_MOVING) for _, section in own)
     beside = read_beside(path, name, energies, moves=moves) if name else Beside()
     matched = match(beside.positions, energies)
     makers: dict[int, StepMaker] = {}
@@ -178,7 +180,7 @@ def _restart(path: Path, name: str, section: Section) -> Restart | None:
         return None
     for printed, of_file in (
         (section.charge, restart.whole_number("CHARGE", 0)),
-        (_run_type(section), restart.keywords.get("GLOBAL/RUN_TYPE", "")),
+        (section.run_type, restart.keywords.get("GLOBAL/RUN_TYPE", "")),
         (section.atoms, restart.atoms),
     ):
         if printed not in (None, "") and printed != of_file:
@@ -186,21 +188,9 @@ def _restart(path: Path, name: str, section: Section) -> Restart | None:
     return restart
 
 
-def _numbered(step: LabelledStep, index: int) -> LabelledStep:
-    return LabelledStep(**{**step.__dict__, "index": index})
-
-
-def _project(section: Section) -> str:
-    return section.head.get("GLOBAL| Project name", "")
-
-
-def _run_type(section: Section) -> str:
-    return section.head.get("GLOBAL| Run type", "")
-
-
 def _refusal(section: Section) -> str:
     """Return why the energies of a run are none of a ground state, or nothing."""
-    kind = _run_type(section)
+    kind = section.run_type
     if kind in _REFUSED:
         return f"its run type is {kind}: {_REFUSED[kind]}"
     programs = {evaluation.program for evaluation in section.evaluations}
@@ -216,7 +206,7 @@ def _run_problem(section: Section, sections: Sequence[Section]) -> str | None:
     """Return how a run ended, unless as it should."""
     number = sections.index(section) + 1
     which = f"run {number} (line {section.line}): " if len(sections) > 1 else ""
-    kind = _run_type(section)
+    kind = section.run_type
     after = f" after {len(section.evaluations)} energies" if section.evaluations else ""
     if section.abort:
         return f"{which}CP2K stopped{after}: {section.abort}"
@@ -241,10 +231,10 @@ def _why_none(path: Path, sections: Sequence[Section], steps: Sequence[LabelledS
         return [] if told else ["it has no complete step"]
     if any(step.problem != NO_FORCES for step in steps):
         return []  # each step says why
-    name = _project(useful[-1])
+    name = useful[-1].project
     if not name:
         return ["no project name in it, so that its trajectories cannot be found"]
-    if _run_type(useful[-1]) in ("ENERGY", "ENERGY_FORCE"):
+    if useful[-1].run_type in ("ENERGY", "ENERGY_FORCE"):
         if not steps:
             return ["it has no positions: CP2K prints them with PRINT_LEVEL MEDIUM"]
         return ["it has no forces: CP2K prints them with ENERGY_FORCE and FORCE_EVAL/PRINT/FORCES"]

@@ -19,7 +19,7 @@ from aiida_nanoclusters.formats.cp2k.printed_tables import Coordinates, Tables
 from aiida_nanoclusters.formats.cp2k.theory import Theory
 from aiida_nanoclusters.formats.cp2k.trajectory import number
 from aiida_nanoclusters.formats.cp2k.units import length_unit
-from aiida_nanoclusters.formats.faults import LONGEST_LINE
+from aiida_nanoclusters.formats.faults import short_line
 from aiida_nanoclusters.science.units import BOHR
 
 Floats = NDArray[np.float64]
@@ -136,6 +136,21 @@ class Section:
         return found[1] if found else ""
 
     @property
+    def project(self) -> str:
+        """Name of the project; empty where it is not told, as the other two."""
+        return self.head.get("GLOBAL| Project name", "")
+
+    @property
+    def run_type(self) -> str:
+        """Such as ``MD``."""
+        return self.head.get("GLOBAL| Run type", "")
+
+    @property
+    def ensemble(self) -> str:
+        """Of dynamics, such as ``NPT_I``."""
+        return self.head.get("MD_PAR| Ensemble type") or self.head.get("MD| Ensemble Type", "")
+
+    @property
     def charge(self) -> float | None:
         """Total charge in e: as printed, or that of the cores less the electrons."""
         printed = number(self.head.get("DFT| Charge", ""))
@@ -176,7 +191,7 @@ def read_sections(lines: Iterable[str]) -> list[Section]:
 def _split(lines: Iterable[str]) -> Iterator[_Reader]:
     reader, previous = _Reader(1), ""
     for place, whole in enumerate(lines, 1):
-        line = whole if len(whole) <= LONGEST_LINE else whole[:LONGEST_LINE] + "\n"
+        line = short_line(whole)
         found = _HEAD.search(line)
         head = found[0] if found else ""
         if head and line != previous:

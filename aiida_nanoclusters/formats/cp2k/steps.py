@@ -17,7 +17,7 @@ from aiida_nanoclusters.formats.cp2k.sections import Evaluation, Section
 from aiida_nanoclusters.formats.cp2k.trajectory import Block
 from aiida_nanoclusters.formats.cp2k.units import LENGTHS, force_unit, length_unit
 from aiida_nanoclusters.formats.labelled_run import LabelledStep
-from aiida_nanoclusters.science.labels.acceptance import forces_vanish
+from aiida_nanoclusters.science.labels.acceptance import zero_forces_problem
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +33,9 @@ _LEAST_ENTROPIC = 1e-4
 _NONE = np.zeros((1, 3))
 #: Runs whose printed coordinates are those of the energy that follows.
 _PRINTED = ("ENERGY", "ENERGY_FORCE", "GEO_OPT", "CELL_OPT", "MD")
+
+#: Runs that compute forces; others may write zeros, as with a reference trajectory by default.
+_ALWAYS_COMPUTED = ("ENERGY_FORCE", "GEO_OPT", "CELL_OPT")
 
 
 class StepMaker:
@@ -65,9 +68,6 @@ class StepMaker:
         self._restart, self._boxed = restart, boxed
         self._cells = Cells(section, beside, restart, boxed)
         self._kinds = {**(restart.elements if restart else {}), **section.kinds}
-        head = section.head
-        self._type = head.get("GLOBAL| Run type", "")
-        self._ensemble = head.get("MD_PAR| Ensemble type") or head.get("MD| Ensemble Type", "")
         self._lost, self._wrong = 0, ""
         self._units = {
             "pos": self._unit("TRAJECTORY", length_unit, "angstrom"),
@@ -252,7 +252,7 @@ class StepMaker:
 
         With a reference trajectory they are those of the input.
         """
-        return self._type in _PRINTED and self._ensemble != "REFTRAJ"
+        return self.section.run_type in _PRINTED and self.section.ensemble != "REFTRAJ"
 
     def unused(self, run: str) -> list[tuple[str, str]]:
         """Return what the run printed and nothing was made of."""
@@ -306,13 +306,9 @@ class StepMaker:
                 "the output does not show whether the self-consistent field converged (line "
                 f"{evaluation.energy_line})"
             )
-        return "all forces are zero: they were not computed" if self._is_zero(atoms) else ""
-
-    def _is_zero(self, atoms: Atoms) -> bool:
-        """Whether forces were not computed, as with a reference trajectory by default."""
-        if self._type in ("ENERGY_FORCE", "GEO_OPT", "CELL_OPT") or len(atoms) == 1:
-            return False
-        return not np.any(atoms.calc.results["forces"]) and not forces_vanish(atoms)
+        if self.section.run_type in _ALWAYS_COMPUTED:
+            return ""
+        return zero_forces_problem(atoms, atoms.calc.results["forces"]) or ""
 
     def _step(
         self, atoms: Atoms, problem: str | None, evaluation: Evaluation | None, number: int | None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_nanoclusters.formats.faults import LONGEST_LINE
+from aiida_nanoclusters.formats.faults import short_line
 from aiida_nanoclusters.science.units import HARTREE
 
 Floats = NDArray[np.float64]
@@ -78,7 +78,7 @@ def read_blocks(lines: Iterable[str]) -> Iterator[Block]:
     head, start, rows, previous = 0, 0, list[str](), ""
     comment: str | None = None
     for place, whole in enumerate(lines, 1):
-        line = whole if len(whole) <= LONGEST_LINE else whole[:LONGEST_LINE] + "\n"
+        line = short_line(whole)
         begins = (_COMMENT.match(line) or _EXTENDED.match(line)) and _COUNT.fullmatch(
             previous.strip()
         )

@@ -270,8 +270,8 @@ def _symbols(found: EamTables, *, renamed: bool = False) -> list[str]:
     ):
         if atomic_numbers.get(name, 0) > 0:
             symbols.append(name)
-        elif (not name or renamed) and (told := _told_by(number, mass)):
-            symbols.append(told)
+        elif (not name or renamed) and (symbol := _symbol_of(number, mass)):
+            symbols.append(symbol)
         else:
             raise ValueError(
                 f"{excerpt(name, 20) or 'its atomic number'} names no chemical element"
@@ -281,7 +281,7 @@ def _symbols(found: EamTables, *, renamed: bool = False) -> list[str]:
     return symbols
 
 
-def _told_by(number: int, mass: float) -> str | None:
+def _symbol_of(number: int, mass: float) -> str | None:
     """Return the element of an atomic number, or of a mass (u) where that says nothing."""
     if 0 < number < len(chemical_symbols):
         return chemical_symbols[number]

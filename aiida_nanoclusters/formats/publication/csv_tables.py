@@ -53,8 +53,14 @@ def with_units(table: Table, units: Mapping[str, str] | None = None) -> Table:
     units
         Of columns that tell their own.
     """
+    found = units_of(table, units)
+    return {header(name, found[name]): cells for name, cells in table.items()}
+
+
+def units_of(table: Table, units: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the unit of each column, empty where it has none; parameters as above."""
     own = units or {}
-    return {header(name, own.get(name, unit_of(name))): cells for name, cells in table.items()}
+    return {name: own.get(name, unit_of(name)) for name in table}
 
 
 def tables_of_arrays(

@@ -14,7 +14,7 @@ from aiida_nanoclusters.formats.labelled_run import LabelledRun, LabelledStep
 from aiida_nanoclusters.formats.vasp.level import POTENTIAL_ONLY, level_of_theory
 from aiida_nanoclusters.formats.vasp.sections import IonicStep, Section
 from aiida_nanoclusters.formats.vasp.tags import number, word
-from aiida_nanoclusters.science.labels.acceptance import forces_vanish
+from aiida_nanoclusters.science.labels.acceptance import zero_forces_problem
 
 #: What VASP says of a self-consistent field that converged.
 REACHED = "EDIFF is reached"
@@ -175,9 +175,7 @@ def _odd(atoms: Atoms) -> str | None:
     numbers = (results["energy"], results["forces"], atoms.positions, atoms.cell.array)
     if not all(np.isfinite(values).all() for values in numbers):
         return "energy or forces are not finite"
-    if len(atoms) > 1 and not np.any(results["forces"]) and not forces_vanish(atoms):
-        return "all forces are zero: they were not computed"
-    return None
+    return zero_forces_problem(atoms, results["forces"])
 
 
 def _parameters(sections: Sequence[Section]) -> dict[str, Any]:

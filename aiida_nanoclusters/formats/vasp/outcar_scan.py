@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from ase.units import GPa
 
+from aiida_nanoclusters.formats.limits import decimal_number
 from aiida_nanoclusters.formats.vasp.outcar_head import BYTES_OF_ATOM, Head
 from aiida_nanoclusters.formats.vasp.sections import Floats, IonicStep, Section, read_rows
 
@@ -206,7 +207,7 @@ class _Scan:
         elif mark.startswith("  in kB"):
             self._read_stress(self.step, line)
         elif self.energy_follows and (found := _ENERGY.search(line)):
-            self.step.energy = _number(found[1])
+            self.step.energy = decimal_number(found[1])
             if self.step.energy is None:
                 self.step.faults.append(f"line {number}: the energy is `{found[1][:20]}`")
             self.energy_follows = False
@@ -221,7 +222,7 @@ class _Scan:
             step.verdict = step.verdict or "hard stop encountered"
         elif mark.startswith("free energy"):
             found = _TOTEN.search(line)
-            energy = _number(found[1]) if found else None
+            energy = decimal_number(found[1]) if found else None
             self.totals += 1
             step.iterations = max(step.iterations, self.totals)
             if energy is not None:
@@ -230,7 +231,7 @@ class _Scan:
         elif mark.startswith("magnetization") and "number of electron" in line:
             found = _MOMENT.search(line[:_LONGEST_ROW])
             if found:
-                step.magnetisation = np.nan if found[2] else _number(found[1])
+                step.magnetisation = np.nan if found[2] else decimal_number(found[1])
 
     def _read_stress(self, step: IonicStep, line: str) -> None:
         if step.stress is not None:
@@ -338,10 +339,3 @@ def _cell(rows: Iterable[str]) -> Floats | None:
     product = cell @ reciprocal.T
     # Nine decimals of vectors, the longer ones of some hundred Å.
     return cell.copy() if np.abs(product - np.eye(3)).max() < 1e-4 else None
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

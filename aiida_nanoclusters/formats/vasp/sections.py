@@ -10,6 +10,8 @@ import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from aiida_nanoclusters.formats.limits import decimal_number
+
 Floats = NDArray[np.float64]
 
 #: Electrons; VASP writes four decimal places.
@@ -167,14 +169,6 @@ def read_rows(rows: Sequence[str], columns: int, what: str) -> tuple[Floats | No
         try:
             values.append([float(word) for word in words])
         except ValueError:
-            odd = next(word for word in words if not _is_number(word))
+            odd = next(word for word in words if decimal_number(word) is None)
             return None, f"`{odd[:20]}` in place of a number in row {i} of the {what}"
     return np.array(values, dtype=np.float64).reshape(len(values), columns), ""
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

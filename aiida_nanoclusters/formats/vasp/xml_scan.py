@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 from ase.units import GPa
 
+from aiida_nanoclusters.formats.limits import decimal_number
 from aiida_nanoclusters.formats.vasp.outcar_scan import LONGEST_LINE
 from aiida_nanoclusters.formats.vasp.sections import (
     Floats,
@@ -267,8 +268,7 @@ def _energy(root: ElementTree.Element, name: str, step: IonicStep) -> float | No
     found = root.find(f"energy/i[@name='{name}']")
     if found is None:
         return None
-    try:
-        return float(found.text or "")
-    except ValueError:
+    energy = decimal_number(found.text or "")
+    if energy is None:
         step.faults.append(f"`{(found.text or '').strip()[:20]}` in place of an energy")
-        return None
+    return energy

@@ -37,14 +37,24 @@ def label_problem(
         return "the self-consistent field did not converge"
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
         return "energy or forces are not finite numbers"
-    if len(atoms) > 1 and not forces.any() and not forces_vanish(atoms):
-        return "all forces are zero: they were not computed"
+    if problem := zero_forces_problem(atoms, forces):
+        return problem
     net = float(np.abs(forces.sum(axis=0)).max()) / len(atoms)
     if net > max_net_force:
         return (
             f"net force of {net:.1e} eV/Å per atom, more than {max_net_force:.1e}: "
             "the grid is too coarse"
         )
+    return None
+
+
+def zero_forces_problem(atoms: Atoms, forces: Floats) -> str | None:
+    """Return that forces (N, 3) were not computed, or None.
+
+    All of them are zero then, though neither symmetry nor that the atom is alone requires it.
+    """
+    if len(atoms) > 1 and not np.any(forces) and not forces_vanish(atoms):
+        return "all forces are zero: they were not computed"
     return None
 
 

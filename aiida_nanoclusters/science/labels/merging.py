@@ -73,9 +73,8 @@ def _shared_geometries(frames: Frames, names: Sequence[str]) -> list[str]:
 
 def _isolated_atoms(frames: Frames, names: Sequence[str]) -> list[str]:
     """Return how the energies of neutral isolated atoms differ between levels."""
-    alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)
     found: dict[str, dict[str, float]] = defaultdict(dict)
-    for i in np.flatnonzero(alone & np.isfinite(frames.energies)):
+    for i in np.flatnonzero(frames.isolated & np.isfinite(frames.energies)):
         symbol = chemical_symbols[frames.numbers[frames.offsets[i]]]
         found[symbol][names[int(i)]] = float(frames.energies[i])
     texts = []
@@ -89,9 +88,8 @@ def _isolated_atoms(frames: Frames, names: Sequence[str]) -> list[str]:
 
 def find_other_zeros(frames: Frames) -> list[Finding]:
     """Find neutral isolated atoms whose energy is not the energy zero of the set."""
-    alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)
     findings = []
-    for i in np.flatnonzero(alone & np.isfinite(frames.energies)):
+    for i in np.flatnonzero(frames.isolated & np.isfinite(frames.energies)):
         symbol = chemical_symbols[frames.numbers[frames.offsets[i]]]
         given = frames.atom_energies.get(symbol)
         if given is not None and abs(given - frames.energies[i]) > SAME_ATOM:

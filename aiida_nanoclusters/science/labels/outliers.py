@@ -99,9 +99,8 @@ def find_outliers(frames: Frames, threshold: float = THRESHOLD) -> list[Finding]
 def find_mixed_references(frames: Frames) -> list[Finding]:
     """Find signs of energies with different zeros, or with an unknown zero."""
     findings = []
-    alone = (frames.sizes == 1) & ~frames.pbc.any(axis=1) & (frames.charges == 0)
     atoms = defaultdict(list)
-    for i in np.flatnonzero(alone & np.isfinite(frames.energies)):
+    for i in np.flatnonzero(frames.isolated & np.isfinite(frames.energies)):
         atoms[str(frames[int(i)].symbols)].append(int(i))
     missing = [e for e in frames.elements if e not in frames.atom_energies]
     absent = [symbol for symbol in missing if symbol not in atoms]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
+import ase.units
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
@@ -26,7 +27,8 @@ _LEAST_WORK = 2e-3
 _OFF, _CORRELATED = 0.1, 0.5
 #: A slope is one of these if it is within this of it.
 _NEAR = 0.08
-_KCAL, _KJ = 23.0605, 96.4853
+#: kcal/mol and kJ/mol in an eV.
+_KCAL, _KJ = ase.units.mol / ase.units.kcal, ase.units.mol / ase.units.kJ
 #: dE / W by what is wrong: energies are taken as eV, forces as eV/Å.
 CAUSES = {
     1 / HARTREE: "energies in Hartree beside forces in eV/Å",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_nanoclusters.science.frames import Frames
-from aiida_nanoclusters.science.texts import counted
+from aiida_nanoclusters.science.words import counted
 
 _Indices = NDArray[np.int64]
 #: Frames below which the errors on a set are those of single frames.

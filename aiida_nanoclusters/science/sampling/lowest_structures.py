@@ -208,9 +208,13 @@ class LowestSearch:
 
     def _sources(self, size: int) -> list[str]:
         """Sources that a size can have: those that change a structure need one."""
-        near = any(n in self._pools and self._pools[n].isomers for n in (size - 1, size + 1))
+        near = self._neighbours(size)
         own = bool(self._pools[size].isomers)
         return [s for s in SOURCES if s in (MOTIF, RANDOM) or (near if s == NEIGHBOUR else own)]
+
+    def _neighbours(self, size: int) -> list[int]:
+        """Return the neighbouring sizes of which structures are known."""
+        return [n for n in (size - 1, size + 1) if n in self._pools and self._pools[n].isomers]
 
     def _shares(self, sources: list[str]) -> Any:
         """Share of each source in a round: by the lower structures found per relaxation."""
@@ -231,7 +235,7 @@ class LowestSearch:
 
     def _refilled(self, size: int, seed: int, rng: np.random.Generator) -> Atoms:
         """Fill one of the lattices again."""
-        lattices = list(site_lattices(size))
+        lattices = site_lattices(size)
         lattice = lattices[int(rng.integers(len(lattices)))]
         sites = _draw_filling(lattice, size, rng, moves=100)
         if sites is None:
@@ -242,7 +246,7 @@ class LowestSearch:
         """Fill the sites and hollows of an isomer of this size or of a neighbouring one."""
         other = size
         if source == NEIGHBOUR:
-            near = [n for n in (size - 1, size + 1) if n in self._pools and self._pools[n].isomers]
+            near = self._neighbours(size)
             other = near[int(rng.integers(len(near)))]
         isomer = self._pools[other].draw(rng)
         lattice = cluster_lattice(np.array(isomer.minimum.positions), isomer.lineage)

@@ -53,13 +53,18 @@ STACKINGS = {
 }
 
 
-def site_lattices(size: int) -> Iterator[SiteLattice]:
-    """Yield the lattices on which a cluster of this size may be compact.
+@lru_cache(maxsize=2)
+def site_lattices(size: int) -> tuple[SiteLattice, ...]:
+    """Return the lattices on which a cluster of this size may be compact.
 
     Icosahedra that fill their outermost shell, with and without their centre; with an overlayer on
     either kind of site; decahedra about an atom and a bond of the axis and off it; close-packed
     layers in the orders of :data:`STACKINGS`; and tetrahedra with overlayers.
     """
+    return tuple(_lattices(size))
+
+
+def _lattices(size: int) -> Iterator[SiteLattice]:
     shells = 1
     while mackay_size(shells) < size:
         shells += 1

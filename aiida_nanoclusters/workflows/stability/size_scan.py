@@ -247,9 +247,9 @@ class SizeScanWorkChain(BatchedWorkChain):
             else:
                 self.report(f"the committee failed: {self.ctx.evaluation.exit_message}")
         structures = self.ctx.joined["structures"]
-        if "lowest" in self.ctx:  # its table says how sure the structures are
-            members["table"] = self.ctx.joined["table"]
-        self.out_many(compare_sizes(self.inputs.element, structures, **members))
+        # The table of a search says how sure the structures are.
+        table = self.ctx.joined["table"] if "lowest" in self.ctx else None
+        self.out_many(compare_sizes(self.inputs.element, structures, table, **members))
         wanted = self.inputs.sizes.get_list()
         if missing := common_ports.list_missing(wanted, structures.sizes):
             return self.exit_codes.ERROR_SIZES_MISSING.format(sizes=missing)

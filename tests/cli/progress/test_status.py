@@ -78,7 +78,7 @@ def test_stages_are_counted_in_call_order(tree):
 
 def test_many_processes_are_asked_for_in_pieces(tree, monkeypatch):
     whole = read_progress(tree[0].pk)
-    monkeypatch.setattr("aiida_nanoclusters.queries.nodes.CHUNK", 1)
+    monkeypatch.setattr("aiida_nanoclusters.data.chunks.CHUNK", 1)
     assert read_progress(tree[0].pk) == whole
 
 

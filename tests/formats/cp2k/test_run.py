@@ -69,12 +69,12 @@ def test_cells_of_two_sources_that_differ(written):
     assert "cells in cu-1.cell and in the output differ by 1.48 Å" in run.steps[2].problem
 
 
-@pytest.mark.parametrize("told_by", ["restart file", "coordinates"])
-def test_a_trajectory_in_bohr(written, told_by):
+@pytest.mark.parametrize("source", ["restart file", "coordinates"])
+def test_a_trajectory_in_bohr(written, source):
     """Neither the trajectory nor the output names the unit; one of both is wrong without it."""
-    parts = [coordinates(TETRAHEDRON)] if told_by == "coordinates" else []
+    parts = [coordinates(TETRAHEDRON)] if source == "coordinates" else []
     files = trajectories(STEPS, unit=BOHR)
-    if told_by == "restart file":
+    if source == "restart file":
         files["cu-1.restart"] = restart(charge=0, unit="bohr")
     run = written(head(), *parts, THREE, END, **files)
     assert problems(run) == [None] * 3

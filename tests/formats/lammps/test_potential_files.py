@@ -142,7 +142,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_kind_is_told_by_the_file(tmp_path, kind) -> None:
+def test_the_kind_follows_from_the_file(tmp_path, kind) -> None:
     path = written(tmp_path, KINDS[kind], "potential")
     assert read_eam(path).kind == read_eam(path, kind).kind == kind
     for other in set(KINDS) - {kind}:
@@ -156,7 +156,7 @@ def test_one_element_is_of_both_kinds_of_setfl(tmp_path) -> None:
     assert read_eam(tmp_path / "Cu.eam.fs", "eam/alloy").content == TEXT.encode()
 
 
-def test_files_of_other_styles_are_told_by_their_names(tmp_path) -> None:
+def test_files_of_other_styles_are_known_by_their_names(tmp_path) -> None:
     with pytest.raises(ValueError, match="named as a file of `eam/he`"):
         read_eam(written(tmp_path, KINDS["eam/fs"], "x.eam.he"))
     assert read_eam(tmp_path / "x.eam.he", "eam/fs").kind == "eam/fs"
