@@ -74,8 +74,10 @@ def nodes(aiida_profile, localhost_of_module, eam_file):
 
 @pytest.fixture(scope="module")
 def localhost_of_module(aiida_profile, tmp_path_factory):
+    """A computer and a profile without what other modules of this process stored."""
     from aiida import orm
 
+    aiida_profile.reset_storage()
     return orm.Computer(
         label="localhost",
         hostname="localhost",
