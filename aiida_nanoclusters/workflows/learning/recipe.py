@@ -42,6 +42,7 @@ from aiida_nanoclusters.workflows.base.metadynamics import MetadynamicsBaseWorkC
 from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.validators import potentials_problem
 from aiida_nanoclusters.workflows.sampling.basin_hopping import BasinHoppingWorkChain
 from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
 
@@ -80,7 +81,9 @@ def following_problem(inputs: Mapping[str, Any], ports: PortNamespace | None) ->
     if not {"recipe", "settings"} <= set(inputs):
         return None  # the ports report it
     recipe = inputs["recipe"].get_list()
-    if problem := structures_problem(recipe, inputs, common_ports.elements_of(inputs)):
+    symbols = common_ports.elements_of(inputs)
+    problem = structures_problem(recipe, inputs, symbols) or potentials_problem(inputs, symbols)
+    if problem:
         return problem
     if minima_sizes(recipe) and not inputs["settings"].get_dict().get(HOPPING):
         return (

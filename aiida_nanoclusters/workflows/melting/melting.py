@@ -20,7 +20,7 @@ from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
-from aiida_nanoclusters.workflows.parts.validators import unknown_elements_problem
+from aiida_nanoclusters.workflows.parts.validators import potentials_problem
 
 #: Smallest cluster for which surface and melting are defined, atoms.
 _SMALLEST = 4
@@ -69,9 +69,8 @@ def validate_inputs(inputs, _) -> str | None:
     given = inputs.get("frames"), inputs.get("cluster")
     if (given[0] is None) == (given[1] is None):
         return "give either `frames`, a given cluster, or `cluster`, a closed shell to build"
-    potential = inputs.get("lammps", {}).get("potential")
     wanted = given[0].elements if given[0] is not None else [given[1]["element"]]
-    return unknown_elements_problem(potential, wanted)
+    return potentials_problem(inputs, wanted)
 
 
 class MeltingWorkChain(BatchedWorkChain):

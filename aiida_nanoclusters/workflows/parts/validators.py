@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiida.orm import Dict, List, Str
@@ -52,11 +52,18 @@ def validate_seeds(value: List, _: Any) -> str | None:
     return None
 
 
-def unknown_elements_problem(potential: PotentialData | None, wanted: Iterable[str]) -> str | None:
-    """Return which elements a potential does not know, or None; a missing one its port reports."""
-    if potential is None or not (missing := sorted(set(wanted) - set(potential.elements))):
-        return None
-    return f"the potential does not know {', '.join(missing)}: choose one of these elements"
+def potentials_problem(inputs: Any, wanted: Iterable[str], path: str = "") -> str | None:
+    """Return which potential among nested inputs lacks some of these elements, or None."""
+    if isinstance(inputs, PotentialData):
+        missing = sorted(set(wanted) - set(inputs.elements))
+        known = ", ".join(sorted(inputs.elements))
+        lacks = f"`{path}` does not know {', '.join(missing)}, only {known}: give one that does"
+        return lacks if missing else None
+    found = (
+        potentials_problem(value, wanted, f"{path}.{name}" if path else name)
+        for name, value in (inputs.items() if isinstance(inputs, Mapping) else ())
+    )
+    return next(filter(None, found), None)
 
 
 def optional(validator: Callable[[Any, Any], str | None]) -> Callable[[Any, Any], str | None]:

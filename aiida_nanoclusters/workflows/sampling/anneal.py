@@ -17,6 +17,7 @@ from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describ
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.job_packing import split_by_cost
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.validators import potentials_problem
 
 #: Inputs of the jobs that the work chain itself sets.
 _SET_HERE = ("lammps.frames", "lammps.stages", "lammps.seeds")
@@ -54,6 +55,7 @@ class AnnealWorkChain(BatchedWorkChain):
                 "help": "Potential that relaxes and ranks the lowest isomers again.",
             },
         )
+        spec.inputs.validator = validate_inputs
         common_ports.frames_output(
             spec, "structures", "The lowest distinct isomers, sizes ascending, the lowest first."
         )
@@ -173,3 +175,8 @@ class AnnealWorkChain(BatchedWorkChain):
         # From the start, so that a run does not depend on the other runs of its job.
         inputs["lammps"]["seeds"] = List([derive_seed(seed) for seed in frames.frames.seeds])
         return self.submit(LammpsBaseWorkChain, **inputs)
+
+
+def validate_inputs(inputs, _) -> str | None:
+    """The potentials know the element."""
+    return potentials_problem(inputs, common_ports.elements_of(inputs))

@@ -19,7 +19,7 @@ from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
-from aiida_nanoclusters.workflows.parts.validators import unknown_elements_problem
+from aiida_nanoclusters.workflows.parts.validators import potentials_problem
 
 #: Inputs of a run that this work chain sets.
 _SET_HERE = tuple(
@@ -35,10 +35,7 @@ def validate_inputs(inputs, _) -> str | None:
     frames, settings = inputs["frames"], MetadynamicsSettings(**inputs["settings"].get_dict())
     problem = system_problem(settings, frames.frames)
     problem = problem or bias_problem(settings, frames.frames, inputs.get("chart"))
-    if problem:
-        return problem
-    potential = inputs.get("lammps", {}).get("potential")
-    return unknown_elements_problem(potential, frames.elements)
+    return problem or potentials_problem(inputs, frames.elements)
 
 
 class MetadynamicsWorkChain(BatchedWorkChain):

@@ -20,7 +20,7 @@ from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain, describe_child, take
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
-from aiida_nanoclusters.workflows.parts.validators import unknown_elements_problem
+from aiida_nanoclusters.workflows.parts.validators import potentials_problem
 from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
 
 #: Inputs of the runs that this work chain sets.
@@ -58,9 +58,8 @@ def validate_inputs(inputs, _) -> str | None:
     if "settings" in inputs and inputs["settings"].get_dict().get("relax_stages"):
         if _RELAX not in inputs:
             return "`relax_stages` needs the namespace `relax`: the inputs of a StagesWorkChain"
-    potential = inputs.get("tempering", {}).get("potential")
     wanted = inputs["frames"].elements if given else [inputs["element"].value]
-    return unknown_elements_problem(potential, wanted)
+    return potentials_problem(inputs, wanted)
 
 
 class ParallelTemperingWorkChain(BatchedWorkChain):

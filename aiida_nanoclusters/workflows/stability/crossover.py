@@ -17,6 +17,7 @@ from aiida_nanoclusters.workflows.parts import common_ports
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.mappings import committee_of
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
+from aiida_nanoclusters.workflows.parts.validators import potentials_problem
 
 
 class CrossoverWorkChain(WorkChain):
@@ -258,8 +259,10 @@ class CrossoverWorkChain(WorkChain):
 
 
 def validate_inputs(inputs, _) -> str | None:
-    """There must be enough closed shells to fit both sides."""
+    """There must be enough closed shells to fit both sides; the potentials know the element."""
     if "settings" not in inputs:
         return None  # its port reports this
     problem = families_problem(CrossoverSettings(**inputs["settings"].get_dict()))
-    return problem and f"settings: {problem}"
+    if problem:
+        return f"settings: {problem}"
+    return potentials_problem(inputs, common_ports.elements_of(inputs))

@@ -21,6 +21,7 @@ from aiida_nanoclusters.workflows.parts.job_packing import bins_of_sizes
 from aiida_nanoclusters.workflows.parts.mappings import committee_of
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
 from aiida_nanoclusters.workflows.parts.resources import steps_of
+from aiida_nanoclusters.workflows.parts.validators import potentials_problem
 from aiida_nanoclusters.workflows.sampling.anneal import AnnealWorkChain
 from aiida_nanoclusters.workflows.sampling.lowest_structures import LowestStructuresWorkChain
 
@@ -268,7 +269,7 @@ def validate_options_by_size(value: list | None, _) -> str | None:
 
 
 def validate_inputs(inputs, _) -> str | None:
-    """A committee needs a code to be evaluated with."""
+    """A committee needs a code to be evaluated with; the potentials know the element."""
     if len(inputs.get("committee", {})) > 1 and "evaluation" not in inputs:
         return "a committee needs `evaluation.evaluate.code`: a LAMMPS to evaluate it with"
-    return None
+    return potentials_problem(inputs, common_ports.elements_of(inputs))

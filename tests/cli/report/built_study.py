@@ -57,7 +57,7 @@ def search(size, low, high, shift, k):
         [np.cbrt(n) ** np.array([3, 2, 1, 0]) @ terms[m] for m, n in zip(motifs, ns, strict=True)]
     )
     return content.CrossoverPart(
-        members=("seed_1", "seed_2"),
+        members={f"seed_{k}": f"Allegro 1a2b3c4{k} (PBE)" for k in (1, 2)},
         crossing=crossing,
         answer={
             "reason": "interval is within 5 %",

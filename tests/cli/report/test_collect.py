@@ -252,8 +252,8 @@ def test_a_study_is_told_as_far_as_it_came(study):
 def test_the_two_crossovers_are_told_apart(study):
     report = collect(study)
     assert not report.crossover.learnt, "both were given classical potentials"
-    assert report.crossover.members == ("seed_1", "seed_2")
-    assert report.reference.members == ("reference",)
+    assert list(report.crossover.members) == ["seed_1", "seed_2"]
+    assert list(report.reference.members) == ["reference"]
     for part in (report.crossover, report.reference):
         assert part.crossing.size == pytest.approx(CROSSING, rel=0.01)
         assert part.crossing.low <= CROSSING <= part.crossing.high

@@ -185,10 +185,11 @@ def test_a_study_that_has_hardly_begun_says_so(study):
 
 def test_a_search_without_answer_is_no_answer(study):
     part = content.CrossoverPart(
-        members=("seed_1",), bulk=study.crossover.bulk, uuids={"bulk": uuid(9)}
+        members={"seed_1": "Allegro 1a2b3c4d (PBE)"}, bulk=study.crossover.bulk, uuids={"bulk": uuid(9)}
     )
     page = Page(render(replace(study, crossover=part, reference=None, scan=None)))
     assert "The search has no result yet." in page.text
+    assert "Potentials: seed_1, Allegro 1a2b3c4d (PBE)." in page.text
     assert "crossing" not in page.ids and "answer" not in page.ids
 
 
