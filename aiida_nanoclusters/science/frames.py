@@ -16,7 +16,7 @@ from ase.symbols import Symbols
 from numpy.typing import ArrayLike, NDArray
 
 from aiida_nanoclusters.science import ase_labels
-from aiida_nanoclusters.science.texts import text_array
+from aiida_nanoclusters.science.texts import text_array, text_of
 
 Floats = NDArray[np.float64]
 
@@ -272,8 +272,8 @@ class Frames:
             ),
             forces=np.concatenate([ase_labels.label_of(a, "forces", (len(a), 3)) for a in images]),
             stresses=np.array([ase_labels.label_of(a, "stress", (6,)) for a in images]),
-            config_types=text_array([str(o["config_type"] or "") for o in origins]),
-            parents=text_array([str(o["parent"] or "") for o in origins]),
+            config_types=text_array([text_of(o["config_type"]) for o in origins]),
+            parents=text_array([text_of(o["parent"]) for o in origins]),
             seeds=np.array([-1 if o["seed"] is None else int(o["seed"]) for o in origins]),
             info=text_array([ase_labels.free_info(a, ORIGIN_KEYS) for a in images]),
             level_of_theory=level_of_theory,

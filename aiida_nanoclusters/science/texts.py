@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 #: Bytes that the texts of frames may take, however unequal they are.
 _LARGEST_TEXTS = 500_000_000
+
+
+def text_of(value: Any) -> str:
+    """Return the text that a reader of files took for numbers or truth values; empty for None.
+
+    ASE reads the text ``1 0`` of extended XYZ as an array.
+
+    Examples
+    --------
+    >>> text_of(np.array([1, 0])), text_of(0), text_of(None)
+    ('1 0', '0', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, np.ndarray):
+        return " ".join(text_of(part) for part in value.ravel())
+    return "FT"[int(value)] if isinstance(value, bool | np.bool_) else str(value)
 
 
 def text_array(texts: list[str]) -> NDArray[np.str_]:

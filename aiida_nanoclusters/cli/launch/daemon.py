@@ -9,11 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from aiida_nanoclusters.cli.machine.installation import RESTART_SECONDS
 from aiida_nanoclusters.cli.progress.database import database_started
 from aiida_nanoclusters.cli.terminal import Fixable
-
-#: Seconds for a restart: a worker that does not end by itself is killed after 30.
-PATIENCE = 90
 
 
 def newest_installation(folders: Iterable[Path] | None = None) -> float:
@@ -71,7 +69,7 @@ def refresh_daemon(console: Console) -> bool:
         "restarted[/yellow] (verdi daemon restart)"
     )
     try:
-        client.restart_daemon(timeout=PATIENCE)
+        client.restart_daemon(timeout=RESTART_SECONDS)
     except DaemonException as error:
         raise Fixable(
             f"the daemon does not restart ({error}): `verdi daemon stop; aiida-nanoclusters setup`"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 State = Literal["made", "was there", "changed", "differs", "left out"]
 
 CACHED = "aiida.calculations:nanoclusters.*"
+#: Seconds for a restart of the daemon: a worker that does not end by itself is killed after 30.
+RESTART_SECONDS = 90
 POLL_INTERVAL = 1  # s; AiiDA waits 60 s for each nested process where there is no broker
 
 
@@ -198,7 +200,7 @@ def ensure_daemon(profile: Profile, *, options_changed: bool) -> Step:
                 note += f"; lost processes revived: {revived}"
             return Step("daemon", "made", note)
         if options_changed:
-            client.restart_daemon()
+            client.restart_daemon(timeout=RESTART_SECONDS)
             return Step("daemon", "changed", "restarted, to read the options")
     except DaemonException as error:
         raise ValueError(

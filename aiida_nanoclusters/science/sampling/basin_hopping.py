@@ -150,6 +150,11 @@ class BasinHopping:
         """
         return {key: self._propose(self._walkers[key]) for key in self._open()}
 
+    def examples(self) -> list[Atoms]:
+        """Of what :meth:`next` returns one structure of each size or composition."""
+        keys = {key[0]: key for key in reversed(self._open())}
+        return [self._propose(self._walkers[key]) for key in keys.values()]
+
     def update(self, results: Mapping[WalkerKey, Atoms | None]) -> None:
         """Take relaxed structures, the energy and forces on their calculators; None: it failed.
 

@@ -28,18 +28,24 @@ from aiida_nanoclusters.science.sampling.lowest_settings import LowestSettings
 from aiida_nanoclusters.science.sampling.minima import Minimum
 from aiida_nanoclusters.science.sampling.moves import angular, part, shake
 from aiida_nanoclusters.science.sampling.seeds import derive_seed
-from aiida_nanoclusters.science.structures.site_filling import Floats, SiteLattice, fill_sites
+from aiida_nanoclusters.science.structures.site_filling import (
+    Floats,
+    SiteLattice,
+    exchange_sites,
+    fill_sites,
+)
 from aiida_nanoclusters.science.structures.site_lattices import cluster_lattice, site_lattices
 from aiida_nanoclusters.science.structures.starts import random_cluster
 
 #: Size, and number of the structure in its round.
 Key = tuple[int, int]
 #: What makes structures; those of the first two need no structure that is known.
-MOTIF, RANDOM, NEIGHBOUR, SURFACE, SHAKE, ANGULAR = SOURCES = (
+MOTIF, RANDOM, NEIGHBOUR, SURFACE, EXCHANGE, SHAKE, ANGULAR = SOURCES = (
     "motif",
     "random",
     "neighbour",
     "surface",
+    "exchange",
     "shake",
     "angular",
 )
@@ -256,9 +262,15 @@ class LowestSearch:
         return self._atoms(sites * self.distance, source, isomer.lineage, seed)
 
     def _perturbed(self, size: int, source: str, seed: int, rng: np.random.Generator) -> Atoms:
-        isomer = self._pools[size].draw(rng)
+        pool = self._pools[size]
+        # Exchanges descend from the lowest: half of them begin there.
+        lowest = source == EXCHANGE and rng.random() < 0.5
+        isomer = pool.isomers[0] if lowest else pool.draw(rng)
         atoms = Atoms([self.element] * size, positions=isomer.minimum.positions)
-        if source == SHAKE:
+        if source == EXCHANGE:
+            lattice = cluster_lattice(atoms.positions, isomer.lineage)
+            moved = exchange_sites(lattice, size, rng) * self.distance
+        elif source == SHAKE:
             moved = shake(atoms, self.distance, self.settings.step, rng)
         else:
             moved = angular(atoms, self.distance, rng)

@@ -113,6 +113,33 @@ def fill_sites(
     return [lattice.sites[occupied] for _, occupied in search.lowest(keep)]
 
 
+def exchange_sites(lattice: SiteLattice, size: int, rng: Random, *, most: int = 2) -> Floats:
+    """Return a cluster some of whose weakly bound atoms have moved to vacant sites, wherever.
+
+    Between ways to fill a lattice that have equally many bonds, such as an icosahedron without some
+    of its vertices, pair energies cannot decide: nothing is lowered here.
+
+    Parameters
+    ----------
+    lattice
+        Its first `size` sites are the cluster.
+    size
+        Number of atoms.
+    rng
+        Source of random numbers.
+    most
+        Atoms that move, at most; at least one.
+
+    Returns
+    -------
+    numpy.ndarray
+        Positions in bond lengths, shape (size, 3).
+    """
+    occupied = np.arange(len(lattice.sites)) < size
+    _Search(lattice, size, rng).scatter(occupied, most)
+    return np.asarray(lattice.sites[occupied])
+
+
 class _Search:
     """A Monte Carlo search over the occupations of one lattice."""
 
@@ -130,7 +157,7 @@ class _Search:
         energy = self._descend(occupied)
         for _ in range(moves):
             tried = occupied.copy()
-            self._scatter(tried)
+            self.scatter(tried, _MOST_MOVED)
             found = self._descend(tried)
             change = max(found - energy, 0.0)
             if self._rng.random() < np.exp(-change / _TEMPERATURE):
@@ -178,11 +205,11 @@ class _Search:
         self._found.setdefault(round(energy / _EQUAL), (energy, occupied.copy()))
         return energy
 
-    def _scatter(self, occupied: Booleans) -> None:
+    def scatter(self, occupied: Booleans, most: int) -> None:
         """Move some weakly bound atoms, in place, to vacancies with bonds."""
         pairs, rng = self._pairs, self._rng
         at = pairs @ occupied
-        for _ in range(int(rng.integers(1, _MOST_MOVED + 1))):
+        for _ in range(int(rng.integers(1, most + 1))):
             atoms = np.flatnonzero(occupied & self._movable)
             if not len(atoms):
                 return

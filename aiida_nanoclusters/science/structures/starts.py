@@ -43,10 +43,12 @@ def random_cluster(
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     positions = directions * radius * rng.random((size, 1)) ** (1 / 3)
 
+    far = np.eye(size) * 1e9  # an atom is no neighbour of its own
+
     def overlap(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         points = flat.reshape(-1, 3)
         vectors = points[:, None] - points[None]
-        lengths = np.linalg.norm(vectors, axis=2) + np.eye(size) * 1e9
+        lengths = np.linalg.norm(vectors, axis=2) + far
         gap = np.clip(distance - lengths, 0.0, None)
         # A weak pull to the centre keeps the cluster together.
         energy = 0.5 * float((gap**2).sum()) + 1e-3 * float((points**2).sum())
