@@ -1,6 +1,7 @@
 """The study of docs/published: read in by a newcomer, and its crossover run again by UUID."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -49,3 +50,10 @@ def test_its_crossover_is_what_was_stored(newcomer, uuids) -> None:
     found = newcomer.run(CLI, "find", "crossovers", "--json").stdout
     recorded = {uuids["crossover"], uuids["reference_crossover"]}
     assert recorded <= {row["process_uuid"] for row in json.loads(found)}
+
+
+def test_the_study_is_understood_by_its_former_names(newcomer, uuids) -> None:
+    """Compiled models are not in the archive, and are code: all else can be run again."""
+    done = newcomer.run("aiida", "run", str(SCRIPT), uuids["study"], "--check-only")
+    assert re.search(r"calcfunctions +good +32 were repeated", done.stdout), done.stdout
+    assert "Unexpected ports" not in done.stdout, done.stdout

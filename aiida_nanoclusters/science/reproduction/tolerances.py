@@ -28,8 +28,9 @@ QUANTITIES = (
 #: Combined standard errors that one difference counts for at the most.
 _MOST_ERRORS = 10.0
 #: Keys of results that later versions add, which follow from what was always recorded: in the state
-#: of a crossover search the plan, and that it knows nothing of the crystal.
-ADDED = frozenset({"plan", "crystal_properties", "bounded"})
+#: of a crossover search the plan, and that it knows nothing of the crystal; of magic sizes those
+#: that could not be judged, and how likely a lower structure changes each.
+ADDED = frozenset({"plan", "crystal_properties", "bounded", "not_judged", "chance_of_change"})
 #: Outputs, as patterns of ``process.output``, that earlier versions did not have.
 ADDED_OUTPUTS = ("*crossover.crystal",)
 
@@ -140,6 +141,8 @@ def without_added(recorded: Any, new: Any) -> Any:
 
     >>> without_added({"results": [1]}, {"results": [1], "plan": {}})
     {'results': [1]}
+    >>> without_added([{"size": 13}], [{"size": 13, "chance_of_change": 0.1}])
+    [{'size': 13}]
     """
     if isinstance(recorded, Mapping) and isinstance(new, Mapping):
         return {
@@ -147,6 +150,8 @@ def without_added(recorded: Any, new: Any) -> Any:
             for name, value in new.items()
             if name in recorded or name not in ADDED
         }
+    if isinstance(recorded, list) and isinstance(new, list) and len(recorded) == len(new):
+        return [without_added(*pair) for pair in zip(recorded, new, strict=True)]
     return new
 
 

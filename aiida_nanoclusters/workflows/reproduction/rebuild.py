@@ -26,6 +26,7 @@ from aiida_nanoclusters.data.trust import may_run
 from aiida_nanoclusters.formats.plain_text import reason_of
 from aiida_nanoclusters.science.sampling.stages import parse_stages
 from aiida_nanoclusters.workflows.parts.codes import code_problem
+from aiida_nanoclusters.workflows.parts.former_names import FormerPorts
 from aiida_nanoclusters.workflows.parts.job_inputs import job
 from aiida_nanoclusters.workflows.parts.resources import options_at, overlay
 from aiida_nanoclusters.workflows.reproduction.nested import (
@@ -219,6 +220,8 @@ def rebuild(
             set_at(inputs, path, Bool(False))
     _refuse_folders(recorded, codes, trusted)
     _refuse_models(recorded, codes)
+    if issubclass(process_class, FormerPorts):
+        inputs = process_class.with_present_names(inputs)
     problem = spec.validate(spec.pre_process(copied(inputs)))
     if problem is not None:
         raise RebuildError(" ".join(str(problem.message).split()))
