@@ -20,6 +20,7 @@ from tests.allegro_model import cache_folder, made_once
 #: Atom type of each element, and its isolated atom (eV).
 ALLEGRO_TYPES = {"Cu": "Cu_a", "Au": "X1", "Ag": "ag"}
 NEQUIP_TYPES = {"Cu": "Cua", "Au": "X1"}
+COPPER_TYPES = {"Cu": "Cu"}
 ATOMS = {"Cu": 0.5, "Au": -1.5, "Ag": 2.5}
 _COMMON = {"seed": 7, "model_dtype": "float64", "r_max": 4.5, "l_max": 1, "avg_num_neighbors": 12.0}
 MODELS = {
@@ -46,6 +47,12 @@ MODELS = {
         "radial_mlp_width": 8,
     },
 }
+#: The same for copper alone, whose type is its symbol.
+MODELS["copper"] = {
+    **MODELS["nequip"],
+    "type_names": ["Cu"],
+    "per_type_energy_shifts": {"Cu": ATOMS["Cu"]},
+}
 
 _PACKAGE = """
 import json, sys, torch
@@ -60,7 +67,7 @@ from nequip.utils.global_state import set_global_state
 set_global_state()  # of which the precision of the example is one part
 for target, types, model in json.loads(sys.argv[1]):
     frame = bulk("Cu", cubic=True)
-    frame.symbols[:2] = "Au"
+    frame.symbols[:2] = "Au" if "Au" in types else "Cu"
     frame.rattle(0.05, seed=1)
     data = ChemicalSpeciesToAtomTypeMapper(list(types.values()), types)(from_ase(frame))
     data = AtomicDataDict.batched_from_list([NeighborListTransform(model["r_max"])(data)])
@@ -81,12 +88,13 @@ for target, types, model in json.loads(sys.argv[1]):
 
 
 def make_packages(folder: Path) -> Path:
-    """Write both packages (only if absent) and return the folder."""
+    """Write the packages (only if absent) and return the folder."""
 
     def make(done: Path) -> None:
         wanted = [
             (str(folder / "allegro.nequip.zip"), ALLEGRO_TYPES, MODELS["allegro"]),
             (str(folder / "nequip.nequip.zip"), NEQUIP_TYPES, MODELS["nequip"]),
+            (str(folder / "copper.nequip.zip"), COPPER_TYPES, MODELS["copper"]),
         ]
         command = [sys.executable, "-c", _PACKAGE, json.dumps(wanted)]
         run = subprocess.run(
@@ -105,7 +113,7 @@ def make_packages(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def packages_of_others(pytestconfig: pytest.Config) -> Path:
-    """Folder with ``allegro.nequip.zip`` and ``nequip.nequip.zip``."""
+    """Folder with ``allegro.nequip.zip``, ``nequip.nequip.zip`` and ``copper.nequip.zip``."""
     import hashlib
 
     recipe = f"{MODELS}{_PACKAGE}{inspect.getsource(make_packages)}"

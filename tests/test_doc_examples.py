@@ -16,33 +16,21 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-_BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n)?^```python\n(.*?)^```$", re.M | re.S)
+from tests.doc_blocks import PAGES, ROOT, blocks
+
 _PLACE = re.compile(r'load_node\(\s*"UUID of ([^"]+)"\s*\)')
-_NOT_RUN = "not run: "
-
-
-def blocks(page):
-    """Yield the line, the comment before it and the text of each example."""
-    text = page.read_text(encoding="utf-8")
-    for found in _BLOCK.finditer(text):
-        yield text.count("\n", 0, found.start(2)) + 1, found[1] or "", found[2]
-
-
-WITH_EXAMPLES = [page for page in PAGES if any(True for _ in blocks(page))]
+WITH_EXAMPLES = [page for page in PAGES if any(True for _ in blocks(page, "python"))]
 
 
 def test_pages_have_examples_and_reasons_where_one_is_not_run() -> None:
     assert len(WITH_EXAMPLES) > 15
     for page in WITH_EXAMPLES:
-        for line, comment, _ in blocks(page):
-            said = comment.startswith(_NOT_RUN) and len(comment) > len(_NOT_RUN) + 10
-            assert not comment or said, f"{page.name}:{line}: <!-- {_NOT_RUN}REASON -->"
+        for block in blocks(page, "python"):
+            assert block.gives_a_reason or not block.comment, f"{block.where}: {block.comment}"
 
 
 def test_most_examples_are_run() -> None:
-    comments = [comment for page in WITH_EXAMPLES for _, comment, _ in blocks(page)]
+    comments = [block.comment for page in WITH_EXAMPLES for block in blocks(page, "python")]
     assert sum(map(bool, comments)) < len(comments) / 3
 
 
@@ -205,8 +193,9 @@ def run_page(page, nodes, folder, monkeypatch) -> int:
     shutil.copy(nodes.eam_file, folder)
     monkeypatch.chdir(folder)
     namespace, count = {"nodes_of_tests": nodes}, 0
-    for line, comment, text in blocks(page):
-        if comment:
+    for block in blocks(page, "python"):
+        line, text = block.line, block.text
+        if block.comment:
             compile(text, str(page), "exec")
             continue
         if text.startswith(">>>"):
@@ -227,7 +216,8 @@ def run_page(page, nodes, folder, monkeypatch) -> int:
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.stem)
 def test_examples_run(page, nodes, submitted, tmp_path, monkeypatch, capsys) -> None:
-    assert run_page(page, nodes, tmp_path, monkeypatch) or all(c for _, c, _ in blocks(page))
+    comments = [block.comment for block in blocks(page, "python")]
+    assert run_page(page, nodes, tmp_path, monkeypatch) or all(comments)
 
 
 def test_every_work_chain_has_an_example_of_its_builder(nodes, submitted, tmp_path, monkeypatch):
@@ -237,7 +227,8 @@ def test_every_work_chain_has_an_example_of_its_builder(nodes, submitted, tmp_pa
         r'"nanoclusters\.(\w+)" = "aiida_nanoclusters\.workflows[^:]*:(\w+)"',
         (ROOT / "pyproject.toml").read_text(),
     )
-    not_run = {n for _, comment, text in blocks(page) if comment for _, n in named if n in text}
+    left_out = [block.text for block in blocks(page, "python") if block.comment]
+    not_run = {name for text in left_out for _, name in named if name in text}
     assert set(submitted) | not_run == {name for _, name in named}
     assert not_run == {"NucleateWorkChain"}
     assert submitted[0] == "StudyWorkChain"

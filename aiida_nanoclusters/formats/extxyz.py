@@ -21,6 +21,7 @@ from aiida_nanoclusters.formats.plain_text import one_line, said_by
 from aiida_nanoclusters.formats.xyz_frames import LONGEST_HEAD, LONGEST_LINE
 from aiida_nanoclusters.formats.xyz_frames import read_comment as read_comment
 from aiida_nanoclusters.science.frames import Frames
+from aiida_nanoclusters.science.texts import text_of
 
 
 def read_extxyz(
@@ -77,7 +78,7 @@ def read_extxyz(
                 atoms.info["charge"] = one.charge
             if one.multiplicity is not None:
                 atoms.info["multiplicity"] = one.multiplicity
-        levels = {str(a.info.pop("level_of_theory", "")) for a in images}
+        levels = {text_of(a.info.pop("level_of_theory", None)) for a in images}
         if not level_of_theory and len(levels) == 1:
             level_of_theory = levels.pop()
         return Frames.from_atoms(

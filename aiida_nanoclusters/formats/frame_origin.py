@@ -11,6 +11,7 @@ from ase import Atoms
 from aiida_nanoclusters.formats.labelled_run import LabelledStep
 from aiida_nanoclusters.science.labels.trajectories import find_trajectories
 from aiida_nanoclusters.science.structures.isolation import out_of_box
+from aiida_nanoclusters.science.texts import text_of
 
 _KINDS_BY_DIMENSION = {0: "cluster", 1: "chain", 2: "slab", 3: "bulk"}
 
@@ -31,7 +32,7 @@ def labelled_frame(step: LabelledStep, path: Path, gap: float) -> Atoms:
     if step.multiplicity is not None:
         free.info["multiplicity"] = step.multiplicity
     _set_origin(free, step, path)
-    if not free.info.get("config_type"):
+    if not text_of(free.info.get("config_type")):
         free.info["config_type"] = config_type(free)
     return free
 
@@ -65,7 +66,7 @@ def set_parents(frames: Sequence[Atoms], path: Path) -> list[str]:
     list of str
         How many trajectories there are, where there is one.
     """
-    orphans = [atoms for atoms in frames if not atoms.info.get("parent")]
+    orphans = [atoms for atoms in frames if not text_of(atoms.info.get("parent"))]
     numbers = find_trajectories(orphans)
     counts = Counter(numbers)
     only = len(counts) == 1 and len(orphans) == len(frames)

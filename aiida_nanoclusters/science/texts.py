@@ -14,7 +14,7 @@ _LARGEST_TEXTS = 500_000_000
 def text_of(value: Any) -> str:
     """Return the text that a reader of files took for numbers or truth values; empty for None.
 
-    ASE reads the text ``1 0`` of extended XYZ as an array.
+    ASE reads the text ``1 0`` of extended XYZ as an array, ``T F`` as a list.
 
     Examples
     --------
@@ -23,8 +23,8 @@ def text_of(value: Any) -> str:
     """
     if value is None:
         return ""
-    if isinstance(value, np.ndarray):
-        return " ".join(text_of(part) for part in value.ravel())
+    if isinstance(value, np.ndarray | list):
+        return " ".join(text_of(part) for part in np.ravel(value))
     return "FT"[int(value)] if isinstance(value, bool | np.bool_) else str(value)
 
 

@@ -2,27 +2,16 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import click
 import pytest
 
 from aiida_nanoclusters.cli.main import cli
+from tests.doc_blocks import PAGES, ROOT, blocks
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 NAME = "aiida-nanoclusters"
 #: What ends a command within a line of a shell.
 ENDS = {";", "&&", "||", "|", "&", ">", ">>", "2>&1", "<"}
-
-
-def shell_lines(text: str) -> list[str]:
-    """Lines of fenced and of indented shell blocks, continued ones joined."""
-    blocks = re.findall(r"^```(?:sh|bash|shell|console)\n(.*?)^```", text, re.M | re.S)
-    fenced = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
-    blocks += re.findall(r"(?:^ {4}\S.*\n?)+", fenced, re.M)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line.strip() for line in lines if f"{NAME} " in line]
 
 
 def inline(text: str) -> list[str]:
@@ -78,10 +67,11 @@ def problem(call: list[str], whole: bool) -> str | None:
 
 def calls() -> list[tuple[str, str, bool]]:
     found = []
-    for page in PAGES:
-        text, name = page.read_text(), str(page.relative_to(ROOT))
-        found += [(name, line, True) for line in shell_lines(text)]
-        found += [(name, line, False) for line in inline(text)]
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        name = str(page.relative_to(ROOT))
+        lines = [line for block in blocks(page, "sh") for _, line in block.commands]
+        found += [(name, line, True) for line in lines if f"{NAME} " in line]
+        found += [(name, line, False) for line in inline(page.read_text())]
     return found
 
 

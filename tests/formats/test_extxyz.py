@@ -31,6 +31,16 @@ def test_round_trip(tmp_path) -> None:
     assert back.content_hashes() == frames.content_hashes()
 
 
+@pytest.mark.parametrize("text", ["1 0", "0", "007", "T F", "surface 2"])
+def test_texts_that_look_like_numbers_stay_texts(tmp_path, text) -> None:
+    """Such as the parent `1 0`, which ASE reads as an array; leading zeros are lost."""
+    given = [Atoms("Cu", info={"config_type": text, "parent": text}) for _ in range(2)]
+    write_extxyz(Frames.from_atoms(given), tmp_path / "set.extxyz")
+    again = read_extxyz(tmp_path / "set.extxyz")
+    expected = text.lstrip("0") if text == "007" else text
+    assert again.parents.tolist() == again.config_types.tolist() == [expected] * 2
+
+
 def test_partial_charges_in_both_files(tmp_path) -> None:
     cluster = Atoms("Cu3", positions=[[0, 0, 0], [2.4, 0, 0], [1.2, 2.1, 0.3]], calculator=EMT())
     cluster.get_forces()

@@ -26,6 +26,7 @@ from aiida_nanoclusters.cli.imports.settling import (
     settle,
     settle_all,
 )
+from aiida_nanoclusters.cli.launch.nodes import stored
 from aiida_nanoclusters.cli.launch.options import get_frames, get_potential, parse_atom_energy
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.frames import FramesData
@@ -201,8 +202,13 @@ class PotentialSource:
 
     def store(self, trusted: bool) -> list[str]:
         """Store it, unless the profile has it; return what was done."""
+        level = self.level or self.path.name
         with nothing_granted():
-            node = get_potential(str(self.path.absolute()), self.kind, self.level or self.path.name)
+            if self.kind in CARRIES_CODE:  # which a launch would run to ask for its energies
+                made = PotentialData.from_file(self.path, self.kind, level_of_theory=level)
+                node = stored(made)
+            else:
+                node = get_potential(str(self.path.absolute()), self.kind, level)
         if trusted and not may_run(node):
             trust(node)
         return [f"{self.path}: PotentialData {node.uuid}", *_untrusted([node])]

@@ -21,6 +21,7 @@ _OPTIONS = {
     "settings": "assignments",
     "labelled": "dataset",
     "cluster": "size",
+    "potential": "potentials",
     "loop": "assignments",
     "budget": "labels",
     "per_round": "labels_per_round",
@@ -70,7 +71,7 @@ def of_option(message: str) -> str:
         words = [part for part in path if not part.isdigit()]
         names = [*words[-1:], *(words[:1] if path[1:2] and path[1].isdigit() else ()), "settings"]
     else:
-        names = [*path[:1], *places]
+        names = [*path[-1:], *path[:1], *places]  # `lammps.potential`: what, then of what
     for name in names:
         flag = options.get(name) or options.get(_OPTIONS.get(name, ""))
         if flag and flag not in text:

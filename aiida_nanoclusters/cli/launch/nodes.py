@@ -63,11 +63,26 @@ def get_potential(
         If there is no such file, it is not of that kind, or must be compiled before.
     """
     from aiida_nanoclusters.cli.launch import packages
-    from aiida_nanoclusters.data.potential import PotentialData
-    from aiida_nanoclusters.formats.lammps.rgl import write_named
 
     if path.endswith(packages.PACKAGE):
         return packages.runnable_package(path, level, types)
+    return stored(read_potential(path, kind, level, types))
+
+
+def read_potential(
+    path: str, kind: str | None, level: str | None, types: Sequence[str] = ()
+) -> PotentialData:
+    """Make a PotentialData of a file that is no package, and do not store it.
+
+    Raises
+    ------
+    Fixable
+        As :func:`get_potential`.
+    """
+    from aiida_nanoclusters.cli.launch import packages
+    from aiida_nanoclusters.data.potential import PotentialData
+    from aiida_nanoclusters.formats.lammps.rgl import write_named
+
     named: dict[str, Any] = {}
     if path.endswith(packages.COMPILED):
         kind, named = "allegro-compiled", {"types": packages.parse_types(types)}
@@ -89,7 +104,7 @@ def get_potential(
         for warning in told:
             if issubclass(warning.category, UserWarning):
                 echo(f"Warning: {warning.message}", err=True)
-        return stored(node)
+        return node
 
 
 def _nearest_potential(path: str) -> str:
@@ -317,7 +332,15 @@ def get_sets(uuid: str) -> dict[str, FramesData]:
     """
     from aiida.orm import WorkChainNode
 
-    outputs = get_node(uuid, WorkChainNode).outputs
+    from aiida_nanoclusters.data.frames import FramesData
+
+    node = get_node(uuid, WorkChainNode, FramesData, what="DatasetWorkChain")
+    if isinstance(node, FramesData):
+        raise Fixable(
+            f"{uuid} is one set of frames: `aiida-nanoclusters run dataset --dataset {uuid}` "
+            "divides it into training, validation and test set; give the UUID of that"
+        )
+    outputs = node.outputs
     outputs = outputs.dataset if "dataset" in outputs else outputs  # a study's
     absent = [name for name in SETS if name not in outputs]
     if absent:

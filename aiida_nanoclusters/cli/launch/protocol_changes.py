@@ -38,12 +38,14 @@ def changes(
     protocol: str,
     assignments: Sequence[str],
     element: str | Sequence[str] | None = None,
+    others: Mapping[str, Any] | None = None,
 ) -> Changes:
     """Return what ``PATH=VALUE`` of `--set` changes of a protocol.
 
     A path is that of the protocol, such as ``settings.width``. Its first part may be the name of
     the command or of a part that has a protocol of its own; ``settings`` may then be left out:
-    ``crossover.width``. Values are YAML.
+    ``crossover.width``. Values are YAML. `others` is what other options change, with which the
+    values have to fit together.
 
     Raises
     ------
@@ -79,7 +81,7 @@ def changes(
         found.own.update(merge(found.own, nested))
     for part, texts in of_parts.items():
         found.parts[part] = changes(part, parts[part], texts, element).own
-    _check_values(stem, merge(known, found.own), typed)
+    _check_values(stem, merge(merge(known, others or {}), found.own), typed)
     return found
 
 
@@ -190,7 +192,7 @@ def _resolve(stem: str, path: list[str], known: Mapping[str, Any]) -> list[str]:
     if path[0] == stem and len(path) > 1:
         tries += [path[1:], ["settings", *path[1:]]]
     for found in tries:
-        if _holds(known, found):
+        if _holds(known, found) or _is_setting(stem, found):
             return found
     paths = list(_paths(known, []))
     wanted = ".".join(tries[-1])
@@ -207,6 +209,16 @@ def _holds(known: Any, path: Sequence[str]) -> bool:
             return False
         known = known[key]
     return True
+
+
+def _is_setting(stem: str, path: Sequence[str]) -> bool:
+    """Whether it is a setting that the protocol leaves at its default."""
+    for place, model in settings_models(stem).items():
+        keys = [key for key in place.split(".") if key]
+        setting = model.setting_at(path[len(keys) :]) if list(path[: len(keys)]) == keys else None
+        if setting is not None and setting.name == path[-1]:
+            return True
+    return False
 
 
 def _paths(known: Mapping[str, Any], path: list[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NoReturn
 
 from aiida.manage.caching import disable_caching, enable_caching
@@ -169,6 +170,8 @@ def _checks(
 ) -> list[Check]:
     """Return the checks of the provenance, and of what could be run again."""
     checks: list[Check] = []
+    # The checks work in a folder of their own.
+    archive = str(Path(archive).absolute()) if archive else None
     try:
         with confined(*limits):
             for check in check_stored(node, rules, archive):

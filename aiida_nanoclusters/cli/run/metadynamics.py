@@ -50,21 +50,15 @@ def main(element, potential, protocol, assignments, lammps, options, here, **giv
 
     if (given["size"] is None) == (given["frames"] is None):
         raise cli.Fixable("give either --size N, a closed shell to build, or --frames UUID")
-    changed = cli.changes("metadynamics", protocol, assignments, element).own
+    own = _variables(given["variables"], given["collective_variables"])
+    changed = cli.changes("metadynamics", protocol, assignments, element, own).own
+    changed = cli.merge(own, changed)
     one, chart = potential.one(), get_chart(given["chart"])
     if given["frames"] is None:
         with cli.fixable():
             frames = build(element, given["motif"], given["size"])
     else:
         frames = pick_frame(cli.get_frames(given["frames"], ""), given["index"])
-    if given["variables"]:
-        own = {"settings": {"variables": parse_variables(given["variables"])}}
-        changed = cli.merge(own, changed)
-    if given["collective_variables"]:
-        if given["variables"]:
-            raise cli.Fixable("give either --variables or --collective-variables")
-        own = {"settings": {**read_variables(given["collective_variables"]), "variables": []}}
-        changed = cli.merge(own, changed)
     code = cli.get_code(lammps, "lammps")
     with cli.fixable():
         builder = MetadynamicsWorkChain.get_builder_from_protocol(
@@ -93,6 +87,15 @@ def build(element, motif, size):
     if problem := validate_cluster(wanted, None):
         raise ValueError(problem)
     return build_cluster(wanted)
+
+
+def _variables(names, path):
+    """Return what the options that name variables change of the protocol."""
+    if names and path:
+        raise cli.Fixable("give either --variables or --collective-variables")
+    if names:
+        return {"settings": {"variables": parse_variables(names)}}
+    return {"settings": {**read_variables(path), "variables": []}} if path else {}
 
 
 def parse_variables(text):

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from importlib.resources import files
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 import yaml
 
-from aiida_nanoclusters.science.elements import element as element_data
+from aiida_nanoclusters.science.elements import ELEMENTS
 from aiida_nanoclusters.workflows.parts.mappings import mapping_of
 
 _MELTING = re.compile(r"(\d+(?:\.\d+)?) Tm")
@@ -93,17 +93,18 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _in_kelvin(value: Any, symbols: list[str]) -> Any:
+def _in_kelvin(value: Any, symbols: list[str], path: Sequence[str] = ()) -> Any:
     """Return `value` with every temperature given by the melting point in K, rounded."""
     if isinstance(value, Mapping):
-        return {key: _in_kelvin(inner, symbols) for key, inner in value.items()}
+        return {key: _in_kelvin(inner, symbols, [*path, key]) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_in_kelvin(inner, symbols) for inner in value]
+        return [_in_kelvin(inner, symbols, path) for inner in value]
     if isinstance(value, str) and (match := _MELTING.fullmatch(value)):
-        points = {symbol: element_data(symbol).melting_point for symbol in symbols}
+        points = {s: ELEMENTS[s].melting_point if s in ELEMENTS else nan for s in symbols}
         for symbol, point in points.items():
             if isnan(point):
-                raise ValueError(f"no melting point of {symbol} is known: write {value} in K")
+                named = f"`{'.'.join(path)}`, which is {value}," if path else value
+                raise ValueError(f"no melting point of {symbol} is known: write {named} in K")
         return round(float(match[1]) * sum(points.values()) / len(points))
     return value
 

