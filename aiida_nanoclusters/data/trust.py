@@ -63,9 +63,12 @@ def trust_as_made_here(node: Node) -> None:
 
 
 def _is_copy(node: Node) -> bool:
-    """Whether the cache may have given a node: else outputs are stored before a process ends."""
+    """Whether the cache may have given a node: it copies finished jobs alone, with outputs.
+
+    Outputs of a job that runs here are stored before it ends; one that was killed is never copied.
+    """
     creator = getattr(node, "creator", None)
-    return creator is not None and creator.is_terminated
+    return creator is not None and creator.is_finished
 
 
 def _equals_of(node: Node) -> Iterator[Node]:

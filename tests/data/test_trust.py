@@ -3,10 +3,11 @@
 import secrets
 
 import pytest
-from aiida.engine import calcfunction
+from aiida.common.links import LinkType
+from aiida.engine import ProcessState, calcfunction
 from aiida.manage import get_manager
 from aiida.manage.caching import enable_caching
-from aiida.orm import ImportGroup, InstalledCode, RemoteData, Str, load_node
+from aiida.orm import CalcJobNode, ImportGroup, InstalledCode, RemoteData, Str, load_node
 from aiida.tools import delete_nodes
 from aiida.tools.archive import create_archive, import_archive
 
@@ -17,6 +18,7 @@ from aiida_nanoclusters.data.trust import (
     nodes_made_here,
     nothing_granted,
     trust,
+    trust_as_made_here,
 )
 
 
@@ -40,6 +42,20 @@ def test_what_is_stored_for_others_does_not(package) -> None:
     assert not may_run(package)
     trust(package)
     assert may_run(package)
+
+
+@pytest.mark.parametrize("state", ProcessState)
+def test_the_folder_of_a_job_that_was_killed_is_no_copy(aiida_profile_clean, localhost, state):
+    """The cache gives finished jobs alone: their folders may be those of others."""
+    job = CalcJobNode(computer=localhost)
+    job.store()
+    folder = RemoteData("/scratch/job", computer=localhost)
+    folder.base.links.add_incoming(job, LinkType.CREATE, "remote_folder")
+    folder.store()
+    job.set_process_state(state)
+    assert not may_run(folder)
+    trust_as_made_here(folder)
+    assert may_run(folder) == (state is not ProcessState.FINISHED)
 
 
 def test_a_grant_belongs_to_one_node(package, tiny_package) -> None:

@@ -188,7 +188,8 @@ def write_annotations(figure: Figure, axes: dict[tuple[str, str], Any], source: 
     for note in source.layout.annotations:
         words, bold = marks.text_of(note.text)
         across, down = note.xref or "x", note.yref or "y"
-        if across == down == "paper" and len(axes) > 1:
+        of_page = len(axes) > 1 or _is_below(note)
+        if across == down == "paper" and of_page:
             _of_page(figure, axes, source, note, words)
             continue
         placed = list(_on(axes, across, down))
@@ -213,11 +214,16 @@ def write_annotations(figure: Figure, axes: dict[tuple[str, str], Any], source: 
         )
 
 
+def _is_below(note: Any) -> bool:
+    """Whether words stand below all panels, as the label of their common axis."""
+    return bool(note.y <= 0 and note.yanchor == "top")
+
+
 def _of_page(
     figure: Figure, axes: dict[tuple[str, str], Any], source: Any, note: Any, words: str
 ) -> None:
     """Set words that stand above a panel as its title, those below all panels as their label."""
-    if note.y <= 0:
+    if _is_below(note):
         figure.supxlabel(words, fontsize=8)
         return
     for refs, one in axes.items():

@@ -20,7 +20,7 @@ from aiida_nanoclusters.cli.export.axes import (
     share_axes,
     write_annotations,
 )
-from aiida_nanoclusters.cli.export.traces import Drawing, draw_trace, series_of
+from aiida_nanoclusters.cli.export.traces import Drawing, draw_trace, is_points, series_of
 from aiida_nanoclusters.formats.output_files import written_beside
 from aiida_nanoclusters.formats.plain_text import file_name
 
@@ -124,7 +124,8 @@ def draw(picture: Picture, width: float | None = None) -> Figure:
         place = grid[_place(rows, -down[1]), _place(columns, across[0])]
         axes[refs] = figure.add_subplot(place)
     series = [series_of(trace) for trace in source.data if trace.type.startswith("scatter")]
-    drawing = Drawing(marks.distinct(series))
+    pointed = frozenset(series_of(trace)[0] for trace in source.data if is_points(trace))
+    drawing = Drawing(marks.distinct(series), pointed)
     for trace in source.data:
         draw_trace(axes[_refs(trace)], trace, drawing)
     for refs, one in axes.items():

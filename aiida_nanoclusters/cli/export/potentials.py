@@ -86,7 +86,9 @@ def _write(node: PotentialData, folder: Path, symbols: Sequence[str] | None) -> 
         lines = lammps_lines(runner, elements)
     except ValueError as error:
         raise Fixable(str(error)) from error
-    yield _write_text(folder, INCLUDE_FILE, "\n".join([*lines, ""]))
+    where = ["# LAMMPS looks for files where it runs: run it in this folder, or write their paths"]
+    where = where if runner.file_names else []
+    yield _write_text(folder, INCLUDE_FILE, "\n".join([*where, *lines, ""]))
     yield _write_text(folder, EXAMPLE, "\n".join([*_example(elements), ""]))
 
 

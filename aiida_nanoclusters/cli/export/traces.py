@@ -29,6 +29,8 @@ class Drawing:
     ----------
     markers
         Marker by colour and name of a series.
+    pointed
+        Colours of series with points: marks on a nameless line of one would be taken for these.
     legend
         Handles by the legend they are in and their name.
     stacks
@@ -38,6 +40,7 @@ class Drawing:
     """
 
     markers: Mapping[Any, str]
+    pointed: frozenset[Any] = frozenset()
     legend: dict[tuple[str, str], Any] = field(default_factory=dict)
     stacks: dict[str, Any] = field(default_factory=dict)
     maps: list[tuple[Axes, Any, str]] = field(default_factory=list)
@@ -54,6 +57,11 @@ def colour_of(trace: Any) -> Any:
 def series_of(trace: Any, tint: Any = None) -> tuple[Any, str]:
     """Return what a marker belongs to: colour and name of a trace."""
     return (tint or colour_of(trace)[:3], str(trace.name or ""))
+
+
+def is_points(trace: Any) -> bool:
+    """Whether a trace is a named series of points without lines."""
+    return trace.type.startswith("scatter") and trace.mode == "markers" and _is_series(trace)
 
 
 def _is_series(trace: Any) -> bool:
@@ -110,8 +118,9 @@ def _scatter(axes: Axes, trace: Any, drawing: Drawing) -> None:
 
 def _line(axes: Axes, trace: Any, x: Any, y: Any, tint: Any, drawing: Drawing, mode: str) -> Any:
     alone = "markers" not in mode or bool(getattr(trace.marker, "maxdisplayed", None))
-    several = len(drawing.markers) > 1
-    mark = drawing.markers.get(series_of(trace)) if alone and several and len(x) > 1 else None
+    fit = not trace.name and series_of(trace)[0] in drawing.pointed
+    marked = alone and not fit and len(drawing.markers) > 1 and len(x) > 1
+    mark = drawing.markers.get(series_of(trace)) if marked else None
     if mark and (own := marks.marker(trace.marker.symbol)):
         mark = own[0]
     every = max(1, len(x) // _ALONG)

@@ -34,6 +34,7 @@ from aiida_nanoclusters.science.labels.outliers import (
 )
 from aiida_nanoclusters.science.labels.sanity import frame_problems
 from aiida_nanoclusters.science.labels.work import find_wrong_work
+from aiida_nanoclusters.science.words import counted
 
 #: Number of lines of each list that are shown without --all.
 _SHOWN = 20
@@ -220,7 +221,8 @@ def _print_findings(
 ) -> None:
     if not findings:
         return
-    console.print(f"[yellow]{len(findings)} conspicuous labels; none was removed[/yellow]")
+    found = counted(len(findings), "conspicuous label")
+    console.print(f"[yellow]{found}; none was removed[/yellow]")
     kinds = defaultdict(list)
     for finding in findings:
         places = [_place(frames, index) for index in finding.frames[:3]]
@@ -259,10 +261,12 @@ def _keep(
     profile_name: str | None,
 ) -> None:
     if (out or store) and not frames.level_of_theory:
-        raise Fixable(
-            f"levels of theory: {', '.join(levels)}: import the files of each level separately, or "
-            "give --level"
-        )
+        if len(levels) > 1:
+            raise Fixable(
+                f"levels of theory: {', '.join(levels)}: import the files of each level "
+                "separately, or give --level"
+            )
+        raise Fixable("the files do not say their level of theory: give it, such as --level PBE")
     if out:
         try:
             write_extxyz(frames, out)

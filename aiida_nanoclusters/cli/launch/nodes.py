@@ -322,6 +322,28 @@ def get_frames(
     return imported
 
 
+def join_frames(parts: Mapping[str, FramesData]) -> FramesData:
+    """Return sets as one, in the order of their keys; one alone is returned as it is.
+
+    Raises
+    ------
+    Fixable
+        If they do not fit together, which is seen before a process is made of them.
+    """
+    from aiida_nanoclusters.calculations.frames import concatenate_frames
+    from aiida_nanoclusters.science.frames import Frames
+
+    nodes = list(parts.values())
+    if len(nodes) == 1:
+        return nodes[0]
+    try:
+        Frames.concatenate([node.frames for node in nodes])
+    except ValueError as error:
+        raise Fixable(str(error)) from error
+    joined: FramesData = concatenate_frames(**parts)
+    return joined
+
+
 def get_sets(uuid: str) -> dict[str, FramesData]:
     """Return the training, validation and test set of a data set, or of a study's.
 

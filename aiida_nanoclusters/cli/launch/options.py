@@ -22,6 +22,7 @@ from aiida_nanoclusters.cli.launch.nodes import get_node as get_node
 from aiida_nanoclusters.cli.launch.nodes import get_potential as get_potential
 from aiida_nanoclusters.cli.launch.nodes import get_potentials as get_potentials
 from aiida_nanoclusters.cli.launch.nodes import get_sets as get_sets
+from aiida_nanoclusters.cli.launch.nodes import join_frames as join_frames
 from aiida_nanoclusters.cli.launch.nodes import parse_atom_energy as parse_atom_energy
 from aiida_nanoclusters.cli.launch.nodes import read_list as read_list
 from aiida_nanoclusters.cli.launch.nodes import read_yaml as read_yaml

@@ -16,8 +16,9 @@ from aiida_nanoclusters.cli.launch.nodes import (
     get_calculator,
     get_potential,
     get_potentials,
+    read_potential,
 )
-from aiida_nanoclusters.cli.launch.packages import type_option
+from aiida_nanoclusters.cli.launch.packages import PACKAGE, type_option
 from aiida_nanoclusters.cli.launch.protocol_options import symbols_of_options
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.science.elements import ELEMENTS
@@ -283,8 +284,7 @@ def element_asked_about(choice: PotentialChoice, given: Mapping[str, Any]) -> st
     by_potential = choice.is_given and choice.calculator is None
     if not by_potential or any(given.get(name) for name in _STRUCTURES):
         return element
-    members = [potential.elements for potential in choice.committee().values()]
-    known = [e for e in members[0] if all(e in others for others in members)]
+    known = _elements_of_all(choice.committee())
     if choice.elements:
         asked = choice.symbols(element)
         if any(symbol not in known for symbol in ([asked] if isinstance(asked, str) else asked)):
@@ -294,6 +294,29 @@ def element_asked_about(choice: PotentialChoice, given: Mapping[str, Any]) -> st
             )
         return element
     return element_among(known, element, "the potential knows")
+
+
+def element_of_potential(given: Mapping[str, Any]) -> str | None:
+    """Return the element of the potential that options name, where it knows one alone.
+
+    Nothing is stored, and packages, whose code would run, are not asked.
+    """
+    path, uuids = given.get("potential_file"), given.get("potentials")
+    if path and not path.endswith(PACKAGE):
+        types = given.get("type_names") or ()
+        found = {path: read_potential(path, given.get("kind"), None, types)}
+    elif uuids:
+        found = get_potentials(uuids)
+    else:
+        return None
+    known = _elements_of_all(found)
+    return known[0] if len(known) == 1 else None
+
+
+def _elements_of_all(potentials: Mapping[str, PotentialData]) -> list[str]:
+    """Return the elements that every one of the potentials knows."""
+    first, *others = (potential.elements for potential in potentials.values())
+    return [symbol for symbol in first if all(symbol in known for known in others)]
 
 
 def element_among(known: Sequence[str], element: str, what: str) -> str:

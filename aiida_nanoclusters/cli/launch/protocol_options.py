@@ -201,7 +201,7 @@ class LaunchCommand(click.Command):
             yield from level_shown(engine, name or level, assigned)
             return
         protocol = name or given.get("protocol") or self._default_of("protocol")
-        element = given.get("element") or self._default_of("element")
+        element = self._element(given)
         if self.alloys:  # temperatures by the mean of their melting points
             element = symbols_of_options(given.get("elements"), element)
         own, of_level = split_assignments(engine, assigned)
@@ -209,6 +209,16 @@ class LaunchCommand(click.Command):
         if engine not in (None, "potential"):
             yield ""
             yield from level_shown(engine, level, of_level)
+
+    def _element(self, given: Mapping[str, Any]) -> Any:
+        """Return the element that is asked about, as a launch with these options takes it."""
+        from aiida_nanoclusters.cli.launch.potentials import element_of_potential
+
+        said = given.get("element")
+        if not said and (given.get("potential_file") or given.get("potentials")):
+            open_profile(given.get("profile"))
+            said = element_of_potential(given)
+        return said or self._default_of("element")
 
     def _present_name(self, word: str) -> str:
         name, equals, value = word.partition("=")

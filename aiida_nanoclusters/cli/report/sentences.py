@@ -305,7 +305,7 @@ def scan_sentence(scan: ScanPart) -> str:
 def magic_probability(scan: ScanPart) -> str:
     """Return the share of the committee behind each magic size; empty without a committee."""
     sure = [m for m in scan.magic if m.probability is not None]
-    if not sure and not scan.magic and not scan.complete:
+    if not sure and (np.isfinite(scan.spreads).any() or not (scan.magic or scan.complete)):
         return ""
     if not sure:
         return "Without a committee the second differences have no error bars."

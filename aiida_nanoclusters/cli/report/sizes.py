@@ -18,6 +18,7 @@ from aiida_nanoclusters.cli.report.figures import (
     picture,
     style,
 )
+from aiida_nanoclusters.science.words import counted
 
 #: Sizes farther apart than this begin a panel of their own; more panels than this are drawn as one.
 _GAP, _MOST_PANELS = 20, 4
@@ -56,8 +57,8 @@ def binding_energies(scan: ScanPart) -> Picture:
     return picture(
         "binding-energies",
         "Binding energy per size",
-        f"Binding energy per atom of the lowest structures of {len(scan.sizes)} sizes, from "
-        f"{int(scan.sizes.min())} to {int(scan.sizes.max())} atoms.",
+        f"Binding energy per atom of the lowest structures of {counted(len(scan.sizes), 'size')}, "
+        f"from {int(scan.sizes.min())} to {int(scan.sizes.max())} atoms.",
         style(figure),
         ("N", "energy (eV)", "binding energy (eV/atom)", "point group", "motif", "runs that agree"),
         rows,
@@ -101,7 +102,8 @@ def second_differences(scan: ScanPart) -> Picture | None:
         )
         _mark(figure, column, scan, n, y)
         _name_magic(figure, column, magic, zip(n, y, spreads[own], strict=True))
-    bottom, top = float(np.min(values)), float(np.max(values + np.nan_to_num(spreads)))
+    bars = np.nan_to_num(spreads)
+    bottom, top = float(np.min(values - bars)), float(np.max(values + bars))
     room = 0.14 * (top - bottom or 1.0)
     figure.update_yaxes(range=[bottom - room, top + 1.4 * room])
     figure.update_yaxes(title_text="Δ<sub>2</sub>E (eV)", row=1, col=1)
@@ -113,7 +115,8 @@ def second_differences(scan: ScanPart) -> Picture | None:
     return picture(
         "second-differences",
         "Second differences and magic sizes",
-        f"Second difference of the energy of {len(at)} sizes; those that stand out: {sizes}.",
+        f"Second difference of the energy of {counted(len(at), 'size')}; "
+        f"those that stand out: {sizes}.",
         style(figure, 430),
         ("N", "second difference (eV)", "spread of the committee (eV)", "magic", "shell closing"),
         rows,

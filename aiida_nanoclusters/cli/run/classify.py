@@ -78,7 +78,6 @@ def main(chart, sources, force_tolerance, bond_lengths, lammps, options, here, *
     from aiida.orm import Dict, WorkChainNode
 
     from aiida_nanoclusters.calculations.charts.transitions import is_trajectory
-    from aiida_nanoclusters.calculations.frames import concatenate_frames
     from aiida_nanoclusters.workflows.charts.analysis import tempering_inputs
     from aiida_nanoclusters.workflows.charts.classify import ClassifyWorkChain
 
@@ -91,8 +90,7 @@ def main(chart, sources, force_tolerance, bond_lengths, lammps, options, here, *
         sources, parts = ("minimum",), {"part_00000": run.minima}
     else:
         parts = {f"part_{k:05d}": unboxed(cli.get_frames(s, "")) for k, s in enumerate(sources)}
-    with cli.fixable():
-        frames = concatenate_frames(**parts) if len(parts) > 1 else parts["part_00000"]
+    frames = cli.join_frames(parts)
     if force_tolerance is None and run is None and known.reproduces == "relaxed":
         echo(
             "The chart is of relaxed structures: --relax relaxes these first, if they are not.",

@@ -106,7 +106,7 @@ def _common_set(trainings: Sequence[Compared], test: str | None) -> FramesData:
     """Return the frames on which all are compared."""
     from aiida.orm import List
 
-    from aiida_nanoclusters.calculations.frames import concatenate_frames, select_frames
+    from aiida_nanoclusters.calculations.frames import select_frames
     from aiida_nanoclusters.data.frames import FramesData
     from aiida_nanoclusters.science.learning.comparison import unlearnt_frames
 
@@ -127,9 +127,13 @@ def _common_set(trainings: Sequence[Compared], test: str | None) -> FramesData:
         return first
     if not chosen:
         raise Fixable("each test frame was learnt by one of them: name other frames by --test")
-    with cli.fixable():
-        joined = concatenate_frames(**parts) if len(parts) > 1 else first
-        return select_frames(joined, List(chosen))
+    try:
+        return select_frames(cli.join_frames(parts), List(chosen))
+    except Fixable as error:
+        raise Fixable(
+            f"the test sets do not fit together: name one of them, or other frames, by --test "
+            f"({error.message})"
+        ) from error
 
 
 def _errors(

@@ -217,8 +217,9 @@ def _print_results(node):
             if not row["n_frames"]:
                 echo(f"  {part:8} no frame was evaluated by every member")
                 continue
+            frames = "frame" if row["n_frames"] == 1 else "frames"
             echo(
-                f"  {part:8} {row['n_frames']:6} frames, RMSE of the mean "
+                f"  {part:8} {row['n_frames']:6} {frames}, RMSE of the mean "
                 f"{row['energy_rmse']:.2f} meV/atom, {row['forces_rmse']:.2f} meV/Å"
             )
         if "motif_difference" in errors:

@@ -72,6 +72,11 @@ class AnnealWorkChain(BatchedWorkChain):
         spec.exit_code(
             402, "ERROR_REFERENCE_FAILED", message="The reference potential relaxed no structure."
         )
+        spec.exit_code(
+            403,
+            "ERROR_NOT_ANNEALED",
+            message="No annealing of {sizes} atoms ended: their structures are the relaxed starts.",
+        )
 
     @classmethod
     def get_builder_from_protocol(
@@ -128,14 +133,16 @@ class AnnealWorkChain(BatchedWorkChain):
 
     def rank(self) -> ExitCode | None:
         """Find the lowest among all runs that ended in a structure."""
-        ended = {}
+        ended, annealed = {}, set()
         for k, child in enumerate(self.finished_batches()):
             if "structures" in child.outputs:
                 ended[f"annealed_{k:05d}" if k else "built"] = child.outputs.structures
+                annealed |= set(child.outputs.structures.sizes) if k else set()
             if not child.is_finished_ok:
                 self.report(describe_child(child))
         if not ended:
             return self.exit_codes.ERROR_NOTHING_ANNEALED
+        self.ctx.annealed = sorted(annealed)
         try:
             self.ctx.ranked = rank_structures(Int(self._settings.keep), **ended)
         except ValueError as error:  # every one of them has fragmented
@@ -162,11 +169,13 @@ class AnnealWorkChain(BatchedWorkChain):
         return None
 
     def results(self) -> ExitCode | None:
-        """Return the structures; a size without any is an error that names it."""
+        """Return the structures; a size without any, or annealed in no run, is named."""
         self.out_many(self.ctx.ranked)
-        found = self.ctx.ranked["structures"].sizes
-        if missing := common_ports.list_missing(self.inputs.sizes.get_list(), found):
+        found, sizes = self.ctx.ranked["structures"].sizes, self.inputs.sizes.get_list()
+        if missing := common_ports.list_missing(sizes, found):
             return self.exit_codes.ERROR_SIZES_MISSING.format(sizes=missing)
+        if missing := common_ports.list_missing(sizes, self.ctx.annealed):
+            return self.exit_codes.ERROR_NOT_ANNEALED.format(sizes=missing)
         return None
 
     def _submit_lammps(self, inputs, frames: FramesData, stages: str) -> ProcessNode:

@@ -11,7 +11,13 @@ from matplotlib.colors import to_rgb
 
 from aiida_nanoclusters.cli.export import drawing, marks
 from aiida_nanoclusters.cli.export.pictures import within
-from aiida_nanoclusters.cli.report import assembly_pictures, figures, melting, metadynamics
+from aiida_nanoclusters.cli.report import (
+    assembly_pictures,
+    figures,
+    melting,
+    metadynamics,
+    sizes,
+)
 from aiida_nanoclusters.cli.report.basin_pictures import difference_in_time, path_profile
 from aiida_nanoclusters.cli.report.chart import chart_context
 from aiida_nanoclusters.cli.report.command import sections
@@ -181,6 +187,27 @@ def test_figures_are_files_of_each_format(study, tmp_path) -> None:  # noqa: F81
     again = list(drawing.write_figure(picture, tmp_path))
     assert [p.read_bytes()[:8] for p in again] == heads
     assert b"learning curve of" in paths[1].read_bytes()  # the nodes it is of
+
+
+def test_only_points_look_like_points(study) -> None:  # noqa: F811
+    """The line of a fit through the points of its motif has no marks."""
+    pictures = [p for p in within(sections(study)) if p.name.startswith("motifs")]
+    assert pictures
+    for picture in pictures:
+        lines = [line for axes in drawn(picture).axes for line in axes.get_lines()]
+        assert lines and {line.get_marker() for line in lines} == {"None"}
+
+
+def test_a_size_scan_says_what_its_axis_is_and_shows_whole_bars(study) -> None:  # noqa: F811
+    """Also where it has one panel."""
+    scan = study.scan
+    one = replace(
+        scan, difference_sizes=np.array([13]), differences=np.array([1.2]), spreads=np.array([0.3])
+    )
+    figure = drawn(sizes.second_differences(one))
+    assert figure.get_supxlabel() == "Number of atoms"
+    low, high = figure.axes[0].get_ylim()
+    assert low < 0.9 and high > 1.5
 
 
 def test_series_have_the_colours_of_okabe_and_ito() -> None:

@@ -133,7 +133,8 @@ def test_a_data_set_is_a_table_of_its_frames(dataset_outputs, tmp_path) -> None:
 def test_lammps_and_ase_agree_with_the_lines_that_are_written(potential, tmp_path) -> None:  # noqa: F811
     done = invoke(potential.uuid, "--potential", tmp_path)
     assert done.exit_code == 0, done.output
-    assert "pair_coeff * * potential.eam.alloy Cu" in (tmp_path / "potential.lmp").read_text()
+    lines = (tmp_path / "potential.lmp").read_text()
+    assert "pair_coeff * * potential.eam.alloy Cu" in lines and "run it in this folder" in lines
     lmp = Path(sys.executable).with_name("lmp")
     ran = subprocess.run([lmp, "-in", "in.example"], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout

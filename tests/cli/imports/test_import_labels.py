@@ -149,6 +149,16 @@ def test_levels_are_never_mixed(runs, tmp_path) -> None:
     assert code == 2 and "write it as Cu=-0.2 (eV)" in text
 
 
+def test_a_level_that_no_file_says_is_asked_for(tmp_path) -> None:
+    path = tmp_path / "frames.extxyz"
+    dimer = pair(2.5)
+    dimer.calc = SinglePointCalculator(dimer, energy=-3.0, forces=[[0.1, 0, 0], [-0.1, 0, 0]])
+    ase.io.write(path, dimer)
+    code, text = run(path, "--out", tmp_path / "labels.extxyz")
+    assert code == 2 and "do not say their level of theory: give it, such as --level PBE" in text
+    assert "1 conspicuous label; none" in text
+
+
 def test_outliers_are_named_and_kept(tmp_path) -> None:
     images = []
     for k in range(12):

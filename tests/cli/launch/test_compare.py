@@ -1,7 +1,7 @@
 """Trainings beside each other, on frames that none of them learnt."""
 
 import pytest
-from aiida.orm import Dict, WorkChainNode
+from aiida.orm import CalcFunctionNode, Dict, QueryBuilder, WorkChainNode
 from click.testing import CliRunner
 
 from aiida_nanoclusters.calculations.learning.metrics import compare_committee
@@ -67,6 +67,18 @@ def test_frames_that_one_has_learnt_are_no_test(tested):
     assert shown.exit_code == 2 and "name other frames by --test" in shown.output
     shown = compare(good.uuid, other.uuid, "--test", tested.uuid)
     assert shown.exit_code == 2 and "were learnt by one" in shown.output
+
+
+def test_test_sets_of_different_levels_are_not_joined(tested):
+    """A process is not even made of them: it would end with a traceback."""
+    other = labelled([6, 7], level="PBE").store()
+    first, second = training(2.0, labelled([0]), tested), training(5.0, labelled([1]), other)
+    before = QueryBuilder().append(CalcFunctionNode).count()
+    shown = compare(first.uuid, second.uuid)
+    assert shown.exit_code == 2 and "Traceback" not in shown.output
+    said = " ".join(shown.output.split())
+    assert "name one of them, or other frames, by --test (mixed levels of theory" in said
+    assert QueryBuilder().append(CalcFunctionNode).count() == before
 
 
 def test_one_training_is_not_compared_with_itself(tested):

@@ -29,7 +29,7 @@ from click.testing import CliRunner
 from aiida_nanoclusters.calculations import conversions
 from aiida_nanoclusters.cli.imports.labels_command import import_labels
 from aiida_nanoclusters.cli.launch.converted import converted_potential
-from aiida_nanoclusters.cli.launch.nodes import get_frames
+from aiida_nanoclusters.cli.launch.nodes import get_frames, get_sets
 from aiida_nanoclusters.cli.terminal import Fixable
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.trust import trust
@@ -60,6 +60,8 @@ def test_structures(aiida_profile) -> None:
     single = StructureData(ase=Atoms("Cu", cell=[20] * 3, pbc=True)).store()
     assert get_frames(str(single.pk), "").frames[0].info["config_type"] == "atom"
     assert get_frames(found.uuid, "").uuid == found.uuid
+    with pytest.raises(Fixable, match=f"one set of frames: .*run dataset --dataset {found.uuid}"):
+        get_sets(found.uuid)
 
 
 def test_trajectories(aiida_profile) -> None:

@@ -15,7 +15,7 @@ from aiida_nanoclusters.cli.progress.counts import JobTotal
 from aiida_nanoclusters.cli.report import content
 from aiida_nanoclusters.cli.report.command import render, write_report
 from aiida_nanoclusters.cli.report.figures import show
-from aiida_nanoclusters.cli.report.sentences import answer_of, gap, scan_sentence
+from aiida_nanoclusters.cli.report.sentences import answer_of, gap, magic_probability, scan_sentence
 from aiida_nanoclusters.cli.report.tables import ranges
 from aiida_nanoclusters.cli.report.viewer import describe
 from aiida_nanoclusters.cli.terminal import Fixable
@@ -183,9 +183,21 @@ def test_a_study_that_has_hardly_begun_says_so(study):
     assert "Waiting." in page.text and "The results so far follow." in page.text
 
 
+def test_a_scan_with_error_bars_is_not_said_to_have_none():
+    """A committee may find no size magic."""
+    sizes = scan().difference_sizes
+    known, unknown = (
+        replace(scan(), magic=(), spreads=np.full(len(sizes), spread)) for spread in (0.1, np.nan)
+    )
+    assert not magic_probability(known)
+    assert "no error bars" in magic_probability(unknown)
+
+
 def test_a_search_without_answer_is_no_answer(study):
     part = content.CrossoverPart(
-        members={"seed_1": "Allegro 1a2b3c4d (PBE)"}, bulk=study.crossover.bulk, uuids={"bulk": uuid(9)}
+        members={"seed_1": "Allegro 1a2b3c4d (PBE)"},
+        bulk=study.crossover.bulk,
+        uuids={"bulk": uuid(9)},
     )
     page = Page(render(replace(study, crossover=part, reference=None, scan=None)))
     assert "The search has no result yet." in page.text

@@ -2,7 +2,7 @@ import csv
 
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import Dict
+from aiida.orm import Dict, Int, List
 
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science.sampling.settings import AnnealSettings
@@ -62,6 +62,19 @@ def test_finds_the_known_minima(lmp_code, lennard_jones, shared_data) -> None:
     energies = [row["energy"] for row in node.outputs.table["rows"]]
     assert list(frames.energies) == pytest.approx(energies, abs=1e-12)
     assert list(frames.sizes) == [row["size"] for row in node.outputs.table["rows"]]
+
+
+def test_sizes_that_no_run_annealed_are_named(lmp_code, lennard_jones) -> None:
+    """The relaxed starts are there, and are not what was asked for."""
+    hot = {"kind": "hold", "temperature": 300, "duration": 50, "timestep": 0.02}
+    settings = {"starts": 2, "keep": 1, "atom_steps_per_job": 1e9, "stages": [hot, STAGES[-1]]}
+    builder = AnnealWorkChain.get_builder_from_protocol(
+        lmp_code, lennard_jones, "Ar", [7], overrides={"settings": settings}
+    )
+    builder.max_halvings, builder.lammps.timestep_factors = Int(0), List([50.0, 50.0])
+    _, node = run_get_node(builder)
+    assert node.exit_status == 403 and "No annealing of 7 atoms" in node.exit_message
+    assert [row["size"] for row in node.outputs.table["rows"]] == [7]
 
 
 def test_reference_ranks_again(lmp_code, lennard_jones) -> None:
