@@ -56,9 +56,10 @@ def potentials_problem(inputs: Any, wanted: Iterable[str], path: str = "") -> st
     """Return which potential among nested inputs lacks some of these elements, or None."""
     if isinstance(inputs, PotentialData):
         missing = sorted(set(wanted) - set(inputs.elements))
-        known = ", ".join(sorted(inputs.elements))
-        lacks = f"`{path}` does not know {', '.join(missing)}, only {known}: give one that does"
-        return lacks if missing else None
+        if not missing:
+            return None
+        known = f", only {', '.join(sorted(inputs.elements))}" if len(inputs.elements) < 9 else ""
+        return f"`{path}` does not know {', '.join(missing)}{known}: give one that does"
     found = (
         potentials_problem(value, wanted, f"{path}.{name}" if path else name)
         for name, value in (inputs.items() if isinstance(inputs, Mapping) else ())

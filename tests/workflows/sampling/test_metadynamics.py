@@ -265,7 +265,7 @@ def test_what_cannot_run_is_refused(eam_potential, cluster, chart):
     inputs = {**inputs, "frames": carbon, "settings": Dict(orders)}
     assert "bond_length" in validate_inputs(inputs, None)
     inputs["settings"] = Dict({**orders, "bond_length": 2.5})
-    assert "does not know C:" in validate_inputs(inputs, None)
+    assert "does not know C, only Cu" in validate_inputs(inputs, None)
 
 
 @pytest.mark.parametrize("name", protocol_names("metadynamics"))
