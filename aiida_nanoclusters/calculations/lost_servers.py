@@ -4,19 +4,27 @@ AiiDA gives back no transaction whose connection was cut, as by a restart of Pos
 calls in that worker fail, and so would its processes. Without RabbitMQ a process that changes its
 state ends as excepted. Nothing in AiiDA ends such a worker, whereas the daemon replaces at once one
 that ended, and the new one continues all processes at their last checkpoints.
+
+A file of SQLite that another process reads cannot be written to. AiiDA waits five seconds, which
+are too few for a large database on a busy machine; a commit that then fails leaves a session that
+takes no further statement and keeps the file locked.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from typing import Any
 
 from aiida.common.log import AIIDA_LOGGER
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.pool import Pool
 
 LOGGER = AIIDA_LOGGER.getChild("nanoclusters")
+#: Milliseconds to wait for a file of SQLite that another process uses.
+LOCKED_FOR = 60_000
 
 
 def is_worker() -> bool:
@@ -30,13 +38,26 @@ def leave_database(context: ExceptionContext) -> None:
     Parameters
     ----------
     context
-        What SQLAlchemy knows of an error. One that it mends itself (of a ping before use), that
-        leaves the connection whole, or that is of a file of SQLite, is left to others.
+        What SQLAlchemy knows of an error. One that it mends itself (of a ping before use), or that
+        leaves the connection whole, is left to others; of files of SQLite all but a lock.
     """
-    gone = context.is_disconnect or context.connection is None
-    mended = context.is_pre_ping or context.dialect.name != "postgresql"
-    if gone and not mended and is_worker():
+    if context.dialect.name == "postgresql":
+        gone = (context.is_disconnect or context.connection is None) and not context.is_pre_ping
+    else:
+        gone = is_locked(context.original_exception)
+    if gone and is_worker():
         _end("database", context.original_exception)
+
+
+def is_locked(error: BaseException | None) -> bool:
+    """Whether another process used a file of SQLite for too long."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def wait_for_lock(connection: Any, *_: Any) -> None:
+    """Wait for a file of SQLite as long as its other users may take."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout={LOCKED_FOR}")
 
 
 def watch_broker() -> None:
@@ -63,4 +84,5 @@ def _end(server: str, error: BaseException | None) -> None:
 
 
 event.listen(Engine, "handle_error", leave_database)
+event.listen(Pool, "checkout", wait_for_lock)
 watch_broker()

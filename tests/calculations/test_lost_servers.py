@@ -1,7 +1,9 @@
 """A worker ends where PostgreSQL or RabbitMQ has cut its connection, and only there."""
 
 import os
+import sqlite3
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +23,9 @@ CUT = {
     "original_exception": RuntimeError("terminating connection\n"),
 }
 
+SQLITE = SimpleNamespace(name="sqlite")
+LOCKED = sqlite3.OperationalError("database is locked")
+
 
 @pytest.fixture
 def ends(monkeypatch) -> list[int]:
@@ -36,7 +41,9 @@ def ends(monkeypatch) -> list[int]:
         ({"is_disconnect": False, "connection": None}, WORKER, True),  # it cannot be made
         ({"is_disconnect": False}, WORKER, False),  # a statement that is wrong
         ({"is_pre_ping": True}, WORKER, False),  # SQLAlchemy makes another one
-        ({"dialect": SimpleNamespace(name="sqlite")}, WORKER, False),
+        ({"dialect": SQLITE}, WORKER, False),
+        ({"dialect": SQLITE, "original_exception": LOCKED}, WORKER, True),
+        ({"dialect": SQLITE, "original_exception": LOCKED}, WORKER[:-2], False),
         ({}, ["/env/bin/verdi", "process", "list"], False),
         ({}, ["/env/bin/verdi", "daemon", "start"], False),
     ),
@@ -81,3 +88,20 @@ def test_only_a_worker_that_loses_the_broker_ends(
     for callback in communicator.callbacks:
         callback(SimpleNamespace(transport=transport), ConnectionError("closed"))
     assert ends == [1] * ended
+
+
+def test_a_file_that_others_use_for_some_seconds_is_waited_for(tmp_path) -> None:
+    """A reader longer than the five seconds that AiiDA waits."""
+    file = tmp_path / "database.sqlite"
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        connection.execute(text("create table names (name text)"))
+    reader = sqlite3.connect(file, check_same_thread=False)
+    reader.execute("begin")
+    reader.execute("select * from names").fetchall()
+    later = threading.Timer(6.0, reader.rollback)
+    later.start()
+    with engine.begin() as connection:
+        connection.execute(text("insert into names values ('Cu')"))
+    later.join()
+    assert reader.execute("select * from names").fetchall() == [("Cu",)]

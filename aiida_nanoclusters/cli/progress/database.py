@@ -1,4 +1,4 @@
-"""PostgreSQL that is restarted, or that does not answer, as seen from a terminal."""
+"""A database that is restarted, does not answer or is in use, as seen from a terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def database_started() -> float:
 
 
 def ask_patiently(ask: Callable[[], Answer], console: Console, interval: float) -> Answer:
-    """Ask the database, again and again while PostgreSQL does not answer, which is told once.
+    """Ask the database, again and again while it does not answer, which is told once.
 
     Parameters
     ----------
@@ -44,18 +44,22 @@ def ask_patiently(ask: Callable[[], Answer], console: Console, interval: float) 
     import psycopg
     from sqlalchemy.exc import OperationalError
 
+    from aiida_nanoclusters.calculations.lost_servers import is_locked
+
     told = False
     while True:
         try:
             return ask()
         except OperationalError as error:
-            if not isinstance(error.orig, psycopg.OperationalError):
+            locked = is_locked(error.orig)
+            if not (locked or isinstance(error.orig, psycopg.OperationalError)):
                 raise
             if not told:
                 said = escape(" ".join(str(error.orig).split()))
+                fix = "another process uses it" if locked else "start PostgreSQL if nobody does"
                 console.print(
-                    f"[yellow]The database does not answer[/yellow] ({said}): start PostgreSQL if "
-                    "nobody does. The study goes on with it, and so does this table."
+                    f"[yellow]The database does not answer[/yellow] ({said}): {fix}. The study "
+                    "goes on with it, and so does this table."
                 )
                 told = True
             _session().rollback()  # the next question then makes a new connection

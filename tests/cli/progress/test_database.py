@@ -1,6 +1,7 @@
 """A terminal waits for PostgreSQL, and asks again."""
 
 import io
+import sqlite3
 
 import psycopg
 import pytest
@@ -52,10 +53,17 @@ def test_a_database_that_comes_back_is_asked_again(session) -> None:
     assert "start PostgreSQL" in said
 
 
+def test_a_file_in_use_is_waited_for(session) -> None:
+    console = Console(file=io.StringIO(), width=300)
+    locked = sqlite3.OperationalError("database is locked")
+    assert database.ask_patiently(asks(locked, 7), console, 0.0) == 7
+    assert session.rolled_back == 1 and "another process uses it" in console.file.getvalue()
+
+
 def test_other_errors_are_raised(session) -> None:
-    locked = asks(RuntimeError("database is locked"), 7)
+    wrong = asks(sqlite3.OperationalError("no such table: db_dbnode"), 7)
     with pytest.raises(OperationalError):
-        database.ask_patiently(locked, Console(file=io.StringIO()), 0.0)
+        database.ask_patiently(wrong, Console(file=io.StringIO()), 0.0)
     assert session.rolled_back == 0
 
 
