@@ -192,7 +192,10 @@ def _resolve(stem: str, path: list[str], known: Mapping[str, Any]) -> list[str]:
     if path[0] == stem and len(path) > 1:
         tries += [path[1:], ["settings", *path[1:]]]
     for found in tries:
-        if _holds(known, found) or _is_setting(stem, found):
+        if _holds(known, found):
+            return found
+    for found in tries:
+        if _holds(known, found[:-1]) and _is_setting(stem, found):
             return found
     paths = list(_paths(known, []))
     wanted = ".".join(tries[-1])
