@@ -26,7 +26,6 @@ from aiida_nanoclusters.data.chunks import chunks
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.trust import IMPORTED, came_from_elsewhere
 from aiida_nanoclusters.formats.plain_text import reason_of
-from aiida_nanoclusters.science.keys import FORMER_KEYS
 from aiida_nanoclusters.workflows.reproduction.reproduce import outputs_of
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
@@ -276,7 +275,7 @@ def _changed_outputs(
     made = function.__wrapped__(**own_arguments(node, recorded))
     made = {"result": made} if isinstance(made, Data) else made
     for key, output in outputs_of(node).items():
-        if not _equal(key, output, made.get(key, made.get(FORMER_KEYS.get(key))), rules):
+        if not _equal(key, output, made.get(key), rules):
             yield key
 
 

@@ -7,6 +7,7 @@ import click
 from aiida_nanoclusters.cli.launch import options as cli
 from aiida_nanoclusters.cli.launch import results
 from aiida_nanoclusters.cli.terminal import Fixable, echo
+from aiida_nanoclusters.science.words import counted
 
 #: Names of options in earlier versions.
 FORMER_OPTIONS = {"--unseen": "--extrapolation"}
@@ -217,9 +218,8 @@ def _print_results(node):
             if not row["n_frames"]:
                 echo(f"  {part:8} no frame was evaluated by every member")
                 continue
-            frames = "frame" if row["n_frames"] == 1 else "frames"
             echo(
-                f"  {part:8} {row['n_frames']:6} {frames}, RMSE of the mean "
+                f"  {part:8} {counted(row['n_frames'], 'frame'):>13}, RMSE of the mean "
                 f"{row['energy_rmse']:.2f} meV/atom, {row['forces_rmse']:.2f} meV/Å"
             )
         if "motif_difference" in errors:

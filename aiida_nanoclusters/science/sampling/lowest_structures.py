@@ -208,6 +208,8 @@ class LowestSearch:
                 made.append(self._refilled(size, seed, rng))
             elif source in (NEIGHBOUR, SURFACE):
                 made.append(self._at_surface(size, source, seed, rng))
+            elif source == EXCHANGE:
+                made.append(self._exchanged(size, seed, rng))
             else:
                 made.append(self._perturbed(size, source, seed, rng))
         return made
@@ -261,16 +263,18 @@ class LowestSearch:
             return self._random(size, seed)
         return self._atoms(sites * self.distance, source, isomer.lineage, seed)
 
-    def _perturbed(self, size: int, source: str, seed: int, rng: np.random.Generator) -> Atoms:
+    def _exchanged(self, size: int, seed: int, rng: np.random.Generator) -> Atoms:
+        """Move atoms of an isomer to vacant sites; half of the time of the lowest, to descend."""
         pool = self._pools[size]
-        # Exchanges descend from the lowest: half of them begin there.
-        lowest = source == EXCHANGE and rng.random() < 0.5
-        isomer = pool.isomers[0] if lowest else pool.draw(rng)
+        isomer = pool.isomers[0] if rng.random() < 0.5 else pool.draw(rng)
+        lattice = cluster_lattice(np.array(isomer.minimum.positions), isomer.lineage)
+        sites = exchange_sites(lattice, size, rng)
+        return self._atoms(sites * self.distance, EXCHANGE, isomer.lineage, seed)
+
+    def _perturbed(self, size: int, source: str, seed: int, rng: np.random.Generator) -> Atoms:
+        isomer = self._pools[size].draw(rng)
         atoms = Atoms([self.element] * size, positions=isomer.minimum.positions)
-        if source == EXCHANGE:
-            lattice = cluster_lattice(atoms.positions, isomer.lineage)
-            moved = exchange_sites(lattice, size, rng) * self.distance
-        elif source == SHAKE:
+        if source == SHAKE:
             moved = shake(atoms, self.distance, self.settings.step, rng)
         else:
             moved = angular(atoms, self.distance, rng)

@@ -32,6 +32,8 @@ _CUTOFF = 2.3
 _COMPARED = 6
 #: Atoms that one Monte Carlo move takes to other sites, at most.
 _MOST_MOVED = 5
+#: The same of an exchange, whose result is not lowered.
+_MOST_EXCHANGED = 2
 #: Temperature of the Metropolis rule, in bonds.
 _TEMPERATURE = 0.6
 #: Energies are equal within this, in bonds.
@@ -113,7 +115,7 @@ def fill_sites(
     return [lattice.sites[occupied] for _, occupied in search.lowest(keep)]
 
 
-def exchange_sites(lattice: SiteLattice, size: int, rng: Random, *, most: int = 2) -> Floats:
+def exchange_sites(lattice: SiteLattice, size: int, rng: Random) -> Floats:
     """Return a cluster some of whose weakly bound atoms have moved to vacant sites, wherever.
 
     Between ways to fill a lattice that have equally many bonds, such as an icosahedron without some
@@ -127,8 +129,6 @@ def exchange_sites(lattice: SiteLattice, size: int, rng: Random, *, most: int = 
         Number of atoms.
     rng
         Source of random numbers.
-    most
-        Atoms that move, at most; at least one.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def exchange_sites(lattice: SiteLattice, size: int, rng: Random, *, most: int = 
         Positions in bond lengths, shape (size, 3).
     """
     occupied = np.arange(len(lattice.sites)) < size
-    _Search(lattice, size, rng).scatter(occupied, most)
+    _Search(lattice, size, rng).scatter(occupied, _MOST_EXCHANGED)
     return np.asarray(lattice.sites[occupied])
 
 

@@ -21,6 +21,7 @@ from aiida.orm import (
 
 from aiida_nanoclusters.calculations.reproduction.reproduce import NEW, RECORDED, compare_outputs
 from aiida_nanoclusters.data.trust import may_run
+from aiida_nanoclusters.science.keys import with_present_keys
 from aiida_nanoclusters.science.reproduction.settings import ComparisonSettings
 from aiida_nanoclusters.workflows.parts.batches import BatchedWorkChain
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol
@@ -220,9 +221,9 @@ def omission(uuid: str, names: Sequence[str]) -> str:
 
 
 def outputs_of(node: ProcessNode) -> dict[str, Any]:
-    """Return the outputs of a process, nested as its ports are."""
+    """Return the outputs of a process, nested as its ports are, under their present names."""
     links = node.base.links.get_outgoing(link_type=(LinkType.CREATE, LinkType.RETURN))
-    return dict(links.nested())
+    return dict(with_present_keys(links.nested()))
 
 
 def describe_run(recorded: ProcessNode, new: ProcessNode) -> dict[str, Any]:
