@@ -159,8 +159,8 @@ def path_caption(part: ChartPart) -> str:
     if part.free_energy is None or keys.PATH_COORDINATES not in part.free_energy.arrays:
         return f"{text}."
     return (
-        f"Left: {text[0].lower()}{text[1:]}, with the path (white). Right: free energy along the "
-        "path, with its standard error; points have the colour of the family. The path has the "
+        f"First panel: {text[0].lower()}{text[1:]}, with the path (white). Second: free energy "
+        "along the path, with its standard error; points have the colour of the family. The path has the "
         "lowest highest point of all between the two families, and among those the greatest flux."
     )
 

@@ -29,7 +29,7 @@ def population_pictures(part: ChartPart) -> list[tuple[Picture, str]]:
             (
                 _stacked(own, bands, k),
                 "Share of each class in equilibrium, by reweighting of all temperatures together; "
-                "left by families of the chart, right by common neighbours. Families that never "
+                "first by families of the chart, then by common neighbours. Families that never "
                 f"reach {100 * _RARE:.0f} %, and all but the {_MOST_FAMILIES} most frequent ones, "
                 "are drawn together. Colours are those of the chart.",
             ),

@@ -344,10 +344,18 @@ def bulk_rows(part: CrossoverPart) -> list[tuple[str, Any]]:
     """Crystal and surfaces as quantity and value."""
     rows = [(_BULK[name], part.bulk[name]) for name in _BULK if name in part.bulk]
     surfaces = part.bulk.get("surface_energies", {})
-    return rows + [
+    rows += [
         (
             f"surface energy ({facet})",
             f"{show(energy, 3)} eV/Å² = {show(energy * J_PER_M2, 3)} J/m²",
         )
         for facet, energy in surfaces.items()
+    ]
+    return rows + [
+        (
+            f"strain energy ({motif})",
+            f"{show(own['fitted'], 2)} ± {show(own['standard_error'], 1)} meV/atom by the fit, "
+            f"{show(own['expected'], 2)} ± {show(own['standard_deviation'], 1)} by elasticity",
+        )
+        for motif, own in part.answer.get("strain_energies", {}).items()
     ]

@@ -96,6 +96,15 @@ def test_surface_energies_are_in_both_units():
     assert rows["surface energy (111)"] == "0.0774 eV/Å² = 1.24 J/m²"
 
 
+def test_strain_energies_are_beside_those_of_elasticity():
+    part = built_study.search(1000.0, 800.0, 1900.0, 0.0, 1)
+    own = {"fitted": 7.418, "standard_error": 0.23, "expected": 6.95, "standard_deviation": 1.4}
+    answer = {**part.answer, "strain_energies": {"icosahedron": own}}
+    rows = dict(bulk_rows(replace(part, answer=answer)))
+    text = "7.4 ± 0.2 meV/atom by the fit, 7 ± 1 by elasticity"
+    assert rows["strain energy (icosahedron)"] == text
+
+
 def test_sizes_at_the_edge_are_named():
     text = scan_sentence(built_study.scan())
     assert "7 (needs 6)" in text and "153 (needs 154)" in text
