@@ -89,8 +89,8 @@ def pictures(part: CoveragePart, number: int) -> list[tuple[Picture, str]]:
             _map(part, number),
             "Atomic environments (SOAP), by their first two principal components, which are "
             "fitted to the training set alone. First panel: the map. Second: distance of each "
-            "environment from the nearest one of the training set, in all components; beyond the dashed line "
-            "it is not covered.",
+            "environment from the nearest one of the training set, in all components; beyond the "
+            "dashed line it is not covered.",
         ),
     ]
 

@@ -160,8 +160,9 @@ def path_caption(part: ChartPart) -> str:
         return f"{text}."
     return (
         f"First panel: {text[0].lower()}{text[1:]}, with the path (white). Second: free energy "
-        "along the path, with its standard error; points have the colour of the family. The path has the "
-        "lowest highest point of all between the two families, and among those the greatest flux."
+        "along the path, with its standard error; points have the colour of the family. The path "
+        "has the lowest highest point of all between the two families, and among those the "
+        "greatest flux."
     )
 
 

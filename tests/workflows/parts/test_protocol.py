@@ -56,7 +56,7 @@ def test_temperatures_are_parts_of_the_melting_point():
     own = {"settings": {"temperature": "0.5 Tm"}}
     found = load_protocol("basin_hopping", None, own, element="Al")["settings"]
     assert found["temperature"] == 467
-    with pytest.raises(ValueError, match="no melting point of Xx is known: write .* in K"):
+    with pytest.raises(ValueError, match=r"no melting point of Xx is known: write .* in K"):
         load_protocol("anneal", "moderate", element="Xx")
 
 
