@@ -67,6 +67,8 @@ def eam_potential(aiida_profile, eam_file):
 def localhost(aiida_localhost):
     """A computer whose jobs are looked at every tenth of a second."""
     aiida_localhost.set_minimum_job_poll_interval(0.1)
+    # AiiDA's fixture takes a computer that another test left, whatever its default is.
+    aiida_localhost.set_default_mpiprocs_per_machine(1)
     # Login shells cost each command a fifth of a second and more.
     aiida_localhost.configure(safe_interval=0.0, use_login_shell=False)
     return aiida_localhost
