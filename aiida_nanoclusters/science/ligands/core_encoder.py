@@ -16,6 +16,10 @@ from pydantic import model_validator
 
 from aiida_nanoclusters.science.ligands.core_arrays import core_arrays
 from aiida_nanoclusters.science.ligands.encoder_settings import CoreEncoderSettings
+from aiida_nanoclusters.science.ligands.formation_energies import (
+    composition_energies,
+    compositions,
+)
 from aiida_nanoclusters.science.ligands.network_shapes import (
     MOST_WEIGHTS,
     count_numbers,
@@ -53,7 +57,17 @@ class EncoderHead(Settings):
         "per atom of each element among the structures that were trained on."
     )
     level_of_theory: str = quantity("Level of theory of the energies.", max_length=1000)
-    energy_mean: float = quantity("Mean formation energy of the training.", unit="eV/atom")
+    composition: dict[str, tuple[float, float]] = quantity(
+        "Volume and surface term of each element, to which the network adds what the structure "
+        "does: the formation energy of the composition is the sum of share times (volume + surface "
+        "times N^(-1/3)). Default: none, the network gives it all.",
+        unit="eV/atom",
+        default={},
+    )
+    energy_mean: float = quantity(
+        "Mean, over the training, of the formation energy less that of the composition.",
+        unit="eV/atom",
+    )
     energy_scale: float = quantity("Its standard deviation.", unit="eV/atom", gt=0)
     seed: int = quantity("Random seed of the training.", ge=0)
     validation_loss: float = quantity(
@@ -66,13 +80,15 @@ class EncoderHead(Settings):
     @model_validator(mode="after")
     def _check_elements(self) -> EncoderHead:
         check_architecture(_WHAT, self.architecture)
-        for symbol in (*self.elements, *self.references):
+        for symbol in (*self.elements, *self.references, *self.composition):
             if atomic_numbers.get(symbol, 0) < 1:
                 raise ValueError(f"`{symbol[:20]}` is no chemical element")
         if not self.level_of_theory.isprintable():
             raise ValueError("`level_of_theory` cannot be printed")
         if missing := sorted(set(self.elements) - set(self.references)):
             raise ValueError(f"`references` has no {missing[0]}")
+        if self.composition and (missing := sorted(set(self.elements) - set(self.composition))):
+            raise ValueError(f"`composition` has no {missing[0]}")
         count = count_numbers(energy_shapes(self.core))
         if count > MOST_WEIGHTS:
             raise ValueError(f"{count} weights are more than {MOST_WEIGHTS}: give fewer features")
@@ -125,7 +141,8 @@ class PretrainedEncoder:
         network, graphs = self.network, self._graphs(cores)
         from aiida_nanoclusters.science.ligands.pretraining import predict
 
-        return predict(network, graphs) * self.head.energy_scale + self.head.energy_mean
+        structural = predict(network, graphs) * self.head.energy_scale + self.head.energy_mean
+        return structural + self._composition_energies(cores)
 
     def embed_cores(self, cores: Sequence[Atoms]) -> Floats:
         """Return the vectors of cores, shape (n, features)."""
@@ -133,6 +150,13 @@ class PretrainedEncoder:
         from aiida_nanoclusters.science.ligands.matching import all_cores
 
         return all_cores(network.core, graphs).astype(np.float64)
+
+    def _composition_energies(self, cores: Sequence[Atoms]) -> Floats:
+        fractions = compositions(cores)
+        terms = np.zeros((fractions.shape[1], 2))
+        for symbol, values in self.head.composition.items():
+            terms[atomic_numbers[symbol]] = values
+        return composition_energies(terms, fractions, np.array([len(core) for core in cores]))
 
     def _graphs(self, cores: Sequence[Atoms]) -> Any:
         from aiida_nanoclusters.science.ligands.graphs import core_graphs

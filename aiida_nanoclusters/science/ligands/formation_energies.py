@@ -55,6 +55,11 @@ class EnergySet:
         What is held out together, shape (S,).
     references
         eV/atom by element.
+    composition
+        Volume and surface term of each element, eV/atom, shape (119, 2), of
+        :func:`composition_terms`.
+    composition_energies
+        What they give for each structure, eV/atom, shape (S,).
     references_from
         ``given``, ``isolated_atoms`` or ``lowest``.
     level_of_theory
@@ -71,6 +76,8 @@ class EnergySet:
     subset: NDArray[np.int8]
     groups: Whole
     references: Mapping[str, float]
+    composition: Floats
+    composition_energies: Floats
     references_from: str
     level_of_theory: str
     left_out: Sequence[Mapping[str, Any]]
@@ -81,6 +88,10 @@ class EnergySet:
             "elements": sorted(self.references),
             "references": dict(sorted(self.references.items())),
             "references_from": self.references_from,
+            "composition": {
+                e: self.composition[chemical_symbols.index(e)].tolist()
+                for e in sorted(self.references)
+            },
             "level_of_theory": self.level_of_theory,
         }
 
@@ -101,7 +112,12 @@ class EnergySet:
 
     def energy_arrays(self) -> dict[str, NDArray[Any]]:
         """Return energies, subset and frame of each structure by name, for an npz file."""
-        return {"target": self.targets, "subset": self.subset, "frame": self.rows}
+        return {
+            "target": self.targets,
+            "composition": self.composition_energies,
+            "subset": self.subset,
+            "frame": self.rows,
+        }
 
 
 def prepare_energies(
@@ -139,16 +155,22 @@ def prepare_energies(
         left_out.append({"frame": int(row), "reason": "no reference energy of an element"})
     _enough(usable, left_out)
     numbers, positions, offsets = core_arrays(list(usable.values()), settings.core.cutoff)
-    elements = np.flatnonzero(fractions[known].any(axis=0))
+    fractions = fractions[known]
+    elements = np.flatnonzero(fractions.any(axis=0))
+    targets = per_atom[known] - fractions @ np.nan_to_num(table)
+    sizes = np.diff(offsets)
+    composition = composition_terms(fractions, sizes, targets, subset[known])
     return EnergySet(
         rows=rows[known],
         numbers=numbers,
         positions=positions,
         offsets=offsets,
-        targets=per_atom[known] - fractions[known] @ np.nan_to_num(table),
+        targets=targets,
         subset=subset[known],
         groups=groups[known],
         references={chemical_symbols[z]: float(table[z]) for z in elements},
+        composition=composition,
+        composition_energies=composition_energies(composition, fractions, sizes),
         references_from=source,
         level_of_theory=frames.level_of_theory,
         left_out=sorted(left_out, key=lambda row: row["frame"]),
@@ -364,16 +386,35 @@ def energy_errors(
 def composition_baselines(
     fractions: Floats, sizes: Whole, targets: Floats, subset: NDArray[np.int8]
 ) -> tuple[Floats, Floats]:
-    """Return the energies by the mean of each element and by a ridge regression, eV/atom, (S,).
-
-    The regression is on the composition and on its product with N^(-1/3), the share of the surface.
-    """
-    from sklearn.linear_model import RidgeCV
-
+    """Return the energies by the mean of each element and by :func:`composition_terms`, (S,)."""
     training = subset == TRAINING
     used = fractions[:, fractions.any(axis=0)]
     means = np.linalg.lstsq(used[training], targets[training], rcond=None)[0]
+    terms = composition_terms(fractions, sizes, targets, subset)
+    return used @ means, composition_energies(terms, fractions, sizes)
+
+
+def composition_terms(
+    fractions: Floats, sizes: Whole, targets: Floats, subset: NDArray[np.int8]
+) -> Floats:
+    """Return the volume and the surface term of each element, eV/atom, shape (119, 2).
+
+    By ridge regression of the training subset on the composition and on its product with N^(-1/3),
+    the share of the surface; 0 for elements that are not there.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    training, present = subset == TRAINING, fractions.any(axis=0)
+    used = fractions[:, present]
     surface = np.hstack([used, used * (sizes[:, None] ** (-1.0 / 3.0))])
     ridge = RidgeCV(alphas=_PENALTIES, fit_intercept=False)
     ridge.fit(surface[training], targets[training])
-    return used @ means, np.asarray(ridge.predict(surface))
+    terms = np.zeros((fractions.shape[1], 2))
+    terms[present] = ridge.coef_.reshape(2, -1).T
+    return terms
+
+
+def composition_energies(terms: Floats, fractions: Floats, sizes: Whole) -> Floats:
+    """Return the energies by :func:`composition_terms`, eV/atom, shape (S,)."""
+    volume, surface = (fractions @ terms).T
+    return np.asarray(volume + surface * sizes ** (-1.0 / 3.0))

@@ -43,14 +43,18 @@ from .training_files import (
 
 @dataclass
 class EnergyTask(Task):
-    """Formation energies per atom, normalised over the structures that are trained on.
+    """Formation energies per atom less those of the composition, normalised.
+
+    Composition and size alone explain most of what differs between clusters of many elements; a
+    network that has to learn this too learns little of the structure.
 
     Attributes
     ----------
     graphs
         Of all structures.
     targets
-        Normalised formation energies, shape (F,), float32.
+        Energies less those of the composition, in standard deviations over the structures that are
+        trained on, shape (F,), float32.
     training, validation
         Rows of both.
     """
@@ -90,16 +94,18 @@ def main(path: str) -> None:
     )
     target, subset = energies["target"], energies["subset"]
     training = np.flatnonzero(subset == 0)
-    mean = float(target[training].mean())
-    scale = float(target[training].std()) or 1.0
-    normalised = ((target - mean) / scale).astype(np.float32)
+    composition = energies["composition"]
+    structural = target - composition
+    mean = float(structural[training].mean())
+    scale = float(structural[training].std()) or 1.0
+    normalised = ((structural - mean) / scale).astype(np.float32)
     task = EnergyTask(graphs, normalised, training, np.flatnonzero(subset == 1))
     network = make_energy_network(job["core"])
     prepared = time.time() - begun
     progress, report = run(network, task, job, folder, begun)
     if progress.best:
         load_state(network, progress.best)
-        predicted = predict(network, graphs) * scale + mean
+        predicted = predict(network, graphs) * scale + mean + composition
         found = (predicted, target, subset, energies["frame"])
         values: dict[str, Any] = dict(zip(ENERGY_PREDICTIONS, found, strict=True))
         np.savez(folder / PREDICTIONS_FILE, **values)
