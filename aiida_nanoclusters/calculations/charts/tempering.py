@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from aiida.engine import calcfunction
-from aiida.orm import ArrayData, Data, Dict
+from aiida.orm import ArrayData, Data, Dict, List
 
 from aiida_nanoclusters.calculations.arrays import arrays_node
 from aiida_nanoclusters.calculations.charts.families import family_label
@@ -55,6 +55,46 @@ def _run_of(
         table.temperatures, held["temperature"], held["step"], energies, first_step=first_step
     )
     return _Run(sampled, np.asarray(minimum_of)[own])
+
+
+@calcfunction
+def frames_of_sizes(
+    trajectory: FramesData, minima: FramesData, minimum_of: ArrayData, sizes: List
+) -> dict[str, Any]:
+    """Return what of a ParallelTemperingWorkChain is of clusters of some sizes.
+
+    Parameters
+    ----------
+    trajectory, minima, minimum_of
+        Of the run.
+    sizes
+        Numbers of atoms.
+
+    Returns
+    -------
+    dict
+        ``trajectory``, ``minima`` and ``minimum_of``, in the order of the run.
+
+    Raises
+    ------
+    ValueError
+        If no minimum has one of the sizes.
+    """
+    wanted = sizes.get_list()
+    kept = np.flatnonzero(np.isin(minima.frames.sizes, wanted))
+    if missing := sorted(set(wanted) - set(minima.frames.sizes[kept].tolist())):
+        there = ", ".join(str(n) for n in np.unique(minima.frames.sizes))
+        raise ValueError(f"the run has no minima of {missing[0]} atoms: it has {there}")
+    rows = np.flatnonzero(np.isin(trajectory.frames.sizes, wanted))
+    renumbered = np.full(len(minima) + 1, -1, dtype=np.int64)
+    renumbered[kept] = np.arange(len(kept))
+    # A frame without a minimum has -1, the last place.
+    own = renumbered[minimum_of.get_array(keys.MINIMUM_OF)[rows]]
+    return {
+        "trajectory": FramesData(trajectory.frames.select(rows)),
+        "minima": FramesData(minima.frames.select(kept)),
+        "minimum_of": arrays_node({keys.MINIMUM_OF: own}),
+    }
 
 
 def _classes(run: _Run, of_minima: Any) -> Any:

@@ -19,6 +19,10 @@ from aiida_nanoclusters.cli.terminal import echo
     "ParallelTemperingWorkChain whose minima, and for a chart that biases whose frames, are taken.",
 )
 @click.option(
+    "--sizes",
+    help="Numbers of atoms of which --tempering is charted, e.g. 90. Default: all, in one chart.",
+)
+@click.option(
     "--seeds", help="Random seeds of the members of the committee. Default: those of the protocol."
 )
 @click.option(
@@ -34,23 +38,26 @@ from aiida_nanoclusters.cli.terminal import echo
 @cli.jobs_option
 @cli.options_option
 @cli.here_option
-def main(frames, tempering, seeds, bond_lengths, protocol, assignments, nequip, options, **given):
+def main(
+    frames, tempering, sizes, seeds, bond_lengths, protocol, assignments, nequip, options, **given
+):
     """Train a chart of structures, and find and name the families in it.
 
     The code `--nequip` needs numpy, scipy and torch only.
 
     \b
     aiida-nanoclusters run chart --frames UUID --protocol trial
-    aiida-nanoclusters run chart --tempering UUID
+    aiida-nanoclusters run chart --tempering UUID --sizes 147
     aiida-nanoclusters run chart --tempering UUID --protocol biased
     """
-    from aiida.orm import Int, WorkChainNode
+    from aiida.orm import Int
 
     from aiida_nanoclusters.workflows.charts.analysis import tempering_inputs
     from aiida_nanoclusters.workflows.charts.chart import ChartWorkChain
 
     changed = cli.changes("chart", protocol, assignments).own
-    inputs = _frames_of(frames, tempering)
+    run = _run_of(tempering, sizes)
+    inputs = _frames_of(frames, run)
     code = cli.get_code(nequip, "nequip")
     with cli.fixable():
         builder = ChartWorkChain.get_builder_from_protocol(
@@ -64,8 +71,8 @@ def main(frames, tempering, seeds, bond_lengths, protocol, assignments, nequip, 
             **inputs,
         )
     builder.max_concurrent = Int(given["jobs"])
-    if tempering is not None:
-        builder.tempering = tempering_inputs(cli.get_node(tempering, WorkChainNode).outputs)
+    if run is not None:
+        builder.tempering = tempering_inputs(run)
     node = cli.launch(builder, here=given["here"])
     print_families(node)
     print_run(node)
@@ -80,23 +87,37 @@ def main(frames, tempering, seeds, bond_lengths, protocol, assignments, nequip, 
     )
 
 
-def _frames_of(frames, tempering):
-    """Return the minima, and of parallel tempering the sampled frames and their minima."""
+def _run_of(tempering, sizes):
+    """Return the outputs of a parallel tempering, of some sizes if these are given."""
     from aiida.orm import WorkChainNode
 
-    if (frames is None) == (tempering is None):
-        raise cli.Fixable("give either --frames UUID, relaxed clusters, or --tempering UUID")
-    if frames is not None:
-        return {"frames": unboxed(cli.get_frames(frames, ""))}
+    from aiida_nanoclusters.workflows.charts.analysis import select_sizes
+
+    if tempering is None:
+        if sizes is not None:
+            raise cli.Fixable("--sizes chooses from --tempering: give both, or neither")
+        return None
     outputs = cli.get_node(tempering, WorkChainNode).outputs
-    names = {"frames": "minima", "thermal": "trajectory", "minimum_of": "minimum_of"}
-    absent = [name for name in names.values() if name not in outputs]
+    absent = [name for name in ("minima", "trajectory", "minimum_of") if name not in outputs]
     if absent:
         raise cli.Fixable(
             f"{tempering} has no output {', '.join(absent)}: give a parallel tempering whose "
             "frames were relaxed (`relax_stages`)"
         )
-    return {port: outputs[name] for port, name in names.items()}
+    if sizes is None:
+        return outputs
+    with cli.fixable():
+        return select_sizes(outputs, cli.parse_sizes(sizes))
+
+
+def _frames_of(frames, run):
+    """Return the minima, and of parallel tempering the sampled frames and their minima."""
+    if (frames is None) == (run is None):
+        raise cli.Fixable("give either --frames UUID, relaxed clusters, or --tempering UUID")
+    if run is None:
+        return {"frames": unboxed(cli.get_frames(frames, ""))}
+    names = {"frames": "minima", "thermal": "trajectory", "minimum_of": "minimum_of"}
+    return {port: run[name] for port, name in names.items()}
 
 
 def unboxed(frames):
@@ -124,6 +145,8 @@ def parse_bond_lengths(texts):
 def print_families(node):
     """Print the families of a chart, how stable they are, and the nodes."""
     from aiida_nanoclusters.calculations.charts.families import family_label
+    from aiida_nanoclusters.science import keys
+    from aiida_nanoclusters.science.charts.families import sizes_alone
 
     if "families" not in node.outputs:
         return
@@ -134,6 +157,15 @@ def print_families(node):
     echo(f"{len(rows)} families, bandwidth {found['bandwidth']:.3f} ({where})")
     for k, row in enumerate(rows):
         echo(f"  {k:3d} {row['count']:7d}  {family_label(row)} ({row['name_share']:.0%})")
+    alone = sizes_alone(
+        node.inputs.frames.frames.sizes, node.outputs.coordinates.get_array(keys.FAMILY)
+    )
+    if alone:
+        numbers = ", ".join(map(str, alone))
+        echo(
+            f"  all frames of {numbers} atoms are one family of their own: sizes are farther apart "
+            "than structures. Chart one size at a time (--sizes) to tell its structures apart."
+        )
     seeds = [row["agreement"] for row in found["agreement"]["seeds"]]
     if seeds:
         echo(

@@ -241,3 +241,22 @@ def _trials(bandwidths: Sequence[float], found: Sequence[Floats], points: Floats
         Trial(bandwidth, len(centres), agreement)
         for bandwidth, centres, agreement in zip(bandwidths, found, agreements, strict=True)
     ]
+
+
+def sizes_alone(sizes: NDArray[Any], family: NDArray[Any]) -> list[int]:
+    """Return the sizes whose frames are all in one family, which has no other size.
+
+    Parameters
+    ----------
+    sizes, family
+        Number of atoms and family of each frame, shape (F,).
+
+    Returns
+    -------
+    list
+        Ascending; none where all frames have one size.
+    """
+    own = {int(n): np.unique(family[sizes == n]) for n in np.unique(sizes)}
+    if len(own) == 1:
+        return []
+    return [n for n, k in own.items() if len(k) == 1 and bool(np.all(sizes[family == k[0]] == n))]

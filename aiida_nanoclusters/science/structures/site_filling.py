@@ -20,14 +20,12 @@ Random = np.random.Generator
 
 #: Sites nearer than this (bond lengths) exclude each other; bonds of strained motifs are longer.
 _EXCLUDED = 0.8
-#: Energy of a pair of such sites, in bonds.
-_PENALTY = 5.0
+#: Energy of a pair of such sites, in bonds: more than any site gains.
+_PENALTY = 20.0
 #: Curvature of the soft core: strain relaxes.
 _STIFFNESS = 14.0
 #: Longest distance that relaxes to a bond, and what it costs to strain a bond, per bond length.
 _LONGEST_BOND, _SLOPE = 1.21, 0.5
-#: Pairs beyond this do not interact, bond lengths.
-_CUTOFF = 2.3
 #: Most weakly bound atoms and best vacancies between which exchanges are compared.
 _COMPARED = 6
 #: Atoms that one Monte Carlo move takes to other sites, at most.
@@ -65,7 +63,8 @@ class SiteLattice:
 def pair_energies(distances: Floats) -> Floats:
     """Return the energy of each pair of sites, in bonds; 0 on the diagonal.
 
-    A 12-6 potential with its minimum at one bond length and a harmonic core.
+    A 12-6 potential with its minimum at one bond length and a harmonic core. It is not cut off: its
+    tail orders occupations with equally many bonds, such as an icosahedron without some vertices.
 
     Parameters
     ----------
@@ -77,7 +76,6 @@ def pair_energies(distances: Floats) -> Floats:
     energies = np.where(x < _LONGEST_BOND, np.maximum(-1, -1 + _SLOPE * (x - 1)), energies)
     energies = np.where(x < 1, _STIFFNESS * (1 - x) ** 2 - 1, energies)
     energies[x < _EXCLUDED] = _PENALTY
-    energies[x > _CUTOFF] = 0.0
     np.fill_diagonal(energies, 0.0)
     return np.asarray(energies)
 
@@ -118,8 +116,8 @@ def fill_sites(
 def exchange_sites(lattice: SiteLattice, size: int, rng: Random) -> Floats:
     """Return a cluster some of whose weakly bound atoms have moved to vacant sites, wherever.
 
-    Between ways to fill a lattice that have equally many bonds, such as an icosahedron without some
-    of its vertices, pair energies cannot decide: nothing is lowered here.
+    Nothing is lowered here: between occupations with equally many bonds pair energies decide by
+    their tail, and a potential may decide otherwise.
 
     Parameters
     ----------

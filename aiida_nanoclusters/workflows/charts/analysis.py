@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiida.engine import ProcessSpec, WorkChain
-from aiida.orm import ArrayData, Dict, Str
+from aiida.orm import ArrayData, Dict, List, Str
 
 from aiida_nanoclusters.calculations.charts.tempering import (
     SWAPS,
     chart_free_energy,
     chart_populations,
+    frames_of_sizes,
 )
 from aiida_nanoclusters.calculations.charts.transitions import (
     chart_transitions,
@@ -22,6 +24,7 @@ from aiida_nanoclusters.science.charts.analysis_settings import (
     FreeEnergySettings,
     TransitionSettings,
 )
+from aiida_nanoclusters.science.sampling.tempered_frames import formula_of
 from aiida_nanoclusters.workflows.parts.validators import optional, settings_validator
 
 #: Namespace of the run whose minima are placed, and parts of a ParallelTemperingWorkChain in it.
@@ -76,10 +79,24 @@ def tempering_problem(values: Any) -> str | None:
     return None
 
 
-def tempering_inputs(outputs: Any) -> dict[str, Any]:
+def tempering_inputs(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return the namespace :data:`TEMPERING` from the outputs of a ParallelTemperingWorkChain."""
-    swaps = {name: outputs.swaps[name] for name in outputs.swaps}
-    return {**{name: outputs[name] for name in _PARTS}, "swaps": swaps}
+    return {**{name: run[name] for name in _PARTS}, "swaps": dict(run["swaps"])}
+
+
+def select_sizes(run: Mapping[str, Any], sizes: Sequence[int]) -> dict[str, Any]:
+    """Return what of the outputs of a ParallelTemperingWorkChain is of clusters of some sizes.
+
+    Raises
+    ------
+    ValueError
+        If the run has no minima of one of the numbers of atoms.
+    """
+    names = ("trajectory", "minima", "minimum_of")
+    own = frames_of_sizes(**{name: run[name] for name in names}, sizes=List(list(sizes)))
+    there = {formula_of(frame.numbers) for frame in own["minima"].frames}
+    swaps = {name: node for name, node in dict(run["swaps"]).items() if name in there}
+    return {**own, "report": run["report"], "swaps": swaps}
 
 
 def analyse_tempering_run(

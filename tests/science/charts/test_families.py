@@ -9,6 +9,7 @@ from aiida_nanoclusters.science.charts.families import (
     choose_bandwidth,
     find_families,
     nearest_centre,
+    sizes_alone,
 )
 from aiida_nanoclusters.science.charts.naming import name_families
 from aiida_nanoclusters.science.charts.settings import FamilySettings
@@ -104,3 +105,10 @@ def test_families_have_the_names_of_their_motifs():
         assert found.labels[row["representative"]] == k
         assert sum(row["shares"].values()) == pytest.approx(1.0)
     assert 6 <= (named.packing_families >= 0).sum() <= 15
+
+
+def test_sizes_that_are_families_of_their_own():
+    sizes = np.array([90, 90, 147, 147, 148])
+    assert sizes_alone(sizes, np.array([0, 0, 1, 2, 2])) == [90]
+    assert sizes_alone(sizes, np.array([0, 1, 1, 2, 2])) == []
+    assert sizes_alone(sizes[:2], np.array([0, 0])) == []

@@ -59,6 +59,15 @@ def test_tetrahedron_of_98_atoms():
     assert min(energies) / EPSILON == pytest.approx(-543.665361, abs=1e-3)
 
 
+@pytest.mark.parametrize(("size", "energy"), [(141, -833.358586), (142, -840.538610)])
+def test_vertices_that_are_missing(size, energy):
+    """All choices have equally many bonds; energies of the Cambridge Cluster Database."""
+    found = [fillings(size, "icosahedron", seed)[0] for seed in range(4)]
+    assert all(is_like(filling, Atoms("X" * size, found[0])) for filling in found)
+    icosahedron = relaxed(Atoms("Ar" * size, 3.8 * found[0]), LennardJones())
+    assert icosahedron.get_potential_energy() / EPSILON == pytest.approx(energy, abs=3e-4)
+
+
 @pytest.mark.parametrize("size", [13, 19, 34, 58, 92, 147, 150])
 def test_fillings_are_of_the_size_and_do_not_overlap(size):
     rng = np.random.default_rng(1)
@@ -97,4 +106,4 @@ def test_pair_energies():
     assert np.diag(found).tolist() == [0, 0, 0]
     assert found[0, 1] == pytest.approx(-1)
     assert found[0, 2] == pytest.approx(1 / 64 - 2 / 8)  # 12-6
-    assert found[1, 2] == 0  # beyond the cutoff
+    assert found[1, 2] == pytest.approx(3.0**-12 - 2 * 3.0**-6)

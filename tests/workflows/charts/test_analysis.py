@@ -24,6 +24,11 @@ from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.recognition.packing_family import FAMILIES
 from aiida_nanoclusters.science.sampling.parallel_tempering import SwapTable
 from aiida_nanoclusters.science.sampling.tempered_frames import tempered_frames
+from aiida_nanoclusters.workflows.charts.analysis import (
+    select_sizes,
+    tempering_inputs,
+    tempering_problem,
+)
 from aiida_nanoclusters.workflows.charts.classify import ClassifyWorkChain
 from tests.small_charts import SMALL, rattled, trained
 
@@ -46,7 +51,7 @@ def exact_barrier(temperature, smoothing):
     return values[np.abs(x) < 1].max() - values[x < 0].min()
 
 
-def made_run(times=400, seed=2):
+def made_run(times=400, seed=2, size=4):
     """A run whose frames lie in minima along a line, drawn exactly; walls add 5 meV to some."""
     rng = np.random.default_rng(seed)
     minima = np.empty((times, 3), dtype=np.int64)
@@ -57,7 +62,8 @@ def made_run(times=400, seed=2):
     steps = 100 * np.arange(1, times + 1)
     walls = np.zeros_like(energies)
     table = SwapTable(LADDER, steps, np.tile(np.arange(3), (times, 1)), energies, walls)
-    atoms = Atoms("Au4", 2.0 * np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1]]))
+    places = 2.0 * np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]])
+    atoms = Atoms("Au" * size, places[:size])
     index = np.tile(np.arange(3), times)
     frames = tempered_frames(
         atoms.numbers.astype(np.int64), np.tile(atoms.positions, (3 * times, 1, 1)),
@@ -66,7 +72,7 @@ def made_run(times=400, seed=2):
     # the frames were sorted by temperature and step
     minimum_of = minima.T.ravel()
     distinct = Frames.from_atoms([atoms] * len(PLACES))
-    report = {"Au4": {"equilibration": 10}}
+    report = {f"Au{size}": {"equilibration": 10}}
     return {
         "trajectory": FramesData(frames).store(),
         "minimum_of": arrays_node({keys.MINIMUM_OF: minimum_of}).store(),
@@ -122,6 +128,33 @@ def test_populations_and_lowest_path_of_a_run(populations):
     assert abs(answer["barrier"] - exact_barrier(480.0, 0.12)) < 3 * answer["barrier_error"] + 0.005
     assert answer["barrier_error"] < 0.02
     assert set(made["free_energy"].get_arraynames()) <= set(keys.UNITS)
+
+
+def test_one_size_of_a_run():
+    """It is as if it had been run by itself."""
+    runs = [made_run(30), made_run(20, seed=3, size=5)]
+    own = runs[1]["minimum_of"].get_array(keys.MINIMUM_OF).copy()
+    own[7] = -1  # no minimum was found
+    offset = np.where(own < 0, -1, own + len(PLACES))
+    indices = np.concatenate([runs[0]["minimum_of"].get_array(keys.MINIMUM_OF), offset])
+    joined = {
+        name: FramesData(Frames.concatenate([run[name].frames for run in runs])).store()
+        for name in ("trajectory", "minima")
+    }
+    joined["minimum_of"] = arrays_node({keys.MINIMUM_OF: indices}).store()
+    joined["report"] = Dict({}).store()
+    joined["swaps"] = {"Au4": runs[0]["swaps"], "Au5": runs[1]["swaps"]}
+    found = select_sizes(joined, [5])
+    for name in ("trajectory", "minima"):
+        wanted = runs[1][name].frames.content_hashes()
+        assert found[name].frames.content_hashes() == wanted
+    assert found["minimum_of"].get_array(keys.MINIMUM_OF).tolist() == own.tolist()
+    assert found["swaps"] == {"Au5": runs[1]["swaps"]}
+    assert (
+        tempering_problem({"tempering": tempering_inputs(found), "frames": found["minima"]}) is None
+    )
+    with pytest.raises(ValueError, match="no minima of 6 atoms: it has 4, 5"):
+        select_sizes(joined, [5, 6])
 
 
 @pytest.fixture
