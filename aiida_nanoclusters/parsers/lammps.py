@@ -26,7 +26,7 @@ from aiida_nanoclusters.formats.lammps.input import (
     LOG_FILE,
     TRAJECTORY_FILE,
 )
-from aiida_nanoclusters.formats.lammps.job import Job
+from aiida_nanoclusters.formats.lammps.job import Job, has_gone_on
 from aiida_nanoclusters.formats.lammps.output import (
     THERMO_COLUMNS,
     Outcome,
@@ -235,10 +235,7 @@ def _has_moved(log: StagesLog, resume: dict[str, Any] | None, job: Job) -> bool:
     """Return whether this job went beyond the point from which its first structure continued."""
     if 0 in log.outcomes and log.outcomes[0].state != "unfinished":
         return True
-    if resume is None:
-        return False
-    before = job.resume if resume["structure"] == 0 else None
-    return before is None or (resume["stage"], resume["step"]) > (before.stage, before.step)
+    return has_gone_on(resume, job.resume)
 
 
 def _trajectory(

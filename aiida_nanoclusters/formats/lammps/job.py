@@ -44,6 +44,22 @@ class Resume:
             raise ValueError(f"`resume` has no {error}: give that of a report unchanged") from error
 
 
+def has_gone_on(point: Mapping[str, Any] | None, begun: Resume | None) -> bool:
+    """Return whether a job that was stopped at a point went beyond where it had begun.
+
+    Parameters
+    ----------
+    point
+        ``resume`` of its report: ``structure``, ``stage``, ``step``; None if there is none.
+    begun
+        Where its first structure continued; None at the start.
+    """
+    if point is None:
+        return False
+    first = (0, 0) if begun is None or point["structure"] else (begun.stage, begun.step)
+    return (point["stage"], point["step"]) > first
+
+
 @dataclass(frozen=True)
 class Job:
     """A batch of structures and what is done to each of them.

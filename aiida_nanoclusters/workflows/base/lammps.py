@@ -13,6 +13,7 @@ from aiida_nanoclusters.calculations.sampling.lammps_batches import (
     merge_batches,
     pending_structures,
 )
+from aiida_nanoclusters.formats.lammps.job import Resume, has_gone_on
 from aiida_nanoclusters.parsers.faults import shorten
 from aiida_nanoclusters.workflows.base.job_restart import give_up
 from aiida_nanoclusters.workflows.base.lammps_restart import LammpsRestartWorkChain
@@ -133,7 +134,8 @@ class LammpsBaseWorkChain(LammpsRestartWorkChain):
             if not pending:
                 return self.finish()
             settled = len(report["structures"]) - len(pending)
-            settled += report["resume"] is not None or any(p.halved for p in pending)
+            begun = Resume.of(node.inputs.resume.get_dict()) if "resume" in node.inputs else None
+            settled += has_gone_on(report["resume"], begun) or any(p.halved for p in pending)
             count = len(report["structures"])
             self.report(f"{reason}: the next job holds {len(pending)} of {count} structures")
         if self.count_failure(bool(settled), external):

@@ -22,7 +22,7 @@ from aiida_nanoclusters.formats.lammps.input import (
     TRAJECTORY_FILE,
     render_stages,
 )
-from aiida_nanoclusters.formats.lammps.job import Job, Plan, Resume
+from aiida_nanoclusters.formats.lammps.job import Job, Plan, Resume, has_gone_on
 from aiida_nanoclusters.formats.lammps.output import (
     Outcome,
     explain_error,
@@ -371,3 +371,19 @@ def test_quench_of_almost_overlapping_atoms(lmp):
     job, log, _ = lmp([start], [{"kind": "quench"}], LJ)
     assert is_converged(log.outcomes[0], job)
     assert log.outcomes[0].energy < -30
+
+
+@pytest.mark.parametrize(
+    ("point", "begun", "gone_on"),
+    [
+        (None, None, False),
+        ({"structure": 0, "stage": 0, "step": 0}, None, False),
+        ({"structure": 0, "stage": 0, "step": 5}, None, True),
+        ({"structure": 0, "stage": 1, "step": 200}, (1, 200), False),
+        ({"structure": 0, "stage": 2, "step": 0}, (1, 200), True),
+        ({"structure": 3, "stage": 0, "step": 10}, (1, 200), True),
+    ],
+)
+def test_whether_a_job_has_gone_on(point, begun, gone_on):
+    resume = None if begun is None else Resume(*begun, timestep=1000)
+    assert has_gone_on(point, resume) is gone_on
