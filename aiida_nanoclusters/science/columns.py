@@ -104,6 +104,9 @@ COLUMN_OF: dict[str, str] = {name: name for name in keys.UNITS} | {
     array: column for column, arrays in _RENAMED.items() for array in arrays
 }
 
+#: Column of each number of an answer that is not named as its column is.
+COLUMN_OF_FIELD = {"diameter_nm": "diameter", "systematic_mev": "systematic"}
+
 #: What columns of arrays are; `_k` is added to the name where an array has several, from 1 on.
 _MEANINGS = {
     "size": "number of atoms; of metal atoms where clusters carry ligands",
@@ -224,7 +227,8 @@ _OF_ROWS = {
     "probability": ("", "share of the committee's draws, or of a model"),
     "low": ("atoms", "lower end of the interval of the crossover"),
     "high": ("atoms", "upper end of the interval of the crossover"),
-    "diameter_nm": ("", "diameter of a sphere of the bulk with as many atoms, nm"),
+    "diameter": ("nm", "diameter of a sphere of the bulk with as many atoms"),
+    "systematic": ("meV/atom", "standard deviation of the systematic shift in the interval"),
     "confidence": ("", "probability with which the interval holds the crossover"),
     "lattice_constant": ("Å", "of the relaxed crystal"),
     "cohesive_energy": ("eV/atom", "energy of the isolated atom less that of the crystal"),

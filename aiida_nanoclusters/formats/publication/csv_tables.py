@@ -13,7 +13,7 @@ import numpy as np
 from aiida_nanoclusters.formats.output_files import written_beside
 from aiida_nanoclusters.formats.plain_text import printable
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.columns import COLUMN_OF, unit_of
+from aiida_nanoclusters.science.columns import COLUMN_OF, COLUMN_OF_FIELD, unit_of
 
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?!(?:[\d.]+(?:[eE][+-]?\d+)?|inf|nan)\Z)")
 #: Columns by their name or header, all of one length.
@@ -106,7 +106,7 @@ def tables_of_arrays(
 def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of a list of mappings; what a row lacks is None."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return {name: [row.get(name) for row in rows] for name in names}
+    return {COLUMN_OF_FIELD.get(name, name): [row.get(name) for row in rows] for name in names}
 
 
 def _columns(key: str, values: Any) -> dict[str, Sequence[Any]]:

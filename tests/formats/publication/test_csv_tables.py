@@ -5,6 +5,7 @@ import pytest
 
 from aiida_nanoclusters.formats.publication.csv_tables import (
     table_of_rows,
+    with_units,
     tables_of_arrays,
     with_units,
     write_csv,
@@ -108,3 +109,8 @@ def test_cells_of_a_grid_are_rows_with_their_place() -> None:
     table = tables_of_arrays(arrays)["free_energy"]
     rows = list(zip(table["variable_1"], table["variable_2"], table["free_energy"], strict=True))
     assert rows == [(0.5, 15.0, 1.0), (0.5, 25.0, 2.0), (1.5, 15.0, 3.0), (1.5, 25.0, 4.0)]
+
+
+def test_units_are_not_in_names():
+    table = with_units(table_of_rows([{"size": 1004.0, "diameter_nm": 2.8, "systematic_mev": 0.5}]))
+    assert list(table) == ["size (atoms)", "diameter (nm)", "systematic (meV/atom)"]
