@@ -5,7 +5,6 @@ import pytest
 
 from aiida_nanoclusters.formats.publication.csv_tables import (
     table_of_rows,
-    with_units,
     tables_of_arrays,
     with_units,
     write_csv,
