@@ -53,13 +53,12 @@ def divide_chart(
     own, given = ChartSettings(**settings.get_dict()), frames.frames
     rows = pair_distributions(given, own.distribution, chart.chart.bond_lengths)
     where = chart.chart.coordinates(rows)
-    found = find_families(where, own.families)
+    order = sorted(others)
+    elsewhere = [others[key].chart.coordinates(rows) for key in order]
+    found = find_families(where, own.families, elsewhere)
     named = name_families(given, where, found, own.families)
     known = named.packing_families >= 0
-    labels = {"chart": found.labels}
-    for key in sorted(others):
-        other = find_families(others[key].chart.coordinates(rows), own.families)
-        labels[key] = other.labels
+    labels = {"chart": found.labels, **dict(zip(order, found.others, strict=True))}
     chosen = [row["representative"] for row in named.rows]
     return {
         "coordinates": arrays_node(
@@ -75,9 +74,8 @@ def divide_chart(
                 "plateau": None if found.plateau is None else list(found.plateau),
                 "bandwidths": [trial.bandwidth for trial in found.trials],
                 "numbers": [trial.families for trial in found.trials],
-                "agreements": [
-                    None if np.isnan(t.agreement) else t.agreement for t in found.trials
-                ],
+                "agreements": [_known(trial.agreement) for trial in found.trials],
+                "between_seeds": [_known(trial.between_seeds) for trial in found.trials],
                 "families": named.rows,
                 "agreement": {
                     "packing": agreement_of(found.labels[known], named.packing_families[known]),
@@ -91,6 +89,10 @@ def divide_chart(
         ),
         "representatives": FramesData(_named(given.select(chosen), named.rows)),
     }
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def _named(frames: Frames, rows: list[dict[str, Any]]) -> Frames:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from aiida_nanoclusters.cli.report import (
     figures,
@@ -122,21 +123,28 @@ def family_rows(part: ChartPart) -> list[tuple[Any, str, float]]:
 
 
 def bandwidth(part: ChartPart) -> Picture | None:
-    """Number of families against bandwidth."""
+    """Number of families against bandwidth, and how well charts of other seeds agree on them."""
     if len(part.curve) < 2:
         return None
     widths, counts = (np.array(column) for column in zip(*part.curve, strict=True))
-    figure = go.Figure(
-        go.Scatter(
-            x=widths,
-            y=counts,
-            mode="lines+markers",
-            line={"color": COLOURS[0], "width": 2, "shape": "linear"},
-            marker={"size": 6},
-            showlegend=False,
-            hovertemplate="bandwidth %{x:.3g}: %{y} families<extra></extra>",
+    seeds = list(part.between_seeds) or [None] * len(widths)
+    compared = any(value is not None for value in seeds)
+    figure = make_subplots(rows=1 + compared, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    panels = [(counts, "families"), *([(seeds, "agreement between seeds")] if compared else [])]
+    for row, (values, name) in enumerate(panels, start=1):
+        figure.add_trace(
+            go.Scatter(
+                x=widths,
+                y=values,
+                mode="lines+markers",
+                line={"color": COLOURS[0], "width": 2, "shape": "linear"},
+                marker={"size": 6},
+                showlegend=False,
+                hovertemplate=f"bandwidth %{{x:.3g}}: {name} %{{y:.3g}}<extra></extra>",
+            ),
+            row=row,
+            col=1,
         )
-    )
     if part.plateau is not None:
         figure.add_vrect(
             x0=part.plateau[0],
@@ -147,16 +155,26 @@ def bandwidth(part: ChartPart) -> Picture | None:
         )
     if part.bandwidth is not None:
         figure.add_vline(x=part.bandwidth, line={"color": COLOURS[1], "width": 1.8})
-    figure.update_xaxes(title_text="Bandwidth", **logarithmic_small(widths))
-    figure.update_yaxes(title_text="Families", rangemode="tozero")
+    figure.update_xaxes(**logarithmic_small(widths))
+    figure.update_xaxes(title_text="Bandwidth", row=1 + compared, col=1)
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(title_text="Families", row=1, col=1)
+    if compared:
+        figure.update_yaxes(title_text="Agreement", row=2, col=1)
+    taken = ", the grey band its plateau" if part.plateau is not None else ""
     return picture(
         "bandwidth",
         "Choice of the bandwidth",
         f"Number of families with {len(widths)} bandwidths from {widths[0]:.3g} to "
-        f"{widths[-1]:.3g}; the vertical line is the one taken, the grey band its plateau.",
-        style(figure, 320),
-        ("bandwidth", "families"),
-        [(float(w), int(c)) for w, c in zip(widths, counts, strict=True)],
+        f"{widths[-1]:.3g}"
+        + (", and the mean adjusted Rand index between seeds" if compared else "")
+        + f"; the vertical line is the one taken{taken}.",
+        style(figure, 520 if compared else 320),
+        ("bandwidth", "families", "between seeds"),
+        [
+            (float(w), int(c), "" if s is None else round(s, 3))
+            for w, c, s in zip(widths, counts, seeds, strict=True)
+        ],
         {"families": part.uuids.get("families", "")},
     )
 

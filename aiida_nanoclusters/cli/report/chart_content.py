@@ -139,6 +139,8 @@ class ChartPart:
         Clusters that a click shows.
     curve, plateau
         Bandwidths that were tried and the number of families of each; ends of the plateau.
+    between_seeds
+        Mean adjusted Rand index between the seeds at each of these bandwidths; None where unknown.
     training
         Of each member of the committee its losses by epoch: ``training``, ``validation``.
     stability
@@ -156,6 +158,7 @@ class ChartPart:
     bandwidth: float | None = None
     curve: tuple[tuple[float, int], ...] = ()
     plateau: tuple[float, float] | None = None
+    between_seeds: tuple[float | None, ...] = ()
     training: Mapping[str, Mapping[str, Floats]] = field(default_factory=dict)
     stability: Mapping[str, float] = field(default_factory=dict)
     populations: tuple[PopulationPart, ...] = ()

@@ -42,6 +42,7 @@ def collect_chart(chain: ProcessNode | None) -> ChartPart | None:
         bandwidth=found.get("bandwidth"),
         plateau=None if plateau is None else (plateau[0], plateau[1]),
         curve=tuple(trials),
+        between_seeds=tuple(found.get("between_seeds", ())),
         training=_training(nodes),
         stability={
             " and ".join(row["seeds"]): row["agreement"]

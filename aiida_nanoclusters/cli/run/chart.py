@@ -151,8 +151,13 @@ def print_families(node):
     if "families" not in node.outputs:
         return
     found, report = node.outputs.families.get_dict(), node.outputs.report.get_dict()
-    plateau = found["plateau"]
-    where = "no plateau" if plateau is None else f"plateau {plateau[0]:.3f} to {plateau[1]:.3f}"
+    plateau, between = found["plateau"], found.get("between_seeds", ())
+    if plateau is not None:
+        where = f"plateau {plateau[0]:.3f} to {plateau[1]:.3f}"
+    elif any(value is not None for value in between):
+        where = "the finest that the seeds agree on"
+    else:
+        where = "no plateau"
     rows = found["families"]
     echo(f"{len(rows)} families, bandwidth {found['bandwidth']:.3f} ({where})")
     for k, row in enumerate(rows):

@@ -3,7 +3,9 @@
 Mean shift (D. Comaniciu and P. Meer, IEEE Trans. Pattern Anal. Mach. Intell. 24, 603 (2002)) moves
 every point to the place of highest density within a bandwidth. The bandwidth sets the resolution.
 E. Telari et al. (ACS Nano 17, 21287 (2023)) took one from an interval in which the number of
-families is almost constant; here that interval is found by :func:`choose_bandwidth`.
+families is almost constant. Here a committee of charts tells the resolution: the finest at which
+charts trained with other seeds have the same families (:func:`choose_by_seeds`). Of a single chart
+that interval is found by :func:`choose_bandwidth`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -43,11 +45,15 @@ class Trial:
         Number of families with enough frames.
     agreement
         Adjusted Rand index with the families at the bandwidth before; nan for the first.
+    between_seeds
+        Mean adjusted Rand index of the families of every two charts at this bandwidth; nan for one
+        chart, and where one of them has a single family.
     """
 
     bandwidth: float
     families: int
     agreement: float
+    between_seeds: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +70,11 @@ class Families:
         Of the mean shift.
     plateau
         Lowest and highest bandwidth of the plateau from which it was taken; None where it was
-        given, or there is no plateau.
+        given or chosen by the seeds, or there is no plateau.
     trials
         All bandwidths that were tried, ascending.
+    others
+        Family of each frame in each of the other charts, at the same bandwidth.
     """
 
     centres: Floats
@@ -74,6 +82,7 @@ class Families:
     bandwidth: float
     plateau: tuple[float, float] | None
     trials: tuple[Trial, ...]
+    others: tuple[Ints, ...] = ()
 
     @property
     def counts(self) -> list[int]:
@@ -81,7 +90,9 @@ class Families:
         return [int(n) for n in np.bincount(self.labels, minlength=len(self.centres))]
 
 
-def find_families(coordinates: Floats, settings: FamilySettings) -> Families:
+def find_families(
+    coordinates: Floats, settings: FamilySettings, others: Sequence[Floats] = ()
+) -> Families:
     """Group the frames of a chart.
 
     Parameters
@@ -90,6 +101,8 @@ def find_families(coordinates: Floats, settings: FamilySettings) -> Families:
         Shape (F, dimensions).
     settings
         Bandwidths, smallest family, frames that are fitted.
+    others
+        Coordinates of the same frames in charts with other seeds.
 
     Returns
     -------
@@ -101,33 +114,62 @@ def find_families(coordinates: Floats, settings: FamilySettings) -> Families:
     ValueError
         If there are no frames, or a coordinate is not finite.
     """
-    coordinates = np.asarray(coordinates, dtype=np.float64)
-    if coordinates.ndim != 2 or len(coordinates) == 0 or not np.isfinite(coordinates).all():
-        raise ValueError("families need finite coordinates of at least one frame")
-    sample = coordinates
-    if len(coordinates) > settings.fitted:
+    charts = [np.asarray(where, dtype=np.float64) for where in (coordinates, *others)]
+    own = charts[0]
+    for where in charts:
+        if where.ndim != 2 or len(where) == 0 or not np.isfinite(where).all():
+            raise ValueError("families need finite coordinates of at least one frame")
+    rows = np.arange(len(own))
+    if len(own) > settings.fitted:
         random = np.random.default_rng(settings.seed)
-        sample = coordinates[random.choice(len(coordinates), settings.fitted, replace=False)]
-    fewest = max(1, round(settings.fewest * len(sample) / len(coordinates)))
-    modes = _search(sample, settings.bandwidths)
-    found = [_large(centres, sample, fewest) for centres in modes]
-    trials = _trials(settings.bandwidths, found, sample)
+        rows = random.choice(len(own), settings.fitted, replace=False)
+    fewest = max(1, round(settings.fewest * len(rows) / len(own)))
+    found = [
+        [
+            _large(centres, where[rows], fewest)
+            for centres in _search(where[rows], settings.bandwidths)
+        ]
+        for where in charts
+    ]
+    trials = _trials(settings.bandwidths, found, [where[rows] for where in charts])
+    plateau = None
     if settings.bandwidth is not None:
-        chosen, plateau = 0, None
+        chosen = 0
     else:
-        chosen, plateau = choose_bandwidth(trials, settings.agreement)
-    labels = nearest_centre(coordinates, found[chosen])
-    counts = np.bincount(labels, minlength=len(found[chosen]))
+        by_seeds = choose_by_seeds(trials, settings.seed_share)
+        if by_seeds is not None:
+            chosen = by_seeds
+        else:
+            chosen, plateau = choose_bandwidth(trials, settings.agreement)
+    labels = nearest_centre(own, found[0][chosen])
+    counts = np.bincount(labels, minlength=len(found[0][chosen]))
     order = np.argsort(-counts, kind="stable")
     order = order[counts[order] > 0]
-    centres = found[chosen][order]
+    centres = found[0][chosen][order]
     return Families(
         centres=centres,
-        labels=nearest_centre(coordinates, centres),
+        labels=nearest_centre(own, centres),
         bandwidth=trials[chosen].bandwidth,
         plateau=plateau,
         trials=tuple(trials),
+        others=tuple(
+            nearest_centre(where, modes[chosen])
+            for where, modes in zip(charts[1:], found[1:], strict=True)
+        ),
     )
+
+
+def choose_by_seeds(trials: Sequence[Trial], share: float = 0.9) -> int | None:
+    """Return the index of the finest bandwidth at which charts with other seeds agree.
+
+    That is, whose adjusted Rand index between the seeds is at least `share` of the highest at any
+    bandwidth; None where there are no other charts, or none with two families. Finer families are
+    those of one training and not of the structures.
+    """
+    known = [trial.between_seeds for trial in trials if not np.isnan(trial.between_seeds)]
+    if not known or max(known) <= 0:
+        return None
+    return next(k for k, t in enumerate(trials) if t.between_seeds >= share * max(known))
 
 
 def choose_bandwidth(
@@ -234,13 +276,28 @@ def _large(centres: Floats, points: Floats, fewest: int) -> Floats:
     return centres
 
 
-def _trials(bandwidths: Sequence[float], found: Sequence[Floats], points: Floats) -> list[Trial]:
-    labels = [nearest_centre(points, centres) for centres in found]
-    agreements = [float("nan"), *(agreement_of(a, b) for a, b in pairwise(labels))]
-    return [
-        Trial(bandwidth, len(centres), agreement)
-        for bandwidth, centres, agreement in zip(bandwidths, found, agreements, strict=True)
+def _trials(
+    bandwidths: Sequence[float],
+    found: Sequence[Sequence[Floats]],
+    charts: Sequence[Floats],
+) -> list[Trial]:
+    """Return what each bandwidth gives; the modes of each chart in `found`, the chart first."""
+    labels = [
+        [nearest_centre(points, centres) for centres in modes]
+        for modes, points in zip(found, charts, strict=True)
     ]
+    agreements = [float("nan"), *(agreement_of(a, b) for a, b in pairwise(labels[0]))]
+    return [
+        Trial(bandwidth, len(found[0][k]), agreements[k], _between([own[k] for own in labels]))
+        for k, bandwidth in enumerate(bandwidths)
+    ]
+
+
+def _between(labels: Sequence[Ints]) -> float:
+    """Return the mean agreement of every two divisions; nan if one does not divide."""
+    if len(labels) < 2 or any(len(np.unique(own)) < 2 for own in labels):
+        return float("nan")
+    return float(np.mean([agreement_of(a, b) for a, b in combinations(labels, 2)]))
 
 
 def sizes_alone(sizes: NDArray[Any], family: NDArray[Any]) -> list[int]:

@@ -165,6 +165,13 @@ class FamilySettings(Settings):
         gt=0,
         le=1,
     )
+    seed_share: float = quantity(
+        "Smallest adjusted Rand index between the families of charts with other seeds, as a share "
+        "of the highest at any bandwidth; the finest bandwidth that has it is taken.",
+        default=0.9,
+        gt=0,
+        le=1,
+    )
     fewest: int = quantity(
         "Frames that a family needs; smaller groups go to the nearest family.",
         unit="frames",

@@ -7,6 +7,7 @@ from aiida_nanoclusters.science.charts.families import (
     Trial,
     agreement_of,
     choose_bandwidth,
+    choose_by_seeds,
     find_families,
     nearest_centre,
     sizes_alone,
@@ -112,3 +113,31 @@ def test_sizes_that_are_families_of_their_own():
     assert sizes_alone(sizes, np.array([0, 0, 1, 2, 2])) == [90]
     assert sizes_alone(sizes, np.array([0, 1, 1, 2, 2])) == []
     assert sizes_alone(sizes[:2], np.array([0, 0])) == []
+
+
+def test_the_finest_division_that_other_seeds_find_too():
+    """Three groups are in both charts; groups within them are in one of them only."""
+    rng = np.random.default_rng(4)
+    groups = np.repeat(np.arange(3), 400)
+    places = np.array([[0.0, 0, 0], [2, 0, 0], [0, 2, 0]])[groups]
+    charts = []
+    for seed in (1, 2):
+        within = np.random.default_rng(seed).integers(0, 4, size=len(groups))
+        corners = 0.35 * np.array([[1, 1, 0], [-1, 1, 0], [1, -1, 0], [-1, -1, 0]])[within]
+        charts.append(places + corners + rng.normal(scale=0.02, size=places.shape))
+    settings = FamilySettings(smallest=0.1, largest=1.5)
+    alone = find_families(charts[0], settings)
+    assert len(alone.centres) == 12
+    assert all(np.isnan(trial.between_seeds) for trial in alone.trials)
+    found = find_families(charts[0], settings, charts[1:])
+    assert len(found.centres) == 3
+    assert found.plateau is None
+    assert agreement_of(found.labels, groups) == 1
+    assert agreement_of(found.others[0], groups) == 1
+
+
+def test_one_family_is_no_agreement():
+    trials = [Trial(0.1, 5, 0.9, 0.2), Trial(0.2, 2, 0.9, 0.5), Trial(0.4, 1, 0.9, float("nan"))]
+    assert choose_by_seeds(trials) == 1
+    assert choose_by_seeds(trials, 0.3) == 0
+    assert choose_by_seeds([Trial(0.1, 5, 0.9), Trial(0.2, 1, 0.9)]) is None
