@@ -80,11 +80,15 @@ def chart_coordinates(frames: Frames, metal: str, seed: int) -> np.ndarray:
     return encode(load_network(DISTRIBUTION.bins, NETWORK, state), data.inputs).astype(float)
 
 
-def grouped(coordinates: np.ndarray) -> np.ndarray:
-    """Return the families of coordinates whose root mean square is one, as a chart's are."""
+def unit(coordinates: np.ndarray) -> np.ndarray:
+    """Return coordinates whose root mean square is one, as a chart's are."""
     centred = coordinates - coordinates.mean(axis=0)
-    unit = centred / np.sqrt((centred**2).sum(axis=1).mean())
-    return find_families(unit, FamilySettings()).labels
+    return centred / np.sqrt((centred**2).sum(axis=1).mean())
+
+
+def grouped(coordinates: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """Return the families of coordinates, those of other seeds beside them."""
+    return find_families(unit(coordinates), FamilySettings(), [unit(x) for x in others]).labels
 
 
 def show(method: str, kinds: np.ndarray, found: np.ndarray) -> None:
@@ -98,7 +102,7 @@ def show(method: str, kinds: np.ndarray, found: np.ndarray) -> None:
 @click.option("--metal", default="Au", show_default=True)
 @click.option("--size", default=147, show_default=True)
 @click.option("--each", default=100, show_default=True, help="Clusters of each kind.")
-@click.option("--seeds", default="1,2", show_default=True, help="Of the network.")
+@click.option("--seeds", default="1,2,3", show_default=True, help="Of the network.")
 @click.option("--file", type=Path, help="Keeps relaxed structures and SOAP vectors (npz).")
 def main(metal: str, size: int, each: int, seeds: str, file: Path | None) -> None:
     begun = time.process_time()
@@ -124,11 +128,16 @@ def main(metal: str, size: int, each: int, seeds: str, file: Path | None) -> Non
     named = [name_family(atoms) for atoms in clusters]
     print("| method | families | adjusted Rand index | icosahedra with and without centre |")
     print("|---|---|---|---|")
+    charts = []
     for seed in map(int, seeds.split(",")):
         begun = time.process_time()
         coordinates = chart_coordinates(frames, metal, seed)
         spent = time.process_time() - begun
         show(f"chart + mean shift, seed {seed} ({spent:.0f} CPU s)", kinds, grouped(coordinates))
+        charts.append(coordinates)
+    for k, coordinates in enumerate(charts):
+        others = charts[:k] + charts[k + 1 :]
+        show(f"a committee's chart, {k + 1} of {len(charts)}", kinds, grouped(coordinates, *others))
     distributions = PCA(3).fit_transform(pair_distributions(frames, DISTRIBUTION))
     show("the same distributions, PCA + mean shift", kinds, grouped(distributions))
     show("SOAP, PCA + mean shift", kinds, grouped(PCA(3).fit_transform(soap)))

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from aiida.engine import calcfunction
 from aiida.orm import Dict, Float, Int, List, Str
+from ase import Atoms
 
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.sampling import ranking
+from aiida_nanoclusters.science.structures.motif_starts import motif_clusters
 from aiida_nanoclusters.science.structures.starts import starting_clusters
 
 
 @calcfunction
 def make_starts(element: Str, sizes: List, count: Int, distance: Float, seed: Int) -> FramesData:
     """Build `count` distinct starts of each size; `distance` is the bond length (Å)."""
+    return _starts(starting_clusters, element, sizes, count, distance, seed)
+
+
+@calcfunction
+def make_motif_starts(
+    element: Str, sizes: List, count: Int, distance: Float, seed: Int
+) -> FramesData:
+    """Build `count` starts of different motifs of each size; `distance` is the bond length (Å)."""
+    return _starts(motif_clusters, element, sizes, count, distance, seed)
+
+
+def _starts(
+    make: Callable[..., list[Atoms]],
+    element: Str,
+    sizes: List,
+    count: Int,
+    distance: Float,
+    seed: Int,
+) -> FramesData:
     images = []
     for size in sizes.get_list():
-        starts = starting_clusters(element.value, size, distance.value, seed.value, count.value)
+        starts = make(element.value, size, distance.value, seed.value, count.value)
         for k, atoms in enumerate(starts):
             atoms.info.update(config_type="cluster", parent=f"{element.value}{size}-{k:03d}")
             images.append(atoms)

@@ -179,7 +179,7 @@ class ParallelTemperingSettings(TemperingSettings):
     )
     starts: int = quantity(
         "Distinct structures of each size with which the replicas begin, where they are not given: "
-        "icosahedral, cut from the crystal, random.",
+        "the best filled lattice of each motif, then random ones.",
         default=1,
         ge=1,
     )

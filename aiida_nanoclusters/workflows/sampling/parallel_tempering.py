@@ -8,7 +8,7 @@ from aiida.orm import ArrayData, Dict, Float, Int, List, ProcessNode, Str
 from aiida_nanoclusters.calculations.frames import concatenate_frames
 from aiida_nanoclusters.calculations.job_options import set_report
 from aiida_nanoclusters.calculations.sampling import tempering_results as steps
-from aiida_nanoclusters.calculations.sampling.anneal import make_starts
+from aiida_nanoclusters.calculations.sampling.anneal import make_motif_starts
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element
 from aiida_nanoclusters.science.frames import Frames
@@ -230,7 +230,7 @@ class ParallelTemperingWorkChain(BatchedWorkChain):
             self.ctx.starts = self.inputs.frames
         else:
             distance = element(self.inputs.element.value).nearest_neighbour
-            self.ctx.starts = make_starts(
+            self.ctx.starts = make_motif_starts(
                 self.inputs.element,
                 self.inputs.sizes,
                 Int(self._settings.starts),
