@@ -100,8 +100,8 @@ def _calculation(distance: float) -> Callable[[PageNodes], orm.Node]:
 
 
 def _tempering(_: PageNodes) -> orm.Node:
-    run = made_run(times=60)
-    return _finished("ParallelTemperingWorkChain", {"swaps.Au4": run.pop("swaps"), **run})
+    run = made_run(size=147, times=60)
+    return _finished("ParallelTemperingWorkChain", {"swaps.Au147": run.pop("swaps"), **run})
 
 
 def _chart(nodes: PageNodes) -> orm.Node:

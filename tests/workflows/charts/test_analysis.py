@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from aiida.engine import run_get_node
 from aiida.orm import Dict, Str
-from ase import Atoms
+from ase.cluster import Icosahedron
 from ase.units import kB
 
 from aiida_nanoclusters.calculations.arrays import arrays_node
@@ -62,8 +62,7 @@ def made_run(times=400, seed=2, size=4):
     steps = 100 * np.arange(1, times + 1)
     walls = np.zeros_like(energies)
     table = SwapTable(LADDER, steps, np.tile(np.arange(3), (times, 1)), energies, walls)
-    places = 2.0 * np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]])
-    atoms = Atoms("Au" * size, places[:size])
+    atoms = Icosahedron("Au", 4)[:size]
     index = np.tile(np.arange(3), times)
     frames = tempered_frames(
         atoms.numbers.astype(np.int64), np.tile(atoms.positions, (3 * times, 1, 1)),
