@@ -36,6 +36,8 @@ _MOST_EXCHANGED = 2
 _TEMPERATURE = 0.6
 #: Energies are equal within this, in bonds.
 _EQUAL = 1e-6
+#: Fillings that differ by less, in bonds, have equally many bonds: one of them is enough.
+_TIED = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +164,12 @@ class _Search:
                 occupied, energy = tried, found
 
     def lowest(self, keep: int) -> list[tuple[float, Booleans]]:
-        return [self._found[key] for key in sorted(self._found)[:keep]]
+        """Return the lowest fillings; of those that nearly tie the lowest only."""
+        chosen: list[tuple[float, Booleans]] = []
+        for key in sorted(self._found):
+            if not chosen or self._found[key][0] - chosen[-1][0] > _TIED:
+                chosen.append(self._found[key])
+        return chosen[:keep]
 
     def _compact(self) -> Booleans | None:
         """Occupy the core and, of the sites nearest to a random point, those that fit together."""
@@ -214,7 +221,7 @@ class _Search:
             leaving = _draw(atoms, at[atoms], rng)
             occupied[leaving] = False
             at -= pairs[leaving]
-            vacant = np.flatnonzero(~occupied & (at < -1.5))
+            vacant = np.flatnonzero(~occupied & (at < -2.0))
             vacant = vacant[vacant != leaving]
             taken = _draw(vacant, -at[vacant], rng) if len(vacant) else leaving
             occupied[taken] = True
