@@ -24,7 +24,7 @@ from aiida_nanoclusters.science.charts.populations import (
 )
 from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.recognition.packing_family import FAMILIES
-from aiida_nanoclusters.science.sampling.tempered_frames import formula_of, origins
+from aiida_nanoclusters.science.sampling.tempered_frames import compositions, origins
 
 #: Link labels of the tables of swaps: this and the composition.
 SWAPS = "swaps_"
@@ -42,11 +42,7 @@ def _run_of(
     composition: str, frames: Frames, minimum_of: Any, swaps: ArrayData, first_attempt: int
 ) -> _Run:
     """Sort the frames of a composition; raise ValueError if they are too few."""
-    own = [
-        k
-        for k in range(len(frames))
-        if formula_of(frames.numbers[frames.atoms_of(k)]) == composition
-    ]
+    own = compositions(frames).get(composition, [])
     chosen = frames.select(own)
     table, held = swap_table(swaps), origins(chosen)
     energies = chosen.energies + wall_energies(table, held["step"], held["replica"])

@@ -127,11 +127,13 @@ def bandwidth(part: ChartPart) -> Picture | None:
     if len(part.curve) < 2:
         return None
     widths, counts = (np.array(column) for column in zip(*part.curve, strict=True))
-    seeds = list(part.between_seeds) or [None] * len(widths)
-    compared = any(value is not None for value in seeds)
-    figure = make_subplots(rows=1 + compared, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    panels = [(counts, "families"), *([(seeds, "agreement between seeds")] if compared else [])]
-    for row, (values, name) in enumerate(panels, start=1):
+    panels: list[tuple[str, str, Any]] = [("Families", "families", counts.astype(int).tolist())]
+    if any(value is not None for value in part.between_seeds):
+        seeds = [None if v is None else round(v, 3) for v in part.between_seeds]
+        panels.append(("Agreement", "between seeds", seeds))
+    figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    for row, (title, name, values) in enumerate(panels, start=1):
+        figure.update_yaxes(title_text=title, rangemode="tozero", row=row, col=1)
         figure.add_trace(
             go.Scatter(
                 x=widths,
@@ -156,24 +158,19 @@ def bandwidth(part: ChartPart) -> Picture | None:
     if part.bandwidth is not None:
         figure.add_vline(x=part.bandwidth, line={"color": COLOURS[1], "width": 1.8})
     figure.update_xaxes(**logarithmic_small(widths))
-    figure.update_xaxes(title_text="Bandwidth", row=1 + compared, col=1)
-    figure.update_yaxes(rangemode="tozero")
-    figure.update_yaxes(title_text="Families", row=1, col=1)
-    if compared:
-        figure.update_yaxes(title_text="Agreement", row=2, col=1)
+    figure.update_xaxes(title_text="Bandwidth", row=len(panels), col=1)
+    agreement = ", and the mean adjusted Rand index between seeds" if len(panels) > 1 else ""
     taken = ", the grey band its plateau" if part.plateau is not None else ""
     return picture(
         "bandwidth",
         "Choice of the bandwidth",
         f"Number of families with {len(widths)} bandwidths from {widths[0]:.3g} to "
-        f"{widths[-1]:.3g}"
-        + (", and the mean adjusted Rand index between seeds" if compared else "")
-        + f"; the vertical line is the one taken{taken}.",
-        style(figure, 520 if compared else 320),
-        ("bandwidth", "families", "between seeds"),
+        f"{widths[-1]:.3g}{agreement}; the vertical line is the one taken{taken}.",
+        style(figure, 120 + 200 * len(panels)),
+        ("bandwidth", *(name for _, name, _ in panels)),
         [
-            (float(w), int(c), "" if s is None else round(s, 3))
-            for w, c, s in zip(widths, counts, seeds, strict=True)
+            (float(width), *("" if v is None else v for v in row))
+            for width, *row in zip(widths, *(values for *_, values in panels), strict=True)
         ],
         {"families": part.uuids.get("families", "")},
     )

@@ -89,25 +89,30 @@ def main(
 
 def _run_of(tempering, sizes):
     """Return the outputs of a parallel tempering, of some sizes if these are given."""
-    from aiida.orm import WorkChainNode
-
     from aiida_nanoclusters.workflows.charts.analysis import select_sizes
 
     if tempering is None:
         if sizes is not None:
             raise cli.Fixable("--sizes chooses from --tempering: give both, or neither")
         return None
-    outputs = cli.get_node(tempering, WorkChainNode).outputs
-    absent = [name for name in ("minima", "trajectory", "minimum_of") if name not in outputs]
-    if absent:
-        raise cli.Fixable(
-            f"{tempering} has no output {', '.join(absent)}: give a parallel tempering whose "
-            "frames were relaxed (`relax_stages`)"
-        )
+    outputs = tempering_outputs(tempering)
     if sizes is None:
         return outputs
     with cli.fixable():
         return select_sizes(outputs, cli.parse_sizes(sizes))
+
+
+def tempering_outputs(uuid):
+    """Return the outputs of a parallel tempering whose frames were relaxed; refuse any other."""
+    from aiida.orm import WorkChainNode
+
+    found = cli.get_node(uuid, WorkChainNode).outputs
+    if absent := [n for n in ("minima", "minimum_of", "trajectory", "swaps") if n not in found]:
+        raise cli.Fixable(
+            f"{uuid} has no output {', '.join(absent)}: give a parallel tempering whose "
+            "frames were relaxed (`relax_stages`)"
+        )
+    return found
 
 
 def _frames_of(frames, run):

@@ -3,7 +3,12 @@
 import click
 
 from aiida_nanoclusters.cli.launch import options as cli
-from aiida_nanoclusters.cli.run.chart import parse_bond_lengths, print_run, unboxed
+from aiida_nanoclusters.cli.run.chart import (
+    parse_bond_lengths,
+    print_run,
+    tempering_outputs,
+    unboxed,
+)
 from aiida_nanoclusters.cli.terminal import Fixable, echo
 
 #: Frames of which each is printed; of more only the families are.
@@ -131,19 +136,9 @@ def main(chart, sources, force_tolerance, bond_lengths, lammps, options, here, *
 
 def _run_of(tempering, sources):
     """Return the outputs of the run whose minima are placed; None where files are."""
-    from aiida.orm import WorkChainNode
-
     if (tempering is None) == (not sources):
         raise Fixable("give either FILES or UUIDs of frames, or --tempering UUID")
-    if tempering is None:
-        return None
-    found = cli.get_node(tempering, WorkChainNode).outputs
-    if absent := [n for n in ("minima", "minimum_of", "trajectory", "swaps") if n not in found]:
-        raise Fixable(
-            f"{tempering} has no output {', '.join(absent)}: give a parallel tempering whose "
-            "frames were relaxed (`relax_stages`)"
-        )
-    return found
+    return None if tempering is None else tempering_outputs(tempering)
 
 
 def _path_settings(given):

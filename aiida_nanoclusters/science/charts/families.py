@@ -124,23 +124,19 @@ def find_families(
         random = np.random.default_rng(settings.seed)
         rows = random.choice(len(own), settings.fitted, replace=False)
     fewest = max(1, round(settings.fewest * len(rows) / len(own)))
+    fitted = [where[rows] for where in charts]
     found = [
-        [
-            _large(centres, where[rows], fewest)
-            for centres in _search(where[rows], settings.bandwidths)
-        ]
-        for where in charts
+        [_large(centres, points, fewest) for centres in _search(points, settings.bandwidths)]
+        for points in fitted
     ]
-    trials = _trials(settings.bandwidths, found, [where[rows] for where in charts])
+    trials = _trials(settings.bandwidths, found, fitted)
+    # A bandwidth that is given is the only one that is tried.
+    chosen: int | None = 0
     plateau = None
-    if settings.bandwidth is not None:
-        chosen = 0
-    else:
-        by_seeds = choose_by_seeds(trials, settings.seed_share)
-        if by_seeds is not None:
-            chosen = by_seeds
-        else:
-            chosen, plateau = choose_bandwidth(trials, settings.agreement)
+    if settings.bandwidth is None:
+        chosen = choose_by_seeds(trials, settings.seed_share)
+    if chosen is None:
+        chosen, plateau = choose_bandwidth(trials, settings.agreement)
     labels = nearest_centre(own, found[0][chosen])
     counts = np.bincount(labels, minlength=len(found[0][chosen]))
     order = np.argsort(-counts, kind="stable")

@@ -25,6 +25,14 @@ def formula_of(numbers: NDArray[Any]) -> str:
     return cluster_formula({chemical_symbols[z]: int(n) for z, n in pairs})
 
 
+def compositions(frames: Frames) -> dict[str, list[int]]:
+    """Return the frames of each composition, in the order of their first frames."""
+    found: dict[str, list[int]] = {}
+    for k in range(len(frames)):
+        found.setdefault(formula_of(frames.numbers[frames.atoms_of(k)]), []).append(k)
+    return found
+
+
 def origins(frames: Frames) -> dict[str, NDArray[Any]]:
     """Return temperature (K), replica and step of each sampled frame, shape (F,) each."""
     read = [json.loads(str(text)) for text in frames.info]

@@ -20,14 +20,8 @@ def motif_clusters(symbol: str, size: int, distance: float, seed: int, count: in
 
     Parameters
     ----------
-    symbol
-        Chemical symbol.
-    size
-        Number of atoms.
-    distance
-        Bond length in Å.
-    seed
-        Random seed.
+    symbol, size, distance, seed
+        As of :func:`.random_cluster`.
     count
         Number of structures; ``info["motif"]`` names the lattice.
     """

@@ -34,6 +34,8 @@ _MOST_MOVED = 5
 _MOST_EXCHANGED = 2
 #: Temperature of the Metropolis rule, in bonds.
 _TEMPERATURE = 0.6
+#: Vacancies that would bind an atom by less, in bonds, are offered to none.
+_LEAST_BOUND = 2.0
 #: Energies are equal within this, in bonds.
 _EQUAL = 1e-6
 #: Fillings that differ by less, in bonds, have equally many bonds: one of them is enough.
@@ -221,7 +223,7 @@ class _Search:
             leaving = _draw(atoms, at[atoms], rng)
             occupied[leaving] = False
             at -= pairs[leaving]
-            vacant = np.flatnonzero(~occupied & (at < -2.0))
+            vacant = np.flatnonzero(~occupied & (at < -_LEAST_BOUND))
             vacant = vacant[vacant != leaving]
             taken = _draw(vacant, -at[vacant], rng) if len(vacant) else leaving
             occupied[taken] = True

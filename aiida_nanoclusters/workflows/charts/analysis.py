@@ -24,7 +24,7 @@ from aiida_nanoclusters.science.charts.analysis_settings import (
     FreeEnergySettings,
     TransitionSettings,
 )
-from aiida_nanoclusters.science.sampling.tempered_frames import formula_of
+from aiida_nanoclusters.science.sampling.tempered_frames import compositions
 from aiida_nanoclusters.workflows.parts.validators import optional, settings_validator
 
 #: Namespace of the run whose minima are placed, and parts of a ParallelTemperingWorkChain in it.
@@ -94,7 +94,7 @@ def select_sizes(run: Mapping[str, Any], sizes: Sequence[int]) -> dict[str, Any]
     """
     names = ("trajectory", "minima", "minimum_of")
     own = frames_of_sizes(**{name: run[name] for name in names}, sizes=List(list(sizes)))
-    there = {formula_of(frame.numbers) for frame in own["minima"].frames}
+    there = compositions(own["minima"].frames)
     swaps = {name: node for name, node in dict(run["swaps"]).items() if name in there}
     return {**own, "report": run["report"], "swaps": swaps}
 

@@ -11,9 +11,8 @@ from aiida_nanoclusters.calculations.sampling import tempering_results as steps
 from aiida_nanoclusters.calculations.sampling.anneal import make_motif_starts
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.science.elements import element
-from aiida_nanoclusters.science.frames import Frames
 from aiida_nanoclusters.science.sampling.seeds import derive_seed
-from aiida_nanoclusters.science.sampling.tempered_frames import formula_of
+from aiida_nanoclusters.science.sampling.tempered_frames import compositions
 from aiida_nanoclusters.science.sampling.tempering_settings import ParallelTemperingSettings
 from aiida_nanoclusters.workflows.base.tempering import TemperingBaseWorkChain
 from aiida_nanoclusters.workflows.parts import common_ports
@@ -26,14 +25,6 @@ from aiida_nanoclusters.workflows.sampling.stages import StagesWorkChain
 #: Inputs of the runs that this work chain sets.
 _SET_HERE = tuple(f"tempering.{name}" for name in ("frames", "settings", "seed"))
 _RELAX = "relax"
-
-
-def compositions(frames: Frames) -> dict[str, list[int]]:
-    """Return the frames of each composition, in the order of their first frames."""
-    found: dict[str, list[int]] = {}
-    for k in range(len(frames)):
-        found.setdefault(formula_of(frames.numbers[frames.atoms_of(k)]), []).append(k)
-    return found
 
 
 def validate_frames(value: FramesData | None, _) -> str | None:

@@ -13,14 +13,13 @@ from aiida_nanoclusters.calculations.sampling.tempering_results import swap_tabl
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
 from aiida_nanoclusters.science import keys
-from aiida_nanoclusters.science.sampling.tempered_frames import origins
+from aiida_nanoclusters.science.sampling.tempered_frames import compositions, origins
 from aiida_nanoclusters.science.sampling.tempering_settings import ParallelTemperingSettings
 from aiida_nanoclusters.science.structures.motifs import mackay_icosahedron
 from aiida_nanoclusters.workflows.base.tempering import TemperingBaseWorkChain
 from aiida_nanoclusters.workflows.parts.protocol import load_protocol, protocol_names
 from aiida_nanoclusters.workflows.sampling.parallel_tempering import (
     ParallelTemperingWorkChain,
-    compositions,
     partition_resources,
 )
 from tests.cluster_potentials import EPSILON, LJ_MINIMA, SIGMA
