@@ -60,7 +60,7 @@ from aiida_nanoclusters.science.structures.motifs import (
 from tests.cluster_potentials import EPSILON, LJ_MINIMA, SIGMA, LennardJones, relaxed
 
 #: Lowest and highest temperature, number of replicas and radius of the sphere by size.
-RUNS = {13: (0.15, 0.42, 14, 2.5), 38: (0.085, 0.21, 18, 2.65), 55: (0.2, 0.36, 16, 3.0)}
+RUNS = {13: (0.15, 0.42, 14, 2.5), 38: (0.1, 0.2, 13, 2.65), 55: (0.2, 0.36, 16, 3.0)}
 #: Lowest energies of the Cambridge Cluster Database, in the depth of the potential.
 LOWEST = {**LJ_MINIMA, 38: -173.928427}
 #: Distance of neighbours at the minimum (Å).

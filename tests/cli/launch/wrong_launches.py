@@ -137,7 +137,7 @@ NODES = {
     f"active-learning --continue {{process}} {EAM}": "has labelled nothing in any round",
     f"metadynamics --size 38 {EAM} --chart {NOWHERE}": f"no node `{NOWHERE}`",
     f"metadynamics --size 38 {EAM} --chart {{number}}": "is a Int, no chart",
-    "chart --tempering {process}": "has no output minima, trajectory, minimum_of",
+    "chart --tempering {process}": "has no output minima, minimum_of, trajectory",
     "classify {process} bare.xyz": "has no outputs `chart` and `families`: give a finished chart",
     "match-ligands core.xyz --ligands candidates.smi --compatibility {process}": "`models`: give a",
     "reproduce {number}": "is data, not a process",
