@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Literal, TypeVar
 
 from aiida.common.exceptions import AiidaException, MultipleObjectsError, NotExistent
+from aiida.common.links import LinkType
 from aiida.orm import (
     CalculationNode,
     Data,
@@ -40,12 +41,16 @@ _UNREADABLE = (
     ValueError,
     zipfile.BadZipFile,
 )
+#: Outputs of a process that a message names.
+_LISTED = 4
 Row = TypeVar("Row")
 Direction = Literal["with_incoming", "with_outgoing"]
 
 
 def find_node(identifier: str, kinds: Sequence[type[Node]] = (), what: str = "node") -> Node:
     """Return the node of a UUID, the beginning of one, or a pk.
+
+    A process stands for its only output of a kind that is wanted.
 
     Parameters
     ----------
@@ -70,12 +75,28 @@ def find_node(identifier: str, kinds: Sequence[type[Node]] = (), what: str = "no
             f"no node `{identifier}`: give a UUID or PK this profile has, such as "
             "`aiida-nanoclusters find datasets` or a report prints"
         ) from error
-    if kinds and not isinstance(node, tuple(kinds)):
-        raise ValueError(
-            f"`{identifier}` is a {kind_of(node)}, no {what}: "
-            f"`aiida-nanoclusters explain {node.uuid}` describes it"
+    if not kinds or isinstance(node, tuple(kinds)):
+        return node
+    made = _outputs_of(node, tuple(kinds))
+    if len(made) == 1:
+        return next(iter(made.values()))
+    if made:
+        listed = ", ".join(
+            f"{label} {output.uuid}" for label, output in list(made.items())[:_LISTED]
         )
-    return node
+        fix = f"give one of its outputs, such as {listed}"
+    else:
+        fix = f"`aiida-nanoclusters explain {node.uuid}` describes it"
+    raise ValueError(f"`{identifier}` is a {kind_of(node)}, no {what}: {fix}")
+
+
+def _outputs_of(node: Node, kinds: tuple[type[Node], ...]) -> dict[str, Node]:
+    """Return the outputs of a process that are of these kinds, by their labels; no others."""
+    if not isinstance(node, ProcessNode):
+        return {}
+    links = (LinkType.CREATE, LinkType.RETURN)
+    made = node.base.links.get_outgoing(link_type=links).all()
+    return {e.link_label.replace("__", "."): e.node for e in made if isinstance(e.node, kinds)}
 
 
 @contextmanager

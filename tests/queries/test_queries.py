@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiida.common.links import LinkType
-from aiida.orm import Dict, QueryBuilder, Str, WorkChainNode
+from aiida.orm import Dict, Int, QueryBuilder, Str, WorkChainNode
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -307,6 +307,20 @@ def test_labels_of_one_job_of_vasp(vasp) -> None:
 def test_questions_without_sense_name_the_fix(aiida_profile, ask, message) -> None:
     with pytest.raises(ValueError, match=message):
         ask()
+
+
+def test_a_process_stands_for_its_only_output_of_a_kind(aiida_profile) -> None:
+    chain = WorkChainNode()
+    chain.store()
+    for label, output in (("chart", Str("a")), ("run__0", Dict({})), ("run__1", Dict({}))):
+        output.store().base.links.add_incoming(chain, LinkType.RETURN, label)
+        if label == "chart":
+            made = output
+    assert queries.find_node(chain.uuid, [Str], "text").uuid == made.uuid
+    with pytest.raises(ValueError, match=r"no set: give one of its outputs, such as run\.0 "):
+        queries.find_node(chain.uuid, [Dict], "set")
+    with pytest.raises(ValueError, match="describes it"):
+        queries.find_node(chain.uuid, [Int], "number")
 
 
 def benchmark(*arguments: str) -> None:

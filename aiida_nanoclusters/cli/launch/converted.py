@@ -108,17 +108,15 @@ def converted_potential(uuid: str) -> PotentialData:
     Fixable
         If there is none, or it cannot be taken over.
     """
-    from aiida.orm import Data
-
     from aiida_nanoclusters.calculations.conversions import LAMMPS_POTENTIAL, lammps_to_potential
     from aiida_nanoclusters.data.potential import PotentialData
 
     potential: PotentialData
-    node = get_node(uuid, Data, what="potential")
+    node = get_node(uuid)
     if str(node.node_type).startswith(LAMMPS_POTENTIAL):
         potential = convert(uuid, lammps_to_potential, potential=node)
     else:
-        potential = get_node(uuid, PotentialData)
+        potential = get_node(uuid, PotentialData, what="potential")
     return potential
 
 

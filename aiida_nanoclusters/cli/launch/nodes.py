@@ -39,7 +39,7 @@ def get_node(identifier: str, *kinds: type, what: str = "") -> Any:
             raise Fixable(f"{identifier} is a folder: give a file in it, or a UUID")
         raise Fixable(f"no file and no node `{identifier}`: give a path from here, or a UUID")
     try:
-        return find_node(identifier, kinds, what or kinds[0].__name__)
+        return find_node(identifier, kinds, what or (kinds[0].__name__ if kinds else "node"))
     except ValueError as error:
         raise Fixable(str(error)) from error
 

@@ -25,9 +25,7 @@ from aiida_nanoclusters.cli.report.figures import (
     picture,
     style,
 )
-
-#: Adjusted Rand index below which families depend on the seed.
-_UNSTABLE = 0.6
+from aiida_nanoclusters.science.charts.families import UNSTABLE, UNSTABLE_WORDS
 
 
 def chart_context(chart: ChartPart | None, temperings: tuple[TemperingPart, ...]) -> dict[str, Any]:
@@ -105,11 +103,8 @@ def stability_words(part: ChartPart) -> str:
         "Adjusted Rand index between the families of the chart and those of charts trained with "
         "other seeds: 1 where they are the same, 0 on average for random ones."
     )
-    if part.stability and min(part.stability.values()) < _UNSTABLE:
-        text += (
-            " Here the seeds divide the frames differently: do not rely on single families, but on "
-            "what all members have in common; more frames or a longer training help."
-        )
+    if part.stability and min(part.stability.values()) < UNSTABLE:
+        text += f" {UNSTABLE_WORDS}"
     return text
 
 

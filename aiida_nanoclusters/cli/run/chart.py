@@ -151,7 +151,7 @@ def print_families(node):
     """Print the families of a chart, how stable they are, and the nodes."""
     from aiida_nanoclusters.calculations.charts.families import family_label
     from aiida_nanoclusters.science import keys
-    from aiida_nanoclusters.science.charts.families import sizes_alone
+    from aiida_nanoclusters.science.charts.families import UNSTABLE, UNSTABLE_WORDS, sizes_alone
 
     if "families" not in node.outputs:
         return
@@ -181,6 +181,8 @@ def print_families(node):
         echo(
             f"  agreement between seeds {min(seeds):.2f} to {max(seeds):.2f} (adjusted Rand index)"
         )
+        if min(seeds) < UNSTABLE:
+            echo(f"  {UNSTABLE_WORDS}")
     echo(f"  agreement with common neighbours {found['agreement']['packing']:.2f}")
     loss = report["validation_losses"][report["chosen"]]
     echo(f"  kept {report['chosen']}, validation loss {loss:.3g}")

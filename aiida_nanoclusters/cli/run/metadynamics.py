@@ -30,7 +30,9 @@ WIDTHS = {"chart": 0.1, "q4": 0.008, "q6": 0.02, "coordination": 0.1}
     help="YAML file with `collective_variables`, variables by roles of atoms in place of "
     "--variables, and perhaps `walls`, `coordination_walls` and `solvent`.",
 )
-@click.option("--chart", help="UUID of the chart, for variables chart1 to chart3.")
+@click.option(
+    "--chart", help="UUID of the chart or of its work chain, for variables chart1 to chart3."
+)
 @cli.potential_options
 @cli.protocol_options("metadynamics", "moderate")
 @cli.lammps_option

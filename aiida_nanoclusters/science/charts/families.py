@@ -31,6 +31,12 @@ _LONG = 2
 #: Points of a bin from which a mode is sought. Bins of single points cost the most time and give
 #: modes that are too small to be families.
 _SEED_POINTS = 2
+#: Adjusted Rand index between seeds below which families depend on the seed, and what that means.
+UNSTABLE = 0.6
+UNSTABLE_WORDS = (
+    "The seeds divide the frames differently: do not rely on single families, but on what all "
+    "members have in common; more frames or a longer training help."
+)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ POTENTIALS = {
     "anneal --sizes 13 --potential-file Ni_u3.eam --type Ni=N": "--type belongs to a model of",
     f"anneal --sizes 13 {EAM} --kind eam": "--kind belongs to --potential-file",
     f"anneal --sizes 13 {EAM} --level PBE": "--level belongs to --potential-file",
-    "anneal --sizes 13 --potential {number}": "is a Int, no PotentialData",
+    "anneal --sizes 13 --potential {number}": "is a Int, no potential",
     f"anneal --sizes 13 --potential {NOWHERE}": f"no node `{NOWHERE}`: give a UUID",
     f"anneal --sizes 13 {EAM} {EAM}": "2 times --potential: give one",
     f"anneal --sizes 13 {EAM} --potential-file Ni_u3.eam": "give either --potential UUID",
