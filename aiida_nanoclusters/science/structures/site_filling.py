@@ -191,26 +191,28 @@ class _Search:
         return None
 
     def _descend(self, occupied: Booleans) -> float:
-        """Exchange atoms and vacancies, in place, while that lowers the energy; return it."""
+        """Exchange atoms and vacancies, in place, while that lowers the energy; return it.
+
+        What is passed through counts as found: a potential may prefer it to the lowest of pairs.
+        """
         pairs = self._pairs
         at = pairs @ occupied
         while True:
+            energy = 0.5 * float(at[occupied].sum())
+            self._found.setdefault(round(energy / _EQUAL), (energy, occupied.copy()))
             atoms = np.flatnonzero(occupied & self._movable)
             vacant = np.flatnonzero(~occupied)
             if not len(atoms) or not len(vacant):
-                break
+                return energy
             atoms = atoms[np.argsort(-at[atoms], kind="stable")[:_COMPARED]]
             vacant = vacant[np.argsort(at[vacant], kind="stable")[:_COMPARED]]
             changes = at[vacant] - pairs[np.ix_(atoms, vacant)] - at[atoms][:, None]
             row, column = np.unravel_index(int(changes.argmin()), changes.shape)
             if changes[row, column] > -_EQUAL:
-                break
+                return energy
             leaving, taken = atoms[row], vacant[column]
             occupied[leaving], occupied[taken] = False, True
             at += pairs[taken] - pairs[leaving]
-        energy = 0.5 * float(at[occupied].sum())
-        self._found.setdefault(round(energy / _EQUAL), (energy, occupied.copy()))
-        return energy
 
     def scatter(self, occupied: Booleans, most: int) -> None:
         """Move some weakly bound atoms, in place, to vacancies with bonds."""
