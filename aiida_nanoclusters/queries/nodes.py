@@ -50,7 +50,8 @@ Direction = Literal["with_incoming", "with_outgoing"]
 def find_node(identifier: str, kinds: Sequence[type[Node]] = (), what: str = "node") -> Node:
     """Return the node of a UUID, the beginning of one, or a pk.
 
-    A process stands for its only output of a kind that is wanted.
+    A process stands for its only output of a kind that is wanted, those in namespaces left out
+    where there is another.
 
     Parameters
     ----------
@@ -78,8 +79,9 @@ def find_node(identifier: str, kinds: Sequence[type[Node]] = (), what: str = "no
     if not kinds or isinstance(node, tuple(kinds)):
         return node
     made = _outputs_of(node, tuple(kinds))
-    if len(made) == 1:
-        return next(iter(made.values()))
+    chosen = {label: output for label, output in made.items() if "." not in label} or made
+    if len(chosen) == 1:
+        return next(iter(chosen.values()))
     if made:
         listed = ", ".join(
             f"{label} {output.uuid}" for label, output in list(made.items())[:_LISTED]

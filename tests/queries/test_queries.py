@@ -312,7 +312,8 @@ def test_questions_without_sense_name_the_fix(aiida_profile, ask, message) -> No
 def test_a_process_stands_for_its_only_output_of_a_kind(aiida_profile) -> None:
     chain = WorkChainNode()
     chain.store()
-    for label, output in (("chart", Str("a")), ("run__0", Dict({})), ("run__1", Dict({}))):
+    given = {"chart": Str("a"), "all__1": Str("b"), "run__0": Dict({}), "run__1": Dict({})}
+    for label, output in given.items():
         output.store().base.links.add_incoming(chain, LinkType.RETURN, label)
         if label == "chart":
             made = output
