@@ -171,16 +171,20 @@ def judge(
             "from which an error can be known"
         )
     if error > _MOST_ERROR * kt:
-        faults.append(f"{words}, with an error above k T")
+        faults.append(f"{words}, with an error above kT")
     if found.by_hills is not None:
         hills, own = float(found.by_hills[-1]), found.error_by_hills
         by_hills = f"by hills {_text(hills)} ± {own:.3f} eV"
-        if not abs(hills - value) <= _ERRORS * np.hypot(error, own):
+        if not np.isfinite(hills):
+            faults.append(f"{words}; hills tell no difference")
+        elif not abs(hills - value) <= _ERRORS * np.hypot(error, own):
             faults.append(f"{words}, {by_hills}: they differ by more than twice their errors")
         words += f", {by_hills}"
     third = int(np.argmin(np.abs(found.shares - 2 / 3)))
     drift = value - float(found.differences[third])
-    if not abs(drift) <= _ERRORS * error:
+    if not np.isfinite(drift):
+        faults.append("two thirds of the run have no difference yet, so that its change is unknown")
+    elif not abs(drift) <= _ERRORS * error:
         faults.append(
             f"the difference changed by {_text(drift)} eV over the last third, more than twice "
             f"its error of {error:.3f} eV"

@@ -41,6 +41,10 @@ def test_one_that_has_settled():
     assert converged and "hills" not in reason
 
 
+#: Known in the last tenth only.
+LATE = np.where(SHARES < 0.9, np.nan, 0.1)
+
+
 @pytest.mark.parametrize(
     "changes, last, count, expected",
     [
@@ -48,7 +52,9 @@ def test_one_that_has_settled():
         ({"differences": np.linspace(0.0, 0.1, MOMENTS)}, 0.03, 40, "over the last third"),
         ({}, 0.3, 40, "the last hills have 30 % of the height of the first"),
         ({}, 0.03, 4, "left for each other 4 times"),
-        ({"errors": np.full(MOMENTS, 0.03)}, 0.03, 40, "with an error above k T"),
+        ({"errors": np.full(MOMENTS, 0.03)}, 0.03, 40, "with an error above kT"),
+        ({"differences": LATE}, 0.03, 40, "its change is unknown"),
+        ({"by_hills": np.full(MOMENTS, np.nan)}, 0.03, 40, "hills tell no difference"),
         ({"errors": np.full(MOMENTS, np.nan)}, 0.03, 40, "too few samples"),
     ],
 )
