@@ -72,11 +72,12 @@ def content_problem(potential: PotentialData) -> str | None:
     try:
         finite(potential.cutoff, "its cutoff")
         potential.interaction.lammps_lines(potential.elements)
-        _ = potential.file_names  # reads the description of a calculator
-        _check_file(potential)
+        problem = potential.file_problem  # also reads the description of a calculator
+        if problem is None:
+            _check_file(potential)
     except (ValueError, TypeError, OSError) as error:  # also attributes of another type
         return f"the potential {potential.uuid} cannot be used: {error}"
-    return None
+    return f"the potential {potential.uuid} cannot be used: {problem}" if problem else None
 
 
 def _check_file(potential: PotentialData) -> None:

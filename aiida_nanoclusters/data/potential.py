@@ -321,12 +321,12 @@ class PotentialData(PotentialAttributes):
         Raises
         ------
         ValueError
-            If the potential was imported, carries code and is not trusted, or is compiled for
-            another processor.
+            If the potential was imported, carries code and is not trusted, is compiled for another
+            processor, or its file was left out of the archive it came from.
         CalculatorSetupError
             If a program that evaluates it is missing, or cannot read it; the message names the fix.
         """
-        problem = trust_problem(self) or self._processor_problem()
+        problem = trust_problem(self) or self._processor_problem() or self.file_problem
         if problem:
             raise ValueError(problem)
         folder: TemporaryDirectory[str] = TemporaryDirectory(prefix="nanoclusters-potential-")

@@ -55,6 +55,21 @@ class PotentialAttributes(LevelData):
         return names
 
     @property
+    def file_problem(self) -> str | None:
+        """Why it cannot run for want of a file, as small publications leave some out; or None."""
+        held = self.base.repository.list_object_names()
+        absent = [name for name in self.file_names if name not in held]
+        if not absent:
+            return None
+        words = f"its {', '.join(absent)} is not in this profile, as it was left out of an archive"
+        if self._model_uuid == self.uuid:
+            return f"{words}: ask for one that holds it"
+        return (
+            f"{words}: compile its package again (`aiida-nanoclusters run compile "
+            f"{self._model_uuid}`)"
+        )
+
+    @property
     def computed_level(self) -> str:
         """Level of theory of the energies that it computes.
 

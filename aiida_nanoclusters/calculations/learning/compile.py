@@ -31,7 +31,7 @@ def validate_potential(value: PotentialData, _: Any) -> str | None:
         )
     if value.kind != "allegro":
         return f"the potential is `{value.kind}`: only a packaged Allegro model is compiled"
-    return trust_problem(value)
+    return trust_problem(value) or value.file_problem
 
 
 def validate_device(value: Str, _: Any) -> str | None:

@@ -17,10 +17,12 @@ from aiida.common.links import LinkType
 from aiida.orm import CalcJobNode, FolderData, QueryBuilder, load_node
 from nequip.data.dataset import NequIPLMDBDataset
 
+from aiida_nanoclusters.calculations.lammps_job import validate_potential
 from aiida_nanoclusters.cli.publish.command import _asked_name
 from aiida_nanoclusters.cli.publish.licensed import find_licensed
 from aiida_nanoclusters.data.frames import FramesData
 from aiida_nanoclusters.data.potential import PotentialData
+from aiida_nanoclusters.data.trust import trust
 from tests.cli.published import make_study, run_import, run_publish
 from tests.workflows.engines.conftest import POTCAR as HEADER
 
@@ -116,10 +118,19 @@ def test_potentials_go_out_as_they_are(aiida_profile_clean, eam_file, tmp_path) 
 
 
 def test_small_leaves_out_what_can_be_made_again(
-    aiida_profile_clean, study, tmp_path, allegro_compiled
+    aiida_profile_clean, aiida_localhost, study, tmp_path, allegro_package, allegro_compiled
 ) -> None:
+    package = PotentialData.from_file(allegro_package, "allegro", level_of_theory="x").store()
     compiled = PotentialData.from_file(allegro_compiled, "allegro-compiled", level_of_theory="x")
-    uuids = study[0].uuid, compiled.store().uuid
+    entry = "aiida.calculations:nanoclusters.compile"
+    job = CalcJobNode(computer=aiida_localhost, process_type=entry)
+    job.set_option("resources", {"num_machines": 1})
+    job.base.links.add_incoming(package, LinkType.INPUT_CALC, "potential")
+    job.store()
+    compiled.base.links.add_incoming(job, LinkType.CREATE, "potential")
+    job.set_process_state("finished")
+    job.seal()
+    uuids, made_of = (study[0].uuid, compiled.store().uuid), package.uuid
     sizes = {}
     for options in ((), ("--small",)):
         out = tmp_path / f"out{len(options)}"
@@ -131,7 +142,10 @@ def test_small_leaves_out_what_can_be_made_again(
     aiida_profile_clean.reset_storage()
     code, text = run_import(out)
     assert code == 0, text
-    assert load_node(uuids[1]).base.repository.list_object_names() == []
+    read = load_node(uuids[1])
+    assert read.base.repository.list_object_names() == []
+    trust(read)
+    assert f"run compile {made_of}" in validate_potential(read, None)
 
 
 def test_unlabelled_frames_are_structures(aiida_profile_clean, study, tmp_path) -> None:
