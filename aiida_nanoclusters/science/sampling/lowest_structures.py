@@ -372,7 +372,8 @@ def _draw_filling(
     lattice: SiteLattice, size: int, rng: np.random.Generator, moves: int
 ) -> Floats | None:
     """Fill a lattice, and draw one of the lowest ways; None where it has too few sites."""
-    fillings = fill_sites(lattice, size, rng, keep=_OFFERED, starts=1, moves=moves)
+    passed = bool(rng.random() < 0.5)
+    fillings = fill_sites(lattice, size, rng, keep=_OFFERED, starts=1, moves=moves, passed=passed)
     if not fillings:
         return None
     weights = _LESS ** np.arange(len(fillings))

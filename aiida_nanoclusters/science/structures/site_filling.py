@@ -34,6 +34,8 @@ _MOST_MOVED = 5
 _MOST_EXCHANGED = 2
 #: Temperature of the Metropolis rule, in bonds.
 _TEMPERATURE = 0.6
+#: Temperatures at which the atoms and vacancies of a move, and of an exchange, are drawn, in bonds.
+_SCATTERED, _EXCHANGED = 1.0, 0.4
 #: Vacancies that would bind an atom by less, in bonds, are offered to none.
 _LEAST_BOUND = 2.0
 #: Energies are equal within this, in bonds.
@@ -85,7 +87,14 @@ def pair_energies(distances: Floats) -> Floats:
 
 
 def fill_sites(
-    lattice: SiteLattice, size: int, rng: Random, *, keep: int = 3, starts: int = 4, moves: int = 60
+    lattice: SiteLattice,
+    size: int,
+    rng: Random,
+    *,
+    keep: int = 3,
+    starts: int = 4,
+    moves: int = 60,
+    passed: bool = True,
 ) -> list[Floats]:
     """Return the lowest ways to occupy a lattice by a cluster, the lowest first.
 
@@ -103,6 +112,9 @@ def fill_sites(
         Compact clusters about random points, from which searches begin.
     moves
         Monte Carlo moves of each search, with a descent after each.
+    passed
+        Whether fillings count that descents pass through. A potential may prefer one of them to the
+        lowest of pairs; where many are kept, they crowd out those at which descents end.
 
     Returns
     -------
@@ -111,7 +123,7 @@ def fill_sites(
     """
     if not lattice.core < size <= len(lattice.sites):
         return []
-    search = _Search(lattice, size, rng)
+    search = _Search(lattice, size, rng, passed)
     for _ in range(starts):
         search.run(moves)
     return [lattice.sites[occupied] for _, occupied in search.lowest(keep)]
@@ -138,15 +150,15 @@ def exchange_sites(lattice: SiteLattice, size: int, rng: Random) -> Floats:
         Positions in bond lengths, shape (size, 3).
     """
     occupied = np.arange(len(lattice.sites)) < size
-    _Search(lattice, size, rng).scatter(occupied, _MOST_EXCHANGED)
+    _Search(lattice, size, rng).scatter(occupied, _MOST_EXCHANGED, _EXCHANGED)
     return np.asarray(lattice.sites[occupied])
 
 
 class _Search:
     """A Monte Carlo search over the occupations of one lattice."""
 
-    def __init__(self, lattice: SiteLattice, size: int, rng: Random) -> None:
-        self._lattice, self._size, self._rng = lattice, size, rng
+    def __init__(self, lattice: SiteLattice, size: int, rng: Random, passed: bool = False) -> None:
+        self._lattice, self._size, self._rng, self._passed = lattice, size, rng, passed
         self._pairs = pair_energies(cdist(lattice.sites, lattice.sites))
         self._movable = np.arange(len(lattice.sites)) >= lattice.core
         self._found: dict[int, tuple[float, Booleans]] = {}
@@ -159,7 +171,7 @@ class _Search:
         energy = self._descend(occupied)
         for _ in range(moves):
             tried = occupied.copy()
-            self.scatter(tried, _MOST_MOVED)
+            self.scatter(tried, _MOST_MOVED, _SCATTERED)
             found = self._descend(tried)
             change = max(found - energy, 0.0)
             if self._rng.random() < np.exp(-change / _TEMPERATURE):
@@ -191,30 +203,35 @@ class _Search:
         return None
 
     def _descend(self, occupied: Booleans) -> float:
-        """Exchange atoms and vacancies, in place, while that lowers the energy; return it.
-
-        What is passed through counts as found: a potential may prefer it to the lowest of pairs.
-        """
-        pairs = self._pairs
-        at = pairs @ occupied
-        while True:
-            energy = 0.5 * float(at[occupied].sum())
-            self._found.setdefault(round(energy / _EQUAL), (energy, occupied.copy()))
-            atoms = np.flatnonzero(occupied & self._movable)
-            vacant = np.flatnonzero(~occupied)
-            if not len(atoms) or not len(vacant):
-                return energy
-            atoms = atoms[np.argsort(-at[atoms], kind="stable")[:_COMPARED]]
-            vacant = vacant[np.argsort(at[vacant], kind="stable")[:_COMPARED]]
-            changes = at[vacant] - pairs[np.ix_(atoms, vacant)] - at[atoms][:, None]
-            row, column = np.unravel_index(int(changes.argmin()), changes.shape)
-            if changes[row, column] > -_EQUAL:
-                return energy
-            leaving, taken = atoms[row], vacant[column]
+        """Exchange atoms and vacancies, in place, while that lowers the energy; return it."""
+        at = self._pairs @ occupied
+        while pair := self._best_exchange(occupied, at):
+            if self._passed:
+                self._note(occupied, at)
+            leaving, taken = pair
             occupied[leaving], occupied[taken] = False, True
-            at += pairs[taken] - pairs[leaving]
+            at += self._pairs[taken] - self._pairs[leaving]
+        return self._note(occupied, at)
 
-    def scatter(self, occupied: Booleans, most: int) -> None:
+    def _best_exchange(self, occupied: Booleans, at: Floats) -> tuple[int, int] | None:
+        """Return the atom and the vacancy whose exchange lowers the energy most, if any does."""
+        atoms = np.flatnonzero(occupied & self._movable)
+        vacant = np.flatnonzero(~occupied)
+        if not len(atoms) or not len(vacant):
+            return None
+        atoms = atoms[np.argsort(-at[atoms], kind="stable")[:_COMPARED]]
+        vacant = vacant[np.argsort(at[vacant], kind="stable")[:_COMPARED]]
+        changes = at[vacant] - self._pairs[np.ix_(atoms, vacant)] - at[atoms][:, None]
+        row, column = np.unravel_index(int(changes.argmin()), changes.shape)
+        return None if changes[row, column] > -_EQUAL else (int(atoms[row]), int(vacant[column]))
+
+    def _note(self, occupied: Booleans, at: Floats) -> float:
+        """Keep a filling, and return its energy."""
+        energy = 0.5 * float(at[occupied].sum())
+        self._found.setdefault(round(energy / _EQUAL), (energy, occupied.copy()))
+        return energy
+
+    def scatter(self, occupied: Booleans, most: int, temperature: float) -> None:
         """Move some weakly bound atoms, in place, to vacancies with bonds."""
         pairs, rng = self._pairs, self._rng
         at = pairs @ occupied
@@ -222,17 +239,17 @@ class _Search:
             atoms = np.flatnonzero(occupied & self._movable)
             if not len(atoms):
                 return
-            leaving = _draw(atoms, at[atoms], rng)
+            leaving = _draw(atoms, at[atoms] / temperature, rng)
             occupied[leaving] = False
             at -= pairs[leaving]
             vacant = np.flatnonzero(~occupied & (at < -_LEAST_BOUND))
             vacant = vacant[vacant != leaving]
-            taken = _draw(vacant, -at[vacant], rng) if len(vacant) else leaving
+            taken = _draw(vacant, -at[vacant] / temperature, rng) if len(vacant) else leaving
             occupied[taken] = True
             at += pairs[taken]
 
 
 def _draw(sites: npt.NDArray[np.int64], worth: Floats, rng: Random) -> int:
-    """Draw one of the sites, with the Boltzmann weights of an energy in bonds."""
+    """Draw one of the sites, with the Boltzmann weights of an energy in kT."""
     weights = np.exp(worth - worth.max())
     return int(rng.choice(sites, p=weights / weights.sum()))
