@@ -204,16 +204,15 @@ def _pictures(report: StudyReport) -> dict[str, Any]:
 
     training, scan = report.training, report.scan
     crossovers = []
-    both = report.crossover is not None and report.reference is not None
-    for who, part in (("trained", report.crossover), ("reference", report.reference)):
-        if part is None:
-            continue
+    sides = crossing.sides(report.crossover, report.reference)
+    both = len(sides) == 2
+    for who, part in sides:
         whose = f" ({who})" if both else ""
         binding = crossing.binding_by_motif(part, who=whose, name=f"motifs-{who}")
         modes = None
         if part.modes is not None:
             modes = crossing.modes(part.modes, who=whose, name=f"modes-{who}")
-        label = {"trained": "trained potentials", "reference": "reference"}[who]
+        label = {"trained": "trained potentials"}.get(who, who)
         words = crossing.shells_words(part)
         pictures = {"binding": binding, "modes": modes, "shells": words}
         crossovers.append((label if both else "", part, pictures))

@@ -158,28 +158,33 @@ def _draw_fit(
 # -- difference curves ---------------------------------------------------------------------
 
 
+def sides(
+    learnt: CrossoverPart | None, reference: CrossoverPart | None
+) -> list[tuple[str, CrossoverPart]]:
+    """Return what there is of a learnt, or a given, potential and of the reference, with names."""
+    who = "trained" if learnt is None or learnt.learnt else "potential"
+    return [(name, p) for name, p in ((who, learnt), ("reference", reference)) if p is not None]
+
+
 def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) -> Picture | None:
     """Difference curves of trained potentials and reference, with bands and crossings."""
-    sides = [
-        (who, part, part.curve, colour)
-        for who, part, colour in (
-            ("trained" if learnt is None or learnt.learnt else "potential", learnt, LEARNT),
-            ("reference", reference, REFERENCE),
-        )
-        if part is not None and part.curve is not None
+    drawn = [
+        (who, part, part.curve, REFERENCE if part is reference else LEARNT)
+        for who, part in sides(learnt, reference)
+        if part.curve is not None
     ]
-    if not sides:
+    if not drawn:
         return None
     figure = go.Figure()
     figure.add_hline(y=0, line={"color": MUTED, "width": 1})
-    for who, _, curve, colour in sides:
+    for who, _, curve, colour in drawn:
         _band(figure, who, curve, colour)
-    for k, (who, part, curve, colour) in enumerate(sides):
+    for k, (who, part, curve, colour) in enumerate(drawn):
         _crossing(figure, who, part, curve, colour, k)
-    low, high = _window([(part, curve) for _, part, curve, _ in sides])
+    low, high = _window([(part, curve) for _, part, curve, _ in drawn])
     ends = (
-        float(min(c.n.min() for _, _, c, _ in sides)),
-        float(max(c.n.max() for _, _, c, _ in sides)),
+        float(min(c.n.min() for _, _, c, _ in drawn)),
+        float(max(c.n.max() for _, _, c, _ in drawn)),
     )
     figure.update_xaxes(
         title_text="Number of atoms", range=np.log10(ends).tolist(), **logarithmic(*ends)
@@ -188,7 +193,7 @@ def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) ->
     _say_which_is_lower(figure, "crystal", "icosahedral", xref="paper", yref="paper")
     grid = np.unique(np.geomspace(ends[0], ends[1], 24).round())
     columns, values = ["N"], [grid]
-    for who, _, curve, _ in sides:
+    for who, _, curve, _ in drawn:
         for title, column in (("", curve.median), (", low", curve.low), (", high", curve.high)):
             columns.append(f"{who}{title} (meV/atom)")
             values.append(np.interp(np.log(grid), np.log(curve.n), column) * MEV_PER_EV)
@@ -196,11 +201,11 @@ def difference(learnt: CrossoverPart | None, reference: CrossoverPart | None) ->
         "difference",
         "Energy difference icosahedral − crystalline",
         "Energy difference per atom between the best icosahedral and the best crystalline closed "
-        f"shell against size, with confidence bands: {' and '.join(s[0] for s in sides)}.",
+        f"shell against size, with confidence bands: {' and '.join(s[0] for s in drawn)}.",
         style(figure, 460),
         columns,
         [(int(row[0]), *(float(v) for v in row[1:])) for row in np.transpose(values)],
-        {f"curves ({who})": curve.uuid for who, _, curve, _ in sides},
+        {f"curves ({who})": curve.uuid for who, _, curve, _ in drawn},
     )
 
 

@@ -218,6 +218,7 @@ def test_a_classical_potential_alone_is_not_called_learnt(study):
     assert "potential itself, without training" in text
     page = Page(render(report))
     assert "trained potentials" not in page.text and "reference" not in page.text
+    assert not [name for name in page.ids if "trained" in name]
     assert "Closed shells, relaxed." in page.text
 
 
