@@ -253,15 +253,17 @@ def funnels(folder: Path) -> None:
     size, levels = len(job["types"]), len(job["temperatures"])
     frames = read_records(folder / FRAMES_FILE, frame_record(size))
     frames = frames[np.lexsort((frames["temperature"], frames["step"]))]
-    rows = frames.reshape(-1, levels)
+    rows = frames[: len(frames) // levels * levels].reshape(-1, levels)
     classes = np.zeros(rows.shape, dtype=int)
     energies = np.zeros(rows.shape)
+    positions = np.zeros((*rows.shape, size, 3))
     for index in np.ndindex(rows.shape):
         atoms = Atoms(f"Ar{size}", positions=rows[index]["positions"])
         quenched = relaxed(atoms, LennardJones(), 1e-4 * EPSILON)
         energies[index] = quenched.get_potential_energy() / EPSILON
         classes[index] = name_family(quenched).name not in ("fcc", "twin")
-    np.savez(folder / "funnels.npz", classes=classes, energies=energies)
+        positions[index] = quenched.positions
+    np.savez(folder / "funnels.npz", classes=classes, energies=energies, positions=positions)
     lowest = LOWEST[size]
     print(f"lowest {energies.min():.4f}, published {lowest:.4f}")
     table, first, _ = read_run(folder)
@@ -272,6 +274,10 @@ def funnels(folder: Path) -> None:
         t = shares[TEMPERATURES][k] * kB / EPSILON
         share, error = shares[POPULATIONS][0, k], shares[POPULATION_ERRORS][0, k]
         print(f"| {t:.3f} | {share:.2f} ± {error:.2f} |")
+    print("the same of each third of the run, as it is:")
+    for k, t in enumerate(table.temperatures * kB / EPSILON):
+        thirds = [1 - part[:, k].mean() for part in np.array_split(classes, 3)]
+        print(f"| {t:.3f} | {' | '.join(f'{share:.2f}' for share in thirds)} |")
 
 
 def hessian(positions: np.ndarray) -> np.ndarray:
@@ -294,12 +300,50 @@ def hessian(positions: np.ndarray) -> np.ndarray:
 @click.argument("size", type=int)
 @click.option("--steps", default=1500, show_default=True, help="Of basin hopping from each start.")
 @click.option("--seed", default=1, show_default=True)
-def superposition(size: int, steps: int, seed: int) -> None:
+@click.option("--folder", type=Path, help="Take the minima that `funnels` found instead.")
+def superposition(size: int, steps: int, seed: int, folder: Path | None) -> None:
     """Print the share of fcc structures in the harmonic superposition of minima.
 
     D. J. Wales, Mol. Phys. 78, 151 (1993): Z = sum over minima of exp(-E/T) / (h prod of
     frequencies), h the order of the point group.
     """
+    found = hopped(size, steps, seed) if folder is None else quenched_minima(size, folder)
+    atoms = [found[key] for key in sorted(found)]
+    energies = np.array([one.get_potential_energy() for one in atoms]) / EPSILON
+    logs = np.zeros(len(atoms))
+    for k, one in enumerate(atoms):
+        modes = np.linalg.eigvalsh(hessian(one.positions / SIGMA))[6:]
+        order = 1
+        if k < 300:
+            order = len(symmetry_operations(one.positions, one.numbers, 0.05))
+        logs[k] = -0.5 * np.log(np.maximum(modes, 1e-6)).sum() - np.log(order)
+    fcc = np.array([name_family(one).name in ("fcc", "twin") for one in atoms])
+    print(f"{len(atoms)} minima, lowest {energies[:3].round(3)}, {int(fcc.sum())} fcc or twinned")
+    print(f"lowest that is neither {energies[~fcc].min():.3f}")
+    grid = np.linspace(0.06, 0.18, 25)
+    for t in grid:
+        weights = logs - energies / t
+        weights = np.exp(weights - weights.max())
+        weights /= weights.sum()
+        mean = weights @ energies
+        capacity = 3 * size - 3 + (weights @ energies**2 - mean**2) / t**2
+        print(f"| {t:.3f} | {weights[fcc].sum():.3f} | {weights[0]:.3f} | {capacity:.1f} |")
+
+
+def quenched_minima(size: int, folder: Path) -> dict[int, Atoms]:
+    """Return the different minima of the frames of a run, by their energies."""
+    kept = np.load(folder / "funnels.npz")
+    energies = kept["energies"].ravel()
+    _, first = np.unique((energies * 1e3).round(), return_index=True)
+    found = {}
+    for k in first[energies[first] < -0.94 * abs(LOWEST[size])]:
+        atoms = Atoms(f"Ar{size}", positions=kept["positions"].reshape(-1, size, 3)[k])
+        found[round(energies[k] * 1e3)] = relaxed(atoms, LennardJones(), 1e-5 * EPSILON)
+    return found
+
+
+def hopped(size: int, steps: int, seed: int) -> dict[int, Atoms]:
+    """Return the minima that basin hopping from each start finds, by their energies."""
     rng = np.random.default_rng(seed)
     found: dict[int, Atoms] = {}
     for start in starts(size):
@@ -315,25 +359,7 @@ def superposition(size: int, steps: int, seed: int) -> None:
                 change = energy - here.get_potential_energy() / EPSILON
                 if np.log(rng.random()) < -change / heat:
                     here = there
-    atoms = [found[key] for key in sorted(found)]
-    energies = np.array([one.get_potential_energy() for one in atoms]) / EPSILON
-    logs = np.zeros(len(atoms))
-    for k, one in enumerate(atoms):
-        modes = np.linalg.eigvalsh(hessian(one.positions / SIGMA))[6:]
-        order = 1
-        if k < 300:
-            order = len(symmetry_operations(one.positions, one.numbers, 0.05))
-        logs[k] = -0.5 * np.log(np.maximum(modes, 1e-6)).sum() - np.log(order)
-    fcc = np.array([name_family(one).name in ("fcc", "twin") for one in atoms])
-    print(f"{len(atoms)} minima, lowest {energies[:3].round(3)}, {int(fcc.sum())} fcc or twinned")
-    grid = np.linspace(0.06, 0.18, 25)
-    for t in grid:
-        weights = logs - energies / t
-        weights = np.exp(weights - weights.max())
-        weights /= weights.sum()
-        mean = weights @ energies
-        capacity = 3 * size - 3 + (weights @ energies**2 - mean**2) / t**2
-        print(f"| {t:.3f} | {weights[fcc].sum():.3f} | {weights[0]:.3f} | {capacity:.1f} |")
+    return found
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ All samples at all temperatures contribute to every average. The free energies o
 are pymbar's solution of the equations of M. R. Shirts, J. D. Chodera, J. Chem. Phys. 129, 124105
 (2008). Errors come from resampling blocks of time, which all temperatures have in common: they
 hold for correlated samples, and for replicas that wander through all temperatures, as long as a
-block is longer than the memory of the run.
+block is longer than the memory of the run. The largest error of blocks of three lengths counts,
+since replicas that leave a funnel seldom remember it for long.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -32,8 +34,8 @@ from aiida_nanoclusters.science.sampling.correlation import load_pymbar
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Blocks of time that are resampled, and resamplings.
-BLOCKS, RESAMPLINGS = 20, 30
+#: Blocks of time that are resampled, how many are put together, and resamplings of each length.
+BLOCKS, TOGETHER, RESAMPLINGS = 20, (1, 2, 4), 20
 #: Samples beyond which attempts are thinned; neighbouring ones are similar.
 MOST_SAMPLES = 10_000
 #: Temperatures between neighbours of the ladder at which averages are given.
@@ -114,8 +116,7 @@ class Reweighting:
         """
         at = self.grid() if at is None else np.asarray(at, float)
         best = self._whole.moments(at)
-        spread = np.array([part.moments(at) for part, _ in self._resamples])
-        errors = spread.std(axis=0, ddof=1) / atoms
+        errors = self._error(lambda part, _: part.moments(at)) / atoms
         return {
             TEMPERATURES: at,
             POTENTIAL_ENERGIES: (best[0] + float(self.energies.min())) / atoms,
@@ -147,11 +148,10 @@ class Reweighting:
         if given.shape != self.energies.shape:
             raise ValueError(f"classes of shape {given.shape}, energies {self.energies.shape}")
         kept = given[:: self._stride]
-        spread = [part.shares(kept[rows], number, at) for part, rows in self._resamples]
         return {
             TEMPERATURES: at,
             POPULATIONS: self._whole.shares(kept, number, at),
-            POPULATION_ERRORS: np.std(spread, axis=0, ddof=1),
+            POPULATION_ERRORS: self._error(lambda p, rows: p.shares(kept[rows], number, at)),
         }
 
     def weights(self, temperature: float) -> tuple[Floats, list[Floats]]:
@@ -167,7 +167,8 @@ class Reweighting:
         whole : numpy.ndarray, shape (S, T)
             They add up to 1; 0 for samples beyond :data:`MOST_SAMPLES`, which are left out.
         resampled : list of numpy.ndarray, shape (S, T)
-            The same with blocks of time drawn anew, of which errors of any average follow.
+            The same with blocks of time drawn anew, of which errors of any average follow; the
+            blocks have the length for which the error of the mean energy is largest.
         """
 
         def spread(mixture: _Mixture, rows: Ints) -> Floats:
@@ -175,8 +176,17 @@ class Reweighting:
             np.add.at(found, rows * self._stride, mixture.weights(temperature))
             return found
 
+        at = np.array([temperature])
+        drawn = max(
+            self._resamples, key=lambda own: np.std([part.moments(at)[0, 0] for part, _ in own])
+        )
         every = np.arange(len(self._thinned))
-        return spread(self._whole, every), [spread(part, rows) for part, rows in self._resamples]
+        return spread(self._whole, every), [spread(part, rows) for part, rows in drawn]
+
+    def _error(self, average: Callable[[_Mixture, Ints], Floats]) -> Floats:
+        """Return the standard error of an average, the largest of those by length of blocks."""
+        spreads = [[average(part, rows) for part, rows in own] for own in self._resamples]
+        return np.asarray(np.std(spreads, axis=1, ddof=1).max(axis=0))
 
     @cached_property
     def _stride(self) -> int:
@@ -192,18 +202,22 @@ class Reweighting:
         return _Mixture.of(self.temperatures, self._thinned)
 
     @cached_property
-    def _resamples(self) -> list[tuple[_Mixture, Ints]]:
-        """Each resampling of blocks of time, and its rows."""
+    def _resamples(self) -> list[list[tuple[_Mixture, Ints]]]:
+        """Resamplings of blocks of time of each length, with their rows."""
         count = len(self._thinned)
-        blocks = np.array_split(np.arange(count), min(BLOCKS, count))
         rng = np.random.default_rng(self.seed)
-        found = []
-        for _ in range(RESAMPLINGS):
-            rows = np.concatenate([blocks[k] for k in rng.integers(len(blocks), size=len(blocks))])
-            found.append(
-                (_Mixture.of(self.temperatures, self._thinned[rows], self._whole.free), rows)
-            )
-        return found
+        return [
+            [
+                self._resample(np.array_split(np.arange(count), number), rng)
+                for _ in range(RESAMPLINGS)
+            ]
+            for number in sorted({min(BLOCKS // together, count) for together in TOGETHER})
+        ]
+
+    def _resample(self, blocks: list[Ints], rng: np.random.Generator) -> tuple[_Mixture, Ints]:
+        """Draw as many blocks as there are, with replacement."""
+        rows = np.concatenate([blocks[k] for k in rng.integers(len(blocks), size=len(blocks))])
+        return _Mixture.of(self.temperatures, self._thinned[rows], self._whole.free), rows
 
 
 @dataclass(frozen=True, eq=False)
