@@ -62,6 +62,13 @@ def test_an_icosahedron_lacks_the_right_vertices(relax):
         assert lowest[size] < min(energies) + 1e-3
 
 
+def test_pairs_need_not_rank_the_lowest_filling_first(relax):
+    """Third by pairs, first by the potential: 45 atoms on the sites of an icosahedron of 55."""
+    rest = defective_cluster("Cu", "decahedron", 45, 0)  # relaxes to it
+    lowest = searched(relax, (45,), rounds=1)[45]
+    assert lowest == pytest.approx(relax(rest).get_potential_energy(), abs=1e-3)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_nothing_that_is_built_lies_lower(relax):
