@@ -19,7 +19,7 @@ class LowestSettings(Settings):
     )
     fillings: int = quantity(
         "Lowest ways to fill each lattice of sites, from which the first round begins.",
-        default=3,
+        default=6,
         ge=1,
     )
     pool: int = quantity(
