@@ -156,7 +156,9 @@ class _Lines:
                     f"it is cut short: a table ends after {len(words)} of {count} numbers"
                 )
             words += line
+        # What follows in the last line LAMMPS does not look at.
         self.unread += len(words) - count
+        del words[count:]
         if wrong := b" ".join(words).translate(None, _NUMBER_CHARACTERS):
             first = next(word for word in words if any(byte in wrong for byte in word))
             raise ValueError(
@@ -166,7 +168,7 @@ class _Lines:
             values = np.array(words, dtype="S").astype(np.float64)
         except ValueError as error:
             raise ValueError(f"a table that ends in line {self.place} holds no numbers") from error
-        if not np.isfinite(values[:count]).all():
+        if not np.isfinite(values).all():
             raise ValueError("a table holds numbers that are not finite")
 
     def _measure(self, line: bytes) -> None:
